@@ -1,0 +1,72 @@
+"""What can go wrong, and the exit code it ends with.
+
+    EdgeqError                 5   a bug of ours, unless a branch below says otherwise
+    ├── InputError             2   recipe, target, model, image or command line is wrong
+    │   └── InputErrors        2   several of them, found in one run
+    └── DeviceError            3   a device could not be reached, refused, or failed at a verb
+
+A failed gate (1) and an unstable measurement (4) are verdicts of a report, not errors.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+
+
+class EdgeqError(Exception):
+    """A problem in three parts: where it is, what is wrong, what to do about it."""
+
+    exit_code = 5
+
+    def __init__(self, where: str, what: str, remedy: str = "") -> None:
+        self.where = where
+        self.what = what
+        self.remedy = remedy
+        super().__init__(where, what, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+class InputError(EdgeqError):
+    """Something that the user wrote or named is wrong."""
+
+    exit_code = 2
+
+
+class InputErrors(InputError):
+    """All problems of one run together; `problems` holds each of them."""
+
+    def __init__(self, problems: Sequence[InputError]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.where, first.what, first.remedy)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class DeviceError(EdgeqError):
+    """A device could not be reached, refused, or failed at what it was asked to do."""
+
+    exit_code = 3
+
+
+def raise_all(problems: Sequence[InputError]) -> None:
+    """Raise the one problem, or all of them as `InputErrors`; nothing when there is none."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise InputErrors(problems)
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional package where it is used; InputError names the extra that brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as exc:
+        raise InputError(
+            module, f"is not installed ({exc})", f"run: pip install 'edgeq[{extra}]'"
+        ) from exc
