@@ -35,15 +35,6 @@ _Loader.add_implicit_resolver(
 )
 
 
-def builtin_folder(name: str) -> Path:
-    """The folder of built-in `targets` or `recipes`.
-
-    In the wheel they travel inside the package; in a checkout they stand at the top.
-    """
-    packaged = Path(__file__).parent / name
-    return packaged if packaged.is_dir() else packaged.parent.parent / name
-
-
 @dataclass(frozen=True)
 class Document:
     """A parsed YAML file: its content as plain data and the line of every key and item."""

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from edgeq import document
+from edgeq import document, places
 from edgeq.errors import InputError, raise_all
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -291,14 +291,14 @@ class Recipe(_Part):
 
 def builtin_names() -> list[str]:
     """Names of the built-in ways to quantize, from recipes/."""
-    return sorted(file.stem for file in document.builtin_folder("recipes").glob("*.yaml"))
+    return sorted(file.stem for file in places.builtin("recipes").glob("*.yaml"))
 
 
 def builtin_quantize(name: str) -> Quantize:
     """The `quantize` block of that name from recipes/; ValueError with the names there are."""
     if name not in builtin_names():
         raise ValueError(f"quantize '{name}' is unknown; {document.nearest(name, builtin_names())}")
-    source = document.read(document.builtin_folder("recipes") / f"{name}.yaml")
+    source = document.read(places.builtin("recipes") / f"{name}.yaml")
     return document.validate(source, Quantize)
 
 

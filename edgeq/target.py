@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgeq import document
+from edgeq import document, places
 from edgeq.errors import InputError
 
 RuntimeName = Literal["onnxruntime"]
@@ -47,14 +46,9 @@ class Target(BaseModel):
     limits: Limits = Limits()
 
 
-def home() -> Path:
-    """The user's own folder of edgeq: $EDGEQ_HOME, by default ~/.edgeq."""
-    return Path(os.environ.get("EDGEQ_HOME") or "~/.edgeq").expanduser()
-
-
 def folders() -> list[Path]:
     """Where targets are looked for by name, in this order: the user's own, then the built-in."""
-    return [home() / "targets", document.builtin_folder("targets")]
+    return [places.home() / "targets", places.builtin("targets")]
 
 
 def names() -> dict[str, Path]:

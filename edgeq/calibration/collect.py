@@ -1,0 +1,114 @@
+"""The float pass: run the model over the images and count what its tensors hold."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeq.calibration.counting import Counter
+from edgeq.errors import InputError, require
+from edgeq.graph.model import Model
+
+Floats = NDArray[np.float32]
+Progress = Callable[[int], None]
+
+
+class Tap:
+    """A session of the model that stops at given tensors and hands them out.
+
+    The tensors are written into buffers made once: ONNX Runtime's own results are copied on every
+    run. What no given tensor depends on is not computed.
+    """
+
+    def __init__(self, model: Model, tensors: Sequence[str], threads: int) -> None:
+        self._input = next(iter(model.inputs))
+        self.names = [name for name in tensors if name != self._input]
+        self._from_input = len(self.names) != len(tensors)
+        self.buffers = {name: np.empty(model.shapes[name], np.float32) for name in self.names}
+        if not self.names:
+            return
+        self._session = _session(model, self.names, threads)
+        self._binding = self._session.io_binding()
+        for name, buffer in self.buffers.items():
+            address = buffer.ctypes.data
+            self._binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, address)
+
+    def run(self, tensor: Floats) -> dict[str, Floats]:
+        """The tensors' values for one input; the next run overwrites them."""
+        tensor = np.ascontiguousarray(tensor)
+        if self.names:
+            address = tensor.ctypes.data
+            self._binding.bind_input(self._input, "cpu", 0, np.float32, tensor.shape, address)
+            self._session.run_with_iobinding(self._binding)
+        return {**self.buffers, **({self._input: tensor} if self._from_input else {})}
+
+
+def count(
+    model: Model,
+    minimisers: dict[str, float | None],
+    images: Iterable[tuple[str, Floats]],
+    threads: int,
+    progress: Progress = lambda _: None,
+) -> dict[str, Counter]:
+    """Count the values of the tensors that `minimisers` names, over (name, input tensor) pairs.
+
+    Raises InputError when a tensor holds NaN or infinity, with the image that made it.
+    """
+    counters = {name: Counter(minimiser) for name, minimiser in minimisers.items()}
+    tap = Tap(model, list(counters), threads)
+    for index, (image, tensor) in enumerate(images):
+        for name, values in tap.run(tensor).items():
+            if not counters[name].add(values):
+                what = f"tensor '{name}' holds NaN or infinity"
+                raise InputError(image, what, "the float model itself fails there; check it")
+        progress(index + 1)
+    return counters
+
+
+def extremes(
+    model: Model, tensors: Sequence[str], images: Iterable[Floats], threads: int
+) -> dict[str, tuple[float, float]]:
+    """Minimum and maximum of tensors over some inputs."""
+    found = {name: (np.inf, -np.inf) for name in tensors}
+    tap = Tap(model, tensors, threads)
+    for tensor in images:
+        for name, values in tap.run(tensor).items():
+            low, high = found[name]
+            found[name] = (min(low, float(values.min())), max(high, float(values.max())))
+    return found
+
+
+def _session(model: Model, outputs: Sequence[str], threads: int) -> Any:
+    ort = require("onnxruntime", "onnxruntime")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # A pattern would reserve the sum of all intermediates at once, a sixth of the whole memory.
+    options.enable_mem_pattern = False
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tapped.onnx"
+        _save(model, outputs, file)
+        _release_heap()
+        return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _save(model: Model, outputs: Sequence[str], file: Path) -> None:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    del proto.graph.output[:]
+    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    onnx.save(proto, str(file))
+
+
+def _release_heap() -> None:
+    """Give back what loading and simplifying left on the heap, where the C library can."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

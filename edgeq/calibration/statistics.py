@@ -1,0 +1,150 @@
+"""Statistics: per tensor the exact minimum and maximum and a histogram, from one float pass."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgeq import places
+from edgeq.calibration.collect import Floats, count
+from edgeq.calibration.derive import Derivations, derivations
+from edgeq.calibration.histogram import SHIFT, Histogram
+from edgeq.calibration.images import content_hash, tensors
+from edgeq.graph.model import Model
+from edgeq.recipe import Preprocess
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What was seen in one float pass; every calibrator reads these, none runs the model again.
+
+    `key` is the hash of model, images, preprocessing and the tensors counted.
+    """
+
+    key: str
+    images: int
+    rules: Derivations
+    sources: dict[str, Histogram]
+    nearest: dict[str, float]
+    _derived: dict[str, Histogram] = field(default_factory=dict, repr=False, compare=False)
+
+    def histogram(self, tensor: str) -> Histogram:
+        """The histogram of any tensor that was wanted."""
+        if tensor in self.sources:
+            return self.sources[tensor]
+        if not self._derived:
+            self._derived.update(self.sources)
+        return self.rules.histogram(tensor, self._derived, self.nearest)
+
+
+def wanted_tensors(model: Model, left_out: frozenset[str] = frozenset()) -> list[str]:
+    """Every float activation of static shape that a node outside `left_out` reads or writes."""
+    found: dict[str, None] = {}
+    for node in model.nodes:
+        if node.name not in left_out:
+            for name in (*model.activations(node), *node.output):
+                shape = model.shapes.get(name, ())
+                if name and model.is_float(name) and shape and all(shape):
+                    found[name] = None
+    return sorted(found)
+
+
+def gather(
+    model: Model,
+    wanted: Sequence[str],
+    files: Sequence[Path],
+    preprocess: Preprocess,
+    threads: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Statistics:
+    """The statistics, from the cache or by running the model over the images once.
+
+    Raises InputError for an image that cannot be read, or values that are not finite.
+    """
+    rules = derivations(model, wanted)
+    key = _key(model, rules, files, preprocess)
+    file = places.cache("statistics") / f"{key}.npz"
+    cached = _read(file, key, rules)
+    if cached is not None:
+        return cached
+    counters = count(
+        model,
+        {source: rules.minimiser(source) for source in rules.sources},
+        _named(files, preprocess),
+        threads,
+        progress,
+    )
+    sources = {name: counter.histogram() for name, counter in counters.items()}
+    nearest = {name: c.nearest for name, c in counters.items() if c.minimiser is not None}
+    statistics = Statistics(key, len(files), rules, sources, nearest)
+    _write(file, statistics)
+    return statistics
+
+
+def is_cached(
+    model: Model, wanted: Sequence[str], files: Sequence[Path], preprocess: Preprocess
+) -> bool:
+    """Whether `gather` would only read a file."""
+    key = _key(model, derivations(model, wanted), files, preprocess)
+    return (places.cache("statistics") / f"{key}.npz").exists()
+
+
+def _named(files: Sequence[Path], preprocess: Preprocess) -> Iterator[tuple[str, Floats]]:
+    return zip(map(str, files), tensors(files, preprocess), strict=True)
+
+
+def _key(
+    model: Model, rules: Derivations, files: Sequence[Path], preprocess: Preprocess
+) -> str:
+    described = {
+        "format": [FORMAT, SHIFT],
+        "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
+        "preprocess": preprocess.model_dump(mode="json"),
+        "images": [content_hash(file) for file in files],
+        "sources": rules.sources,
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _write(file: Path, statistics: Statistics) -> None:
+    names = list(statistics.sources)
+    histograms = [statistics.sources[name] for name in names]
+    about = {"key": statistics.key, "images": statistics.images, "names": names}
+    content = io.BytesIO()
+    np.savez(
+        content,
+        about=np.array(json.dumps(about)),
+        sizes=np.array([len(h.keys) for h in histograms], np.int64),
+        keys=np.concatenate([h.keys for h in histograms]),
+        counts=np.concatenate([h.counts for h in histograms]),
+        ranges=np.array([(h.low, h.high) for h in histograms], np.float64),
+        nearest=np.array([statistics.nearest.get(name, np.nan) for name in names], np.float64),
+    )
+    places.write_whole(file, content.getvalue())
+
+
+def _read(file: Path, key: str, rules: Derivations) -> Statistics | None:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            ends = np.cumsum(stored["sizes"])[:-1]
+            keys, counts = np.split(stored["keys"], ends), np.split(stored["counts"], ends)
+            ranges, near = stored["ranges"].tolist(), stored["nearest"].tolist()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # none yet, or a file of another making: it is made again
+    names = about["names"]
+    if about["key"] != key:
+        return None
+    parts = zip(ranges, keys, counts, strict=True)
+    sources = {n: Histogram(*r, k, c) for n, (r, k, c) in zip(names, parts, strict=True)}
+    nearest = {n: v for n, v in zip(names, near, strict=True) if not np.isnan(v)}
+    return Statistics(key, about["images"], rules, sources, nearest)
