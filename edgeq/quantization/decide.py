@@ -1,0 +1,128 @@
+"""Which nodes compute in int8, and why the others do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+
+from edgeq.errors import InputError, raise_all
+from edgeq.graph.model import Model
+from edgeq.graph.patterns import resolve
+from edgeq.graph.tail import Tail
+from edgeq.quantization.plan import Decision
+from edgeq.quantization.rules import Placement
+from edgeq.recipe import Activations, Override, Quantize, Weights
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The recipe's patterns, resolved to nodes of the original graph."""
+
+    excluded: dict[str, str]
+    """node to the pattern that leaves it out"""
+    overrides: dict[str, Override]
+    """node to what differs there; the last pattern of the recipe wins"""
+    default: Quantize
+
+    def weights(self, node: str) -> Weights:
+        """How a layer's weight is quantized."""
+        override = self.overrides.get(node)
+        return (override and override.weights) or self.default.weights
+
+    def activations(self, node: str) -> Activations:
+        """How the tensors that a node writes are quantized."""
+        override = self.overrides.get(node)
+        return (override and override.activations) or self.default.activations
+
+
+def resolve_choices(model: Model, quantize: Quantize) -> Choices:
+    """Resolve `exclude` and `overrides`; InputError(s) for patterns that match nothing."""
+    problems: list[InputError] = []
+    found: dict[str, dict[str, list[str]]] = {"exclude": {}, "overrides": {}}
+    for key, patterns in (("exclude", quantize.exclude), ("overrides", quantize.overrides)):
+        for pattern in patterns:
+            try:
+                found[key] |= resolve([pattern], model, f"quantize.{key}")
+            except InputError as exc:
+                problems.append(exc)
+    raise_all(problems)
+    excluded = {node: f"'{p}' in exclude" for p, nodes in found["exclude"].items() for node in nodes}
+    overrides: dict[str, Override] = {}
+    for pattern, nodes in found["overrides"].items():
+        for node in nodes:
+            overrides[node] = quantize.overrides[pattern]
+            if quantize.overrides[pattern].float:
+                excluded.setdefault(node, f"'{pattern}' in overrides is float")
+    return Choices(excluded, overrides, quantize)
+
+
+def decide(model: Model, tail: Tail, choices: Choices, placement: Placement) -> dict[str, Decision]:
+    """A decision for every node.
+
+    Layers are quantized unless something speaks against it; what lies between them follows, when
+    it gets int8 from one side and hands it to the other: an int8 island between float neighbours
+    costs more than it saves.
+    """
+    everything = choices.default.head == "quantize"
+    reasons: dict[str, str] = {}  # of the nodes that stay float
+    for node in model.nodes:
+        reason = _against(model, node, tail, choices, placement)
+        if reason is not None:
+            reasons[node.name] = reason
+    if not everything:
+        _leave_islands(model, placement, reasons)
+    return {node.name: _decision(node, reasons, placement) for node in model.nodes}
+
+
+def _against(
+    model: Model, node: onnx.NodeProto, tail: Tail, choices: Choices, placement: Placement
+) -> str | None:
+    """Why a node cannot or shall not be int8, None if nothing speaks against it."""
+    head = choices.default.head
+    if node.name in choices.excluded:
+        return choices.excluded[node.name]
+    if head != "quantize" and node.name in tail.nodes:
+        return "behind the head's reshape; 'head: quantize' would include it"
+    if head == "float-head" and node.name in tail.feeders:
+        return "feeds the head's tail; 'head: float-tail' would include it"
+    rule = placement.rule(node.op_type)
+    if rule is None:
+        return f"{placement.runtime} has no int8 form of {node.op_type} that it fuses"
+    if rule.role == "layer" and model.weight(node) is None:
+        return f"both inputs of this {node.op_type} are computed, as in attention"
+    tensors = (*model.activations(node), node.output[0])
+    if not all(model.is_float(name) for name in (*tensors, *node.output)):
+        return "not float to begin with"
+    if not all(all(model.shapes.get(name, (0,))) for name in tensors):
+        return "its shapes are not static"
+    if rule.role == "joins" and any(i in model.initializers for i in node.input if i):
+        return "one operand is constant"
+    return None
+
+
+def _leave_islands(model: Model, placement: Placement, reasons: dict[str, str]) -> None:
+    def is_int8(tensor: str) -> bool:
+        maker = model.producers.get(tensor)
+        return maker is not None and maker.name not in reasons
+
+    for node in model.nodes:
+        rule = placement.rule(node.op_type)
+        if node.name in reasons or rule is None or rule.role == "layer":
+            continue
+        if not any(is_int8(name) for name in model.activations(node)):
+            reasons[node.name] = "its inputs are float"
+    for node in reversed(model.nodes):
+        rule = placement.rule(node.op_type)
+        if node.name in reasons or rule is None or rule.role in ("layer", "absorbed"):
+            continue
+        readers = [c for name in node.output for c in model.consumers.get(name, [])]
+        if all(reader.name in reasons for reader in readers):
+            reasons[node.name] = "nothing behind it computes in int8"
+
+
+def _decision(node: onnx.NodeProto, reasons: dict[str, str], placement: Placement) -> Decision:
+    if node.name in reasons:
+        return Decision(False, reasons[node.name], node.op_type)
+    rule = placement.rule(node.op_type)
+    return Decision(True, rule.reason if rule else "", node.op_type)

@@ -1,0 +1,64 @@
+"""The plan: what every node and tensor becomes, and why. The one input of a runtime's writer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgeq.quantization.arithmetic import IntegerType, Scale
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a node computes in int8, and the reason."""
+
+    quantized: bool
+    reason: str
+    op_type: str
+
+
+@dataclass(frozen=True)
+class WeightScale:
+    """Scales of one layer's weight: [c] along `axis`, or one for the whole tensor (axis None)."""
+
+    tensor: str
+    scales: tuple[float, ...]
+    axis: int | None
+    bits: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Scales of the tensors that are quantized, and a decision for every node.
+
+    `tensors` are activations by ONNX tensor name, `weights` layers by node name.
+    """
+
+    runtime: str
+    activation_type: IntegerType
+    tensors: dict[str, Scale]
+    weights: dict[str, WeightScale]
+    decisions: dict[str, Decision]
+    quantized_bias: bool
+
+    @property
+    def layers_quantized(self) -> int:
+        """How many layers with weights compute in int8."""
+        return len(self.weights)
+
+    def to_json(self) -> str:
+        """The plan for a person and for later tools; floats in full."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        """The plan that `to_json` wrote."""
+        data: dict[str, Any] = json.loads(text)
+        data["tensors"] = {name: Scale(**value) for name, value in data["tensors"].items()}
+        data["weights"] = {
+            name: WeightScale(value["tensor"], tuple(value["scales"]), value["axis"], value["bits"])
+            for name, value in data["weights"].items()
+        }
+        data["decisions"] = {n: Decision(**value) for n, value in data["decisions"].items()}
+        return Plan(**data)

@@ -1,0 +1,163 @@
+"""The QDQ writer: a float graph and a plan to ONNX with QuantizeLinear and DequantizeLinear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from edgeq.graph.model import Model
+from edgeq.quantization import arithmetic
+from edgeq.quantization.arithmetic import Scale
+from edgeq.quantization.plan import Plan
+
+_TYPES = {"int8": np.int8, "uint8": np.uint8}
+
+
+def write_qdq(model: Model, plan: Plan) -> bytes:
+    """The serialized QDQ model; inputs, outputs and node names are those of the float model."""
+    return _Writer(model, plan).write()
+
+
+class _Writer:
+    def __init__(self, model: Model, plan: Plan) -> None:
+        self.model = model
+        self.plan = plan
+        self.nodes: list[onnx.NodeProto] = []
+        self.added: dict[str, onnx.TensorProto] = {}
+
+    def write(self) -> bytes:
+        for name in self.model.inputs:
+            self._quantize(name, name)
+        for node in self.model.nodes:
+            self._node(node)
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        graph = proto.graph
+        del graph.node[:]
+        graph.node.extend(self.nodes)
+        used = {name for node in self.nodes for name in node.input}
+        used |= {name for node in self.nodes for name in _captured(node)}
+        kept = [t for t in graph.initializer if t.name in used or t.name in self.model.outputs]
+        del graph.initializer[:]
+        graph.initializer.extend([*kept, *self.added.values()])
+        del graph.value_info[:]
+        # The oldest that holds the opset: a board's engine may be years older than this machine's.
+        proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
+        onnx.checker.check_model(proto)
+        return proto.SerializeToString(deterministic=True)
+
+    def _node(self, node: onnx.NodeProto) -> None:
+        written = onnx.NodeProto()
+        written.CopyFrom(node)
+        quantized = self.plan.decisions[node.name].quantized
+        for i, name in enumerate(node.input):
+            # A tensor that an int8 node wrote exists as integers only: every reader dequantizes.
+            if name in self.plan.tensors and (quantized or self._is_written_as_integers(name)):
+                written.input[i] = self._dequantized(name, node.name, i)
+        if node.name in self.plan.weights:
+            written.input[1] = self._weight(node)
+            if len(node.input) > 2 and node.input[2] and self.plan.quantized_bias:
+                written.input[2] = self._bias(node)
+        self.nodes.append(written)
+        for i, name in enumerate(node.output):
+            if name in self.plan.tensors:
+                self._output(written, i, name, quantized)
+
+    def _output(self, written: onnx.NodeProto, index: int, name: str, quantized: bool) -> None:
+        if name in self.model.outputs and quantized:
+            written.output[index] = f"{name}/float"
+            self._quantize(f"{name}/float", name)
+            self._dequantize(name, name, f"{name}/DequantizeLinear")
+        else:
+            self._quantize(name, name)
+
+    def _is_written_as_integers(self, tensor: str) -> bool:
+        maker = self.model.producers.get(tensor)
+        return maker is not None and self.plan.decisions[maker.name].quantized
+
+    def _quantize(self, source: str, tensor: str) -> None:
+        if tensor not in self.plan.tensors:
+            return
+        inputs = [source, *self._scale(tensor)]
+        name = f"{tensor}/QuantizeLinear"
+        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{tensor}/q"], name=name))
+
+    def _dequantized(self, tensor: str, reader: str, index: int) -> str:
+        """A dequantized copy for one reader: ONNX Runtime fuses only pairs that nobody shares."""
+        result = f"{tensor}/{reader}/{index}"
+        self._dequantize(tensor, result, f"{result}/DequantizeLinear")
+        return result
+
+    def _dequantize(self, tensor: str, result: str, name: str) -> None:
+        inputs = [f"{tensor}/q", *self._scale(tensor)]
+        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [result], name=name))
+
+    def _scale(self, tensor: str) -> list[str]:
+        scale: Scale = self.plan.tensors[tensor]
+        zero = np.array(scale.zero_point, _TYPES[scale.dtype])
+        return [
+            self._constant(f"{tensor}/scale", np.array(scale.scale, np.float32)),
+            self._constant(f"{tensor}/zero_point", zero),
+        ]
+
+    def _weight(self, node: onnx.NodeProto) -> str:
+        planned = self.plan.weights[node.name]
+        scales = np.array(planned.scales, np.float32)
+        values = np.asarray(self.model.constant(planned.tensor), np.float32)
+        integers = arithmetic.quantize_weights(values, scales, planned.axis, planned.bits)
+        prefix = f"{node.name}/weight"
+        zero = np.zeros(scales.shape, np.int8)
+        return self._constant_dequantized(prefix, integers, scales, zero, planned.axis)
+
+    def _bias(self, node: onnx.NodeProto) -> str:
+        planned = self.plan.weights[node.name]
+        bias = np.asarray(self.model.constant(node.input[2]), np.float32)
+        input_scale = self.plan.tensors[node.input[0]].scale
+        scales = np.array(planned.scales, np.float32)
+        integers, product = arithmetic.bias_integers(bias, input_scale, scales)
+        axis = None if planned.axis is None else 0
+        zero = np.zeros(product.shape, np.int32)
+        return self._constant_dequantized(f"{node.name}/bias", integers, product, zero, axis)
+
+    def _constant_dequantized(
+        self,
+        prefix: str,
+        integers: NDArray[np.generic],
+        scales: NDArray[np.float32],
+        zero: NDArray[np.generic],
+        axis: int | None,
+    ) -> str:
+        if axis is None:
+            scales, zero = scales.reshape(()), zero.reshape(())
+        inputs = [
+            self._constant(f"{prefix}/q", integers),
+            self._constant(f"{prefix}/scale", scales),
+            self._constant(f"{prefix}/zero_point", zero),
+        ]
+        attributes = {} if axis is None else {"axis": axis}
+        name = f"{prefix}/DequantizeLinear"
+        self.nodes.append(
+            helper.make_node("DequantizeLinear", inputs, [prefix], name=name, **attributes)
+        )
+        return prefix
+
+    def _constant(self, name: str, value: NDArray[np.generic]) -> str:
+        if name not in self.added:
+            self.added[name] = numpy_helper.from_array(value, name)
+        return name
+
+
+def _captured(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node's subgraphs mention; too many is harmless here."""
+    for attribute in node.attribute:
+        for graph in [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else []:
+            for child in graph.node:
+                yield from child.input
+                yield from _captured(child)
+            yield from (value.name for value in graph.output)
+
+
