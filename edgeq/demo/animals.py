@@ -6,90 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.demo.noise import Field, blend, fractal_noise, smooth_noise, smoothstep
-
-Colour = tuple[float, float, float]
-"""Blue, green, red in 0..255."""
+from edgeq.demo.noise import Field, blend, fractal_noise, smooth_noise, smoothstep, spread
+from edgeq.demo.species import Coat, Colour, Species
 
 SUPERSAMPLING = 2
 MUD: Colour = (38.0, 58.0, 78.0)
-
-
-@dataclass(frozen=True)
-class Coat:
-    """Two colours, how they are laid out, and the colour of the face."""
-
-    base: Colour
-    mark: Colour
-    pattern: str  # plain, spots, patches, saddle
-    face: Colour
-
-
-@dataclass(frozen=True)
-class Species:
-    """The build of one kind of animal; every length is a fraction of the body's length."""
-
-    name: str
-    length_px: tuple[float, float]  # at a frame 256 pixels wide
-    spine: tuple[float, ...]  # stations along the back, 0 rump to 1 nose
-    radius: tuple[float, ...]  # half-width of the body at each station
-    head_from: float  # station where the face begins
-    wool: float  # depth of the fleece's bumps, 0 for hair
-    coats: tuple[Coat, ...]
-
-
-PINK, PALE, ROSE = (160.0, 172.0, 222.0), (180.0, 196.0, 228.0), (140.0, 150.0, 215.0)
-BLACK, WHITE, CREAM = (38.0, 38.0, 42.0), (226.0, 230.0, 234.0), (190.0, 212.0, 226.0)
-
-PIG = Species(
-    "pig",
-    (44.0, 74.0),
-    (0.0, 0.06, 0.14, 0.28, 0.45, 0.58, 0.68, 0.77, 0.86, 0.94, 1.0),
-    (0.06, 0.11, 0.15, 0.178, 0.178, 0.172, 0.145, 0.112, 0.088, 0.058, 0.05),
-    0.74,
-    0.0,
-    (
-        Coat(PINK, PALE, "plain", PINK),
-        Coat(PALE, ROSE, "plain", PALE),
-        Coat(ROSE, PALE, "plain", ROSE),
-        Coat(PINK, BLACK, "spots", PINK),
-        Coat(BLACK, PALE, "saddle", BLACK),
-        Coat((48.0, 82.0, 152.0), (40.0, 66.0, 120.0), "plain", (48.0, 80.0, 146.0)),
-    ),
-)
-SHEEP = Species(
-    "sheep",
-    (40.0, 60.0),
-    (0.0, 0.08, 0.2, 0.4, 0.58, 0.7, 0.77, 0.84, 0.92, 1.0),
-    (0.1, 0.18, 0.215, 0.225, 0.21, 0.165, 0.1, 0.082, 0.066, 0.042),
-    0.77,
-    1.0,
-    (
-        Coat(CREAM, WHITE, "plain", (44.0, 46.0, 50.0)),
-        Coat(CREAM, (165.0, 190.0, 208.0), "plain", WHITE),
-        Coat(WHITE, CREAM, "plain", (92.0, 112.0, 136.0)),
-        Coat((118.0, 126.0, 134.0), (96.0, 102.0, 108.0), "plain", BLACK),
-        Coat((52.0, 62.0, 76.0), (40.0, 48.0, 60.0), "plain", (34.0, 36.0, 42.0)),
-    ),
-)
-COW = Species(
-    "cow",
-    (66.0, 94.0),
-    (0.0, 0.05, 0.13, 0.2, 0.36, 0.5, 0.6, 0.68, 0.76, 0.83, 0.92, 1.0),
-    (0.07, 0.11, 0.148, 0.15, 0.168, 0.158, 0.142, 0.105, 0.08, 0.078, 0.06, 0.048),
-    0.76,
-    0.0,
-    (
-        Coat(WHITE, BLACK, "patches", (60.0, 60.0, 64.0)),
-        Coat(BLACK, WHITE, "patches", BLACK),
-        Coat(WHITE, (48.0, 74.0, 138.0), "patches", (58.0, 84.0, 146.0)),
-        Coat((66.0, 110.0, 164.0), (52.0, 88.0, 138.0), "plain", (74.0, 112.0, 158.0)),
-        Coat((40.0, 56.0, 96.0), (34.0, 44.0, 74.0), "plain", (46.0, 60.0, 98.0)),
-        Coat((178.0, 202.0, 220.0), WHITE, "plain", (176.0, 198.0, 216.0)),
-        Coat((42.0, 62.0, 118.0), WHITE, "saddle", (205.0, 212.0, 218.0)),
-    ),
-)
-SPECIES = (PIG, SHEEP, COW)
 
 
 @dataclass(frozen=True)
@@ -131,7 +52,8 @@ def _pose(rng: np.random.Generator, kind: Species, length: float, centre: float)
     normals = np.stack([-np.sin(heading), np.cos(heading)], axis=1)
     build = rng.uniform(0.9, 1.12)
     radii = np.interp(stations, kind.spine, kind.radius) * length * build
-    return _Pose(stations, points, normals, np.convolve(np.pad(radii, 2, "edge"), [0.2] * 5, "valid"))
+    smooth = np.convolve(np.pad(radii, 2, "edge"), [0.2] * 5, "valid")
+    return _Pose(stations, points, normals, smooth)
 
 
 def _disc(plane: NDArray[np.uint8], point: tuple[float, float], radius: float) -> None:
@@ -169,7 +91,7 @@ def _limbs(rng: np.random.Generator, kind: Species, pose: _Pose, length: float) 
     tail = {"cow": 0.15, "pig": 0.05, "sheep": 0.04}[kind.name] * length
     thick = 0.035 if kind.name == "sheep" else 0.018
     _petal(plane, pose.at(0.02), pose.at(0.0, sway, -tail), thick * length, thick * length)
-    return plane.astype(np.float32) / np.float32(255.0)
+    return _unit(plane)
 
 
 def _ears(kind: Species, pose: _Pose, length: float, size: int) -> Field:
@@ -183,7 +105,7 @@ def _ears(kind: Species, pose: _Pose, length: float, size: int) -> Field:
             root = pose.at(0.81, side * 0.06 * length)
             tip = pose.at(0.79, side * 0.145 * length)
             _petal(plane, root, tip, 0.03 * length, 0.022 * length)
-    return plane.astype(np.float32) / np.float32(255.0)
+    return _unit(plane)
 
 
 def _sprite_side(length: float) -> int:
@@ -194,7 +116,7 @@ def _dome(mask: Field, reach: float) -> Field:
     """Return a rounded height over a mask: a quarter circle of radius `reach` at its rim."""
     inside = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     rise = 1.0 - np.clip(inside / np.float32(reach), 0.0, 1.0)
-    return (np.sqrt(np.maximum(1.0 - rise * rise, 0.0)) * np.float32(reach)).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(1.0 - rise * rise, 0.0)) * reach, np.float32)
 
 
 def _coat(rng: np.random.Generator, coat: Coat, pose: _Pose, length: float, size: int) -> Field:
@@ -218,7 +140,7 @@ def _coat(rng: np.random.Generator, coat: Coat, pose: _Pose, length: float, size
             255,
             max(round(length * rng.uniform(0.09, 0.17)), 2),
         )
-        share = band.astype(np.float32) / np.float32(255.0)
+        share = _unit(band)
     return blend(base, coat.mark, share.astype(np.float32))
 
 
@@ -234,19 +156,8 @@ def draw_animal(
     size = _sprite_side(length)
     coat = kind.coats[int(rng.integers(len(kind.coats)))]
     pose = _pose(rng, kind, length, size / 2.0)
-    body = np.zeros((size, size), np.uint8)
-    head = np.zeros((size, size), np.uint8)
-    ripple = rng.normal(0.0, 0.05 * kind.wool, 64)
-    for index, station in enumerate(pose.stations):
-        point = (float(pose.points[index, 0]), float(pose.points[index, 1]))
-        if station >= kind.head_from:
-            _disc(head, point, pose.radii[index])
-        else:
-            _disc(body, point, pose.radii[index] * (1.0 + ripple[index]))
-    trunk = body.astype(np.float32) / np.float32(255.0)
-    face = head.astype(np.float32) / np.float32(255.0)
+    trunk, face = _trunk_and_face(rng, kind, pose, size)
     limbs, ears = _limbs(rng, kind, pose, length), _ears(kind, pose, length, size)
-
     widest = float(pose.radii.max())
     height = _dome(trunk, widest) + np.float32(0.15) * widest * trunk
     height = np.maximum(height, _dome(face, 0.085 * length) + np.float32(0.1 * length) * face)
@@ -254,58 +165,86 @@ def draw_animal(
     height = np.maximum(height, np.float32(0.05 * length) * limbs)
 
     fleece = _coat(rng, coat, pose, length, size)
-    grain = smooth_noise(rng, size, size, 2.2)
+    grain = smooth_noise(rng, size, size, 3.0)
     colour = np.full((size, size, 3), coat.face, np.float32)
-    colour *= np.where((limbs > 0.5) & (ears < 0.5), 0.6, 1.0).astype(np.float32)[..., None]
+    colour *= spread(np.where((limbs > 0.5) & (ears < 0.5), 0.6, 1.0).astype(np.float32))
     if kind.wool == 0.0 and coat.pattern != "saddle":
         # Hair goes on over the face in part, so there is no seam at the neck.
-        face_only = smoothstep(cv2.GaussianBlur(face, (0, 0), 0.02 * length), 0.3, 0.95)
+        face_only = smoothstep(_blur(face, 0.02 * length), 0.3, 0.95)
         colour = blend(colour, fleece, trunk * (1.0 - face_only))
     else:
         colour = blend(colour, fleece, trunk if kind.wool else trunk * (1.0 - 0.9 * face))
     colour = _nose_and_back(kind, coat, pose, length, colour)
-    curls = smooth_noise(rng, size, size, 0.055 * length) if kind.wool else grain
-    relief = cv2.GaussianBlur(height, (0, 0), 0.018 * length)
-    relief += (curls - 0.5) * np.float32(0.055 * length * kind.wool) * trunk
+
+    curls = fractal_noise(rng, size, size, 0.05 * length, 2) if kind.wool else grain
+    relief = _blur(height, 0.018 * length)
+    relief += (curls - 0.5) * np.float32(0.04 * length * kind.wool) * trunk
+    shade = _facing(relief, light) + 0.09 * (grain - 0.5)
+    dirt = fractal_noise(rng, size, size, length * 0.22)
+    rim = 1.0 - height / np.float32(max(float(height.max()), 1.0))
+    muddy = rng.uniform(0.0, 0.34)
+    cover = smoothstep(dirt + 0.35 * rim, 1.02 - muddy, 1.14 - muddy) * np.float32(0.85)
+    colour = blend(colour, MUD, cover) * spread(shade.astype(np.float32))
+    solid = np.maximum(np.maximum(trunk, face), np.maximum(limbs, ears))
+    return _downsample(np.clip(colour, 0.0, 255.0), solid, height)
+
+
+def _trunk_and_face(
+    rng: np.random.Generator, kind: Species, pose: _Pose, size: int
+) -> tuple[Field, Field]:
+    body = np.zeros((size, size), np.uint8)
+    head = np.zeros((size, size), np.uint8)
+    ripple = rng.normal(0.0, 0.05 * kind.wool, len(pose.stations))
+    for index, station in enumerate(pose.stations):
+        point = (float(pose.points[index, 0]), float(pose.points[index, 1]))
+        if station >= kind.head_from:
+            _disc(head, point, pose.radii[index])
+        else:
+            _disc(body, point, pose.radii[index] * (1.0 + ripple[index]))
+    return _unit(body), _unit(head)
+
+
+def _facing(relief: Field, light: tuple[float, float]) -> Field:
+    """Return the brightness of a height field [h, w] under a slanting light, about 1 where flat."""
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
     facing = (1.25 - slope_x * light[0] - slope_y * light[1]) / np.sqrt(
         1.0 + slope_x * slope_x + slope_y * slope_y
     )
-    shade = 0.42 + 0.46 * np.clip(facing, 0.0, 1.7) + 0.16 * (grain - 0.5)
-    dirt = fractal_noise(rng, size, size, length * 0.22)
-    rim = 1.0 - height / np.float32(max(float(height.max()), 1.0))
-    muddy = rng.uniform(0.0, 0.34)
-    cover = smoothstep(dirt + 0.35 * rim, 1.02 - muddy, 1.14 - muddy) * np.float32(0.85)
-    colour = blend(colour, MUD, cover) * shade[..., None].astype(np.float32)
-    solid = np.maximum(np.maximum(trunk, face), np.maximum(limbs, ears))
-    return _downsample(np.clip(colour, 0.0, 255.0), solid, height)
+    return np.asarray(0.42 + 0.46 * np.clip(facing, 0.0, 1.7), np.float32)
 
 
-def _nose_and_back(
-    kind: Species, coat: Coat, pose: _Pose, length: float, colour: Field
-) -> Field:
+def _blur(plane: Field, sigma_px: float) -> Field:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)
+
+
+def _unit(plane: NDArray[np.uint8]) -> Field:
+    """Return a drawn mask of 0 and 255 as 0.0 and 1.0."""
+    return plane.astype(np.float32) / np.float32(255.0)
+
+
+def _nose_and_back(kind: Species, coat: Coat, pose: _Pose, length: float, colour: Field) -> Field:
     """Return the colour with a snout, and with the light line that a pig's or cow's back shows."""
     size = colour.shape[0]
     nose = np.zeros((size, size), np.uint8)
     _disc(nose, pose.at(0.985), 0.045 * length)
     tint = {"pig": (150.0, 150.0, 205.0), "cow": (120.0, 132.0, 170.0)}.get(kind.name, coat.face)
-    colour = blend(colour, tint, nose.astype(np.float32) / np.float32(255.0) * np.float32(0.7))
+    colour = blend(colour, tint, _unit(nose) * np.float32(0.7))
     ridge = np.zeros((size, size), np.uint8)
     inner = pose.points[(pose.stations > 0.06) & (pose.stations < 0.7)]
     cv2.polylines(ridge, [np.round(inner).astype(np.int32)], False, 255, max(int(0.02 * length), 1))
-    soft = cv2.GaussianBlur(ridge.astype(np.float32) / np.float32(255.0), (0, 0), 0.02 * length)
-    return colour * (1.0 + np.float32(0.12 * (1.0 - kind.wool)) * soft[..., None])
+    soft = _blur(_unit(ridge), 0.02 * length)
+    return colour * spread(1.0 + np.float32(0.12 * (1.0 - kind.wool)) * soft)
 
 
 def _downsample(colour: Field, solid: Field, height: Field) -> Sprite:
     side = solid.shape[0] // SUPERSAMPLING
     # Colour is weighted by coverage, or the empty ground of the sprite would bleed into the rim.
-    covered = cv2.resize(colour * solid[..., None], (side, side), interpolation=cv2.INTER_AREA)
+    covered = cv2.resize(colour * spread(solid), (side, side), interpolation=cv2.INTER_AREA)
     opacity = cv2.resize(solid, (side, side), interpolation=cv2.INTER_AREA)
     tall = cv2.resize(height, (side, side), interpolation=cv2.INTER_AREA) / SUPERSAMPLING
     return Sprite(
-        (covered / np.maximum(opacity, np.float32(1e-3))[..., None]).astype(np.float32),
+        covered / spread(np.maximum(opacity, np.float32(1e-3))),
         opacity.astype(np.float32),
         tall.astype(np.float32),
     )

@@ -10,21 +10,14 @@ Field = NDArray[np.float32]
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int, cell_px: float) -> Field:
     """Return value noise in 0..1, [height, width], with features about `cell_px` pixels wide."""
-    rows = int(np.ceil(height / cell_px)) + 3
-    columns = int(np.ceil(width / cell_px)) + 3
-    coarse = rng.random((rows, columns), dtype=np.float32)
-    shift_y, shift_x = rng.random(2)
-    # An affine sample of the lattice, so that the cell may be any real number of pixels.
-    step = 1.0 / cell_px
-    matrix = np.array([[step, 0.0, 1.0 + shift_x], [0.0, step, 1.0 + shift_y]])
-    sampled = cv2.warpAffine(
-        coarse,
-        matrix,
-        (width, height),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    return np.clip(sampled, 0.0, 1.0).astype(np.float32)
+    # The lattice has two cells more than the plane, and the plane lies anywhere within it.
+    rows, columns = int(height / cell_px) + 3, int(width / cell_px) + 3
+    lattice = rng.random((rows, columns), dtype=np.float32)
+    size = (int(columns * cell_px) + 1, int(rows * cell_px) + 1)
+    enlarged = cv2.resize(lattice, size, interpolation=cv2.INTER_CUBIC)
+    top, left = (int(share * cell_px) for share in rng.random(2))
+    plane = enlarged[top : top + height, left : left + width]
+    return np.clip(plane, 0.0, 1.0).astype(np.float32)
 
 
 def fractal_noise(
@@ -40,13 +33,23 @@ def fractal_noise(
     return total / np.float32(weights)
 
 
+def spread(plane: Field) -> Field:
+    """Return a plane [h, w] repeated over three channels [h, w, 3].
+
+    Arithmetic on the copy is several times faster than numpy's broadcast over an axis of three.
+    """
+    return np.asarray(cv2.merge((plane, plane, plane)), np.float32)
+
+
 def blend(below: Field, above: Field | tuple[float, float, float], alpha: Field) -> Field:
     """Return `above` laid over `below` [h, w, 3] with opacity `alpha` [h, w]."""
-    top = np.asarray(above, np.float32)
-    return below + (top - below) * alpha[..., None]
+    if isinstance(above, tuple):
+        above = np.full(below.shape, above, np.float32)
+    # One pass and one allocation: the naive expression takes ten times as long.
+    return np.asarray(cv2.blendLinear(above, below, alpha, 1.0 - alpha), np.float32)
 
 
 def smoothstep(field: Field, low: float, high: float) -> Field:
     """Return 0 below `low`, 1 above `high` and a smooth cubic between them."""
-    t = np.clip((field - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    return (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    t = np.clip(field * np.float32(1.0 / (high - low)) - np.float32(low / (high - low)), 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)

@@ -6,16 +6,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.demo.animals import SPECIES, Sprite, draw_animal
-from edgeq.demo.ground import draw_fence, draw_ground
-from edgeq.demo.noise import Field, blend, smooth_noise, smoothstep
+from edgeq.demo.animals import Sprite, draw_animal
+from edgeq.demo.furniture import draw_fence
+from edgeq.demo.ground import draw_ground
+from edgeq.demo.noise import Field, blend, smooth_noise, smoothstep, spread
+from edgeq.demo.species import SPECIES
 
 CLASS_NAMES = tuple(kind.name for kind in SPECIES)
 REFERENCE_PX = 256.0
 """The longer side of the frame in which animal lengths are given."""
 SMALLEST_VISIBLE = 110.0
 """Instances that show fewer pixels than this at the reference size carry no mask."""
-LEAST_VISIBLE_SHARE = 0.5
+LEAST_VISIBLE_SHARE = 0.55
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _place(
         if close and placed and rng.random() < 0.7:
             near = placed[int(rng.integers(len(placed)))]
             half = near.sprite.opacity.shape[0] / 2
-            spread = rng.normal(0.0, 0.55 * length, 2)
+            spread = rng.normal(0.0, 0.65 * length, 2)
             x, y = near.left + half + spread[0], near.top + half + spread[1]
         else:
             x, y = rng.uniform((0.04, 0.04), (0.96, 0.96)) * (width, height)
@@ -138,8 +140,8 @@ def _cast_shadow(
     cast = cv2.GaussianBlur(cast, (0, 0), 0.9 + 0.05 * tall)
     contact = cv2.GaussianBlur(sprite.opacity, (0, 0), 0.12 * tall + 0.5)
     rows, columns, own_rows, own_columns = _overlap(item, *picture.shape[:2])
-    dark = np.clip(sun * cast + np.float32(0.35) * contact, 0.0, 0.8)[own_rows, own_columns]
-    picture[rows, columns] *= 1.0 - dark[..., None]
+    dark = np.clip(np.float32(sun) * cast + np.float32(0.35) * contact, 0.0, 0.8)
+    picture[rows, columns] *= spread(np.asarray(1.0 - dark, np.float32)[own_rows, own_columns])
     return picture
 
 
@@ -163,19 +165,19 @@ def _photograph(
         lane = smooth_noise(rng, height, width, rng.uniform(50, 110) * unit)
         edge = rng.uniform(0.45, 0.65)
         shade = smoothstep(lane, edge, edge + rng.uniform(0.03, 0.15))
-        picture = picture * (1.0 - np.float32(0.75 * sun) * shade[..., None])
+        picture = picture * spread(1.0 - np.float32(0.75 * sun) * shade)
     warmth = rng.normal(0.0, 0.06)
     balance = np.array([1.0 - warmth, 1.0 + rng.normal(0.0, 0.015), 1.0 + warmth], np.float32)
-    gain = rng.uniform(0.72, 1.28)
+    gain = rng.uniform(0.74, 1.2)
     ys = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
     xs = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :]
     slope = rng.normal(0.0, 0.18, 2)
     falloff = 1.0 + slope[0] * ys + slope[1] * xs
     falloff -= rng.uniform(0.0, 0.5) * (xs * xs + ys * ys)
-    picture = picture * (falloff[..., None] * gain).astype(np.float32) * balance
+    picture = picture * spread((falloff * gain).astype(np.float32)) * balance
     blur = rng.uniform(0.0, 0.85) * unit
     if blur > 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), blur)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32)
     noise = rng.standard_normal(picture.shape, dtype=np.float32)
     picture = picture + noise * np.float32(rng.uniform(0.8, 5.0))
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)

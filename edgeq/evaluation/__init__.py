@@ -1,1 +1,1 @@
-
+"""From predictions and annotations to accuracy, its loss with an interval, and divergence."""

@@ -1,1 +1,1 @@
-
+"""From measurements to verdicts, and to what a person reads."""

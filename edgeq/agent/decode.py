@@ -1,0 +1,44 @@
+"""From a task to its decoder, and from raw outputs to detections with a clear refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Sequence
+
+from .detections import Decoder, Detections, Output, mismatch
+from .end_to_end import EndToEndSeg
+from .errors import BAD_ARTIFACT, AgentError
+from .mask_rcnn import MaskRcnn
+from .yolo import YoloV5Seg, YoloV8Seg
+
+if TYPE_CHECKING:
+    from .letterbox import Geometry
+    from .manifest import Task
+
+DECODERS: dict[str, Callable[[Task], Decoder]] = {
+    YoloV5Seg.name: YoloV5Seg,
+    YoloV8Seg.name: YoloV8Seg,
+    EndToEndSeg.name: EndToEndSeg,
+    MaskRcnn.name: MaskRcnn,
+}
+
+
+def decoder_for(task: Task) -> Decoder:
+    """The decoder that the task names; AgentError (bad-artifact) when the name is unknown."""
+    try:
+        return DECODERS[task.decoder](task)
+    except KeyError:
+        raise AgentError(
+            BAD_ARTIFACT,
+            "task.decoder",
+            f"'{task.decoder}' is unknown",
+            f"use one of: {', '.join(DECODERS)}",
+        ) from None
+
+
+def decode(task: Task, outputs: Sequence[Output], geometry: Geometry) -> Detections:
+    """The detections in raw outputs; AgentError (bad-artifact) names a decoder that would fit."""
+    decoder = decoder_for(task)
+    if not decoder.fits(outputs):
+        fitting = [name for name, make in DECODERS.items() if make(task).fits(outputs)]
+        raise mismatch(outputs, f"{decoder.expects} for decoder '{decoder.name}'", fitting)
+    return decoder.decode(outputs, geometry)

@@ -1,0 +1,148 @@
+"""What surrounds a measurement: clocks, temperature, load, memory, and who else uses the CPU."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import NamedTuple
+
+from .reading import Reader
+
+_CPU = "/sys/devices/system/cpu"
+_KIB = 1024
+
+
+class Zone(NamedTuple):
+    """A thermal zone, and its temperature where it tells."""
+
+    name: str
+    temperature_c: float | None
+
+
+class CpuTime(NamedTuple):
+    """CPU time used since boot: by the whole system (stolen time included), by this process."""
+
+    busy_s: float
+    own_s: float
+
+
+class Environment(NamedTuple):
+    """One look at the device; None or empty where `not_readable` says why.
+
+    `monotonic_ns` dates it for differences, `unix_s` for people.
+    """
+
+    unix_s: float
+    monotonic_ns: int
+    cores: int
+    frequencies_khz: dict[str, int]
+    governors: dict[str, str]
+    zones: tuple[Zone, ...]
+    throttle_counts: dict[str, int]
+    load_average: tuple[float, float, float] | None
+    memory_available_bytes: int | None
+    cpu_time: CpuTime | None
+    not_readable: dict[str, str]
+
+    def fields(self) -> dict[str, object]:
+        """The record as JSON fields."""
+        cpu_time = self.cpu_time._asdict() if self.cpu_time else None
+        zones = [zone._asdict() for zone in self.zones]
+        return {**self._asdict(), "zones": zones, "cpu_time": cpu_time}
+
+
+def environment() -> Environment:
+    """Look at the device now."""
+    reader = Reader()
+    meminfo = reader.text("memory_available_bytes", "/proc/meminfo") or ""
+    return Environment(
+        unix_s=time.time(),
+        monotonic_ns=time.perf_counter_ns(),
+        cores=os.cpu_count() or 1,
+        frequencies_khz=_frequencies_khz(reader),
+        governors=governors(reader),
+        zones=_zones(reader),
+        throttle_counts=_throttle_counts(reader),
+        load_average=_load_average(reader),
+        memory_available_bytes=parse_meminfo(meminfo).get("MemAvailable"),
+        cpu_time=_cpu_time(reader),
+        not_readable=reader.not_readable,
+    )
+
+
+def governors(reader: Reader) -> dict[str, str]:
+    """The cpufreq governor of every policy."""
+    found = {}
+    for path in reader.found("governors", f"{_CPU}/cpufreq/policy*/scaling_governor"):
+        text = reader.text("governors", path)
+        if text is not None:
+            found[path.split("/")[-2]] = text
+    return found
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """The figures of /proc/meminfo or /proc/self/status that are given in kB, in bytes."""
+    return {name: int(kib) * _KIB for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
+
+
+def parse_busy_ticks(stat: str) -> int | None:
+    """Busy ticks of all CPUs in /proc/stat: user, nice, system, irq, softirq and stolen.
+
+    Stolen ticks (a neighbour on the same hypervisor ran) count: they are lost to a measurement.
+    Guests are already within user and nice.
+    """
+    line = re.search(r"^cpu +(.+)$", stat, re.M)
+    if line is None:
+        return None
+    ticks = [int(field) for field in line.group(1).split()] + [0] * 8
+    user, nice, system, _idle, _iowait, irq, softirq, steal = ticks[:8]
+    return user + nice + system + irq + softirq + steal
+
+
+def _frequencies_khz(reader: Reader) -> dict[str, int]:
+    name = "frequencies_khz"
+    found = {}
+    for path in reader.found(name, f"{_CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"):
+        value = reader.integer(name, path)
+        if value is not None:
+            found[path.split("/")[-3]] = value
+    return found
+
+
+def _zones(reader: Reader) -> tuple[Zone, ...]:
+    zones = []
+    for path in reader.found("zones", "/sys/class/thermal/thermal_zone*"):
+        name = reader.text(f"zones.{path}", f"{path}/type") or path.split("/")[-1]
+        # Some zones refuse while their device sleeps (Jetson's GPU): that is no temperature.
+        value = reader.integer(f"zones.{name}", f"{path}/temp")
+        zones.append(Zone(name, None if value is None else value / 1000))
+    return tuple(zones)
+
+
+def _throttle_counts(reader: Reader) -> dict[str, int]:
+    name = "throttle_counts"
+    found = {}
+    for path in reader.found(name, f"{_CPU}/cpu[0-9]*/thermal_throttle/*_count"):
+        value = reader.integer(name, path)
+        if value is not None:
+            found["/".join(path.split("/")[-3::2])] = value
+    return found
+
+
+def _load_average(reader: Reader) -> tuple[float, float, float] | None:
+    try:
+        return os.getloadavg()
+    except OSError as exc:
+        reader.note("load_average", exc.strerror or "cannot be read")
+        return None
+
+
+def _cpu_time(reader: Reader) -> CpuTime | None:
+    busy_ticks = parse_busy_ticks(reader.text("cpu_time", "/proc/stat") or "")
+    if busy_ticks is None:
+        reader.note("cpu_time", "/proc/stat has no line of all CPUs")
+        return None
+    own = os.times()
+    own_s = own.user + own.system + own.children_user + own.children_system
+    return CpuTime(busy_ticks / os.sysconf("SC_CLK_TCK"), own_s)

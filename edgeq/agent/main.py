@@ -1,0 +1,99 @@
+"""The command line on the device: `agent.pyz VERB [JOB.json]`, JSON lines on standard output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Any, Sequence
+
+from . import job as jobs
+from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
+from .protocol import Events, claim_stdout
+
+VERBS = ("probe", "verify", "bench", "predict")
+USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json]"
+
+_PACKAGES = {"numpy": "numpy", "cv2": "opencv-python-headless"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb and end the process: status 0 after a result, 1 after an error event."""
+    # A host that hangs up must not leave a process behind, nor a traceback on somebody's terminal.
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(name, signal.SIG_DFL)
+    events = claim_stdout()
+    status = run(sys.argv[1:] if arguments is None else arguments, events)
+    sys.stderr.flush()
+    # Engines' threads and atexit hooks have nothing to say any more, and some crash saying it.
+    os._exit(status)
+
+
+def run(arguments: Sequence[str], events: Events) -> int:
+    """The exit status of one verb; whatever happens, exactly one result or error event is last."""
+    try:
+        events.result(_dispatch(arguments, events))
+        return 0
+    except AgentError as exc:
+        events.error(exc.kind, exc.message)
+    except MemoryError:
+        events.error(OUT_OF_MEMORY, "agent: the device has no memory left; free some and retry")
+    except ImportError as exc:
+        missing = (exc.name or "").split(".")[0]
+        if missing not in _PACKAGES:
+            return _report_bug(exc, events)
+        package = _PACKAGES[missing]
+        events.error(
+            MISSING_ENGINE,
+            f"{missing}: cannot be imported ({exc}); "
+            f"install it on the device: pip install {package}",
+        )
+    except Exception as exc:
+        return _report_bug(exc, events)
+    return 1
+
+
+def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
+    if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS:
+        given = " ".join(arguments) or "nothing"
+        raise AgentError(BAD_JOB, "command line", f"cannot make sense of '{given}'", USAGE)
+    verb = arguments[0]
+    fields = jobs.read_document(arguments[1] if len(arguments) == 2 else None)
+    # Each verb is imported when it is asked for: probe has to work on a board without numpy.
+    if verb == "probe":
+        from .probe import probe
+
+        return probe(jobs.probe_job(fields))
+    if verb == "verify":
+        verify_job = jobs.verify_job(fields)
+        _limit_threads(verify_job.threads)
+        from .verify import verify
+
+        return verify(verify_job, events)
+    if verb == "bench":
+        bench_job = jobs.bench_job(fields)
+        _limit_threads(bench_job.threads)
+        from .bench import bench
+
+        return bench(bench_job, events)
+    predict_job = jobs.predict_job(fields)
+    _limit_threads(predict_job.threads)
+    from .predict import predict
+
+    return predict(predict_job, events)
+
+
+def _limit_threads(threads: int) -> None:
+    """Give OpenCV and numpy's BLAS as many threads as the engine; BLAS reads this on import."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    import cv2
+
+    cv2.setNumThreads(threads)
+
+
+def _report_bug(exc: BaseException, events: Events) -> int:
+    traceback.print_exception(type(exc), exc, exc.__traceback__)
+    events.error(BUG, f"agent: {type(exc).__name__}: {exc}; report it with the text on stderr")
+    return 1

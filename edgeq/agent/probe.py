@@ -1,0 +1,121 @@
+"""The verb `probe`: what this device is, what it has installed, how much room it has."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cpuinfo import parse_cpuinfo
+from .emulation import Evidence, judge
+from .environment import governors, parse_meminfo
+from .packages import onnxruntime_providers, package_versions
+from .reading import Reader
+
+if TYPE_CHECKING:
+    from .job import ProbeJob
+
+_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq"
+
+
+def probe(job: ProbeJob) -> dict[str, Any]:
+    """Everything the host wants to know before it deploys; null where `not_readable` says why."""
+    reader = Reader()
+    cpuinfo = reader.text("cpu", "/proc/cpuinfo")
+    libc, libc_version = _libc(reader)
+    emulated, emulated_reason = judge(_evidence(cpuinfo))
+    packages = package_versions(reader)
+    installed = packages["onnxruntime"] is not None
+    result = {
+        "arch": platform.machine(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "python": {"version": platform.python_version(), "executable": sys.executable},
+        "libc": {"name": libc, "version": libc_version},
+        "cpu": _cpu(reader, cpuinfo or ""),
+        "memory": _memory(reader),
+        "disk": {"free_bytes": _free_bytes(reader, job.root)},
+        "board": _board(reader),
+        "emulated": emulated,
+        "emulated_reason": emulated_reason,
+        "packages": packages,
+        "onnxruntime_providers": onnxruntime_providers(reader) if installed else None,
+        "governors": governors(reader) or None,
+        "clock_unix_s": time.time(),
+    }
+    return {**result, "not_readable": reader.not_readable}
+
+
+def parse_libc(text: str) -> tuple[str, str] | None:
+    """Name and version in what confstr(CS_GNU_LIBC_VERSION) gives: 'glibc 2.31'."""
+    found = re.fullmatch(r"(\w+) (\d+(?:\.\d+)*)", text.strip())
+    return (found.group(1), found.group(2)) if found else None
+
+
+def _libc(reader: Reader) -> tuple[str | None, str | None]:
+    try:
+        parsed = parse_libc(os.confstr("CS_GNU_LIBC_VERSION") or "")
+    except (ValueError, OSError):
+        parsed = None
+    if parsed is None:
+        reader.note("libc", "this C library does not tell its version (not glibc)")
+        return None, None
+    return parsed
+
+
+def _evidence(cpuinfo: str | None) -> Evidence:
+    # Its own reader: that a file is missing here is evidence, not something unreadable.
+    kernel_arch = Reader().text("arch", "/proc/sys/kernel/arch")
+    try:
+        with Path("/proc/thread-self/exe").open("rb") as executable:
+            head: bytes | None = executable.read(20)
+    except OSError:
+        head = None
+    return Evidence(platform.machine(), head, kernel_arch, cpuinfo)
+
+
+def _cpu(reader: Reader, cpuinfo: str) -> dict[str, Any]:
+    info = parse_cpuinfo(cpuinfo)
+    if info.model is None:
+        reader.note("cpu.model", "/proc/cpuinfo names none")
+    if info.features is None:
+        reader.note("cpu.features", "/proc/cpuinfo lists none")
+    max_mhz = {}
+    for path in reader.found("cpu.max_mhz", _POLICIES):
+        khz = reader.integer("cpu.max_mhz", path)
+        if khz is not None:
+            max_mhz[path.split("/")[-2]] = khz / 1000
+    return {
+        "model": info.model,
+        "cores_logical": os.cpu_count(),
+        "cores_available": len(os.sched_getaffinity(0)),
+        "features": info.features,
+        "max_mhz": max_mhz or None,
+    }
+
+
+def _memory(reader: Reader) -> dict[str, int | None]:
+    figures = parse_meminfo(reader.text("memory", "/proc/meminfo") or "")
+    return {
+        "total_bytes": figures.get("MemTotal"),
+        "available_bytes": figures.get("MemAvailable"),
+    }
+
+
+def _free_bytes(reader: Reader, root: Path) -> int | None:
+    # The root folder may not exist before the first deploy; its parent has the same disk.
+    existing = next((p for p in (root, *root.absolute().parents) if p.exists()), Path("/"))
+    try:
+        return shutil.disk_usage(str(existing)).free
+    except OSError as exc:
+        reader.note("disk.free_bytes", f"{existing}: {exc.strerror}")
+        return None
+
+
+def _board(reader: Reader) -> str | None:
+    return reader.text("board", "/proc/device-tree/model", "/sys/class/dmi/id/product_name") or None

@@ -1,0 +1,236 @@
+"""The artifact: files, the hash of each, and where they come from, under one content-derived id.
+
+As a folder (`manifest.json` beside the files) or as one file (`.edgeq`, an uncompressed zip of
+that folder). The id is the sha256 of the manifest, which holds the sha256 of everything else; it
+knows no time and no path, so that the same inputs give the same id anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgeq import places
+from edgeq.errors import InputError, raise_all
+
+MANIFEST = "manifest.json"
+SUFFIX = ".edgeq"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Entry):
+    """One file of an artifact."""
+
+    sha256: str
+    bytes: int
+
+
+class Engine(_Entry):
+    """Which runtime loads which file."""
+
+    name: str
+    model: str
+
+
+class Task(_Entry):
+    """How the agent decodes; the recipe's `task` without what only the host needs."""
+
+    decoder: str
+    classes: tuple[str, ...]
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int
+    multi_label: bool
+    mask_threshold: float
+
+
+class Input(_Entry):
+    """How the agent makes the input tensor."""
+
+    size: tuple[int, int]
+    letterbox: bool
+    pad_value: int
+    color: str
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    layout: str = "nchw"
+    dtype: str = "float32"
+
+
+class Manifest(_Entry):
+    """Everything about an artifact but its files' content."""
+
+    format: Literal[1] = 1
+    runtime: Engine
+    task: Task
+    preprocess: Input
+    files: dict[str, File]
+    provenance: dict[str, Any]
+
+    def encoded(self) -> bytes:
+        """Canonical JSON; its sha256 is the artifact's id."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
+
+    @property
+    def id(self) -> str:
+        """The artifact's id, 64 hexadecimal digits."""
+        return hashlib.sha256(self.encoded()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact that lies whole in a folder."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        """Hash of the manifest."""
+        return self.manifest.id
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together, the manifest not counted."""
+        return sum(file.bytes for file in self.manifest.files.values())
+
+    def path(self, name: str) -> Path:
+        """Where one of the files lies."""
+        return self.folder / name
+
+
+def describe(files: Mapping[str, bytes]) -> dict[str, File]:
+    """The manifest's entries for files."""
+    return {
+        name: File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        for name, content in sorted(files.items())
+    }
+
+
+def keep(manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
+    """Put an artifact into the cache under its id, whole or not at all."""
+    return _place({MANIFEST: manifest.encoded(), **files}, manifest, _shelf(manifest.id))
+
+
+def kept(artifact_id: str) -> Artifact | None:
+    """The artifact of that id, if it lies intact in the cache."""
+    try:
+        return read(_shelf(artifact_id))
+    except InputError:
+        return None
+
+
+def read(path: Path) -> Artifact:
+    """An artifact from a folder or a single file, every hash checked.
+
+    A single file is unpacked into the cache. Raises InputError(s): not an artifact, a file that is
+    missing, changed or too many.
+    """
+    if path.is_file():
+        return _unpack(path)
+    try:
+        manifest = _manifest((path / MANIFEST).read_bytes(), path)
+    except OSError as exc:
+        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'") from exc
+    problems = []
+    for name, file in manifest.files.items():
+        try:
+            content = (path / name).read_bytes()
+        except OSError:
+            problems.append(InputError(str(path / name), "is missing", "build or copy it again"))
+            continue
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            what = "is not what the manifest says (sha256 differs)"
+            problems.append(InputError(str(path / name), what, "build or copy it again"))
+    raise_all(problems)
+    return Artifact(path, manifest)
+
+
+def copy(artifact: Artifact, destination: Path) -> Path:
+    """Write the artifact to a new folder, or as one file where the name ends in `.edgeq`.
+
+    Raises InputError for a folder that exists and is not empty.
+    """
+    if destination.suffix == SUFFIX:
+        places.write_whole(destination, pack(artifact))
+        return destination
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        if destination.is_dir() and (destination / MANIFEST).exists():
+            shutil.rmtree(destination)
+        else:
+            what = "exists and holds something else"
+            raise InputError(str(destination), what, "name another folder or empty it")
+    files = {name: artifact.path(name).read_bytes() for name in artifact.manifest.files}
+    _place({MANIFEST: artifact.manifest.encoded(), **files}, artifact.manifest, destination)
+    return destination
+
+
+def pack(artifact: Artifact) -> bytes:
+    """The single-file form; the same artifact gives the same bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name in (MANIFEST, *sorted(artifact.manifest.files)):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), artifact.path(name).read_bytes())
+    return content.getvalue()
+
+
+def _unpack(path: Path) -> Artifact:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, OSError) as exc:
+        raise InputError(str(path), f"is no artifact ({exc})", "run 'edgeq build'") from exc
+    if MANIFEST not in content:
+        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
+    manifest = _manifest(content[MANIFEST], path)
+    files = {name: data for name, data in content.items() if name != MANIFEST}
+    if describe(files) != manifest.files:
+        raise InputError(str(path), "its files are not what its manifest says", "copy it again")
+    return keep(manifest, files)
+
+
+def _manifest(content: bytes, path: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        what = f"its manifest is broken: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise InputError(str(path), what, "build or copy it again") from exc
+    names = [name for name in manifest.files if Path(name).name != name or name == MANIFEST]
+    if names:
+        raise InputError(str(path), f"its manifest names '{names[0]}'", "build it again")
+    return manifest
+
+
+def _shelf(artifact_id: str) -> Path:
+    return places.cache("artifacts") / artifact_id
+
+
+def _place(content: Mapping[str, bytes], manifest: Manifest, folder: Path) -> Artifact:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:20]}."))
+    try:
+        temporary.chmod(0o755)
+        for name, data in content.items():
+            places.write_whole(temporary / name, data)
+        if folder.exists():  # an incomplete or damaged one, or the empty folder that was named
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Artifact(folder, manifest)

@@ -1,0 +1,119 @@
+"""Appending reports and finding them again."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import ValidationError
+from sqlalchemy import URL, Engine, exc, select
+from sqlalchemy.orm import Session
+
+from edgeq.errors import InputError
+from edgeq.measurement import Report
+from edgeq.store.connection import connect, default_url, parse, place, reported
+from edgeq.store.schema import Run, begin_writing, prepare
+
+_MATCHES_SHOWN = 5
+
+
+class Store:
+    """The reports of all runs; several processes may use one store at the same time."""
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        self._engine = engine
+        self._url = url
+        self.where = place(url)
+
+    def add(self, report: Report) -> None:
+        """Append a report, whole or not at all.
+
+        Raises InputError when its id is there already or the database refuses.
+        """
+        try:
+            with reported(self._url), Session(self._engine) as session, session.begin():
+                begin_writing(session)
+                session.add(row(report))
+        except InputError as error:
+            if isinstance(error.__cause__, exc.IntegrityError):
+                what = f"report {report.id} is in the store already"
+                raise InputError(self.where, what, "run again to get a new one") from error
+            raise
+
+    def reports(
+        self,
+        model_sha256: str | None = None,
+        target: str | None = None,
+        device: str | None = None,
+        limit: int | None = 50,
+    ) -> list[Report]:
+        """The newest reports first, of one model, target or device where given."""
+        query = select(Run.id, Run.report_json)
+        if model_sha256 is not None:
+            query = query.where(Run.model_sha256 == model_sha256)
+        if target is not None:
+            query = query.where(Run.target == target)
+        if device is not None:
+            query = query.where(Run.device == device)
+        query = query.order_by(Run.created_at.desc(), Run.sequence.desc()).limit(limit)
+        with reported(self._url), Session(self._engine) as session:
+            rows = session.execute(query).all()
+        return [self._read(id_, text) for id_, text in rows]
+
+    def report(self, prefix: str) -> Report:
+        """The report whose id is or begins with `prefix`; InputError unless there is just one."""
+        query = select(Run.id, Run.report_json).where(Run.id.startswith(prefix, autoescape=True))
+        with reported(self._url), Session(self._engine) as session:
+            rows = session.execute(query.order_by(Run.id).limit(_MATCHES_SHOWN + 1)).all()
+        rows = [found for found in rows if found.id == prefix] or rows
+        if not rows or not prefix:
+            remedy = "look its id up in the list of reports"
+            raise InputError(self.where, f"there is no report '{prefix}'", remedy)
+        if len(rows) > 1:
+            names = ", ".join(found.id for found in rows[:_MATCHES_SHOWN])
+            more = ", ..." if len(rows) > _MATCHES_SHOWN else ""
+            what = f"report '{prefix}' may be {names}{more}"
+            raise InputError(self.where, what, "write more of the id")
+        return self._read(rows[0].id, rows[0].report_json)
+
+    def _read(self, id_: str, text: str) -> Report:
+        try:
+            return Report.model_validate_json(text)
+        except ValidationError as error:
+            what = f"report {id_} has a form that this edgeq cannot read"
+            raise InputError(self.where, what, "read it with the edgeq that wrote it") from error
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at a SQLAlchemy URL, made where there is none.
+
+    Without a URL it is EDGEQ_STORE, else `store.sqlite` in EDGEQ_HOME (default ~/.edgeq).
+    Raises InputError for a URL, driver, server, file or schema that edgeq cannot use.
+    """
+    parsed = parse(url or default_url())
+    engine = connect(parsed)
+    with reported(parsed):
+        prepare(engine, place(parsed))
+    return Store(engine, parsed)
+
+
+def row(report: Report) -> Run:
+    """The row of a report."""
+    device = report.column("device")
+    accuracy = device.accuracy if device else None
+    measurement = device.measurement if device else None
+    latency_p50_ms = measurement.latency_ms(50) if measurement else math.nan
+    return Run(
+        id=report.id,
+        created_at=report.created_at,
+        recipe=report.recipe,
+        model_sha256=report.model_sha256,
+        target=report.target,
+        device=report.device,
+        artifact_id=report.artifact_id,
+        exit_code=report.exit_code,
+        mask_ap=accuracy.mask.ap if accuracy else None,
+        latency_p50_ms=None if math.isnan(latency_p50_ms) else latency_p50_ms,
+        peak_memory_bytes=measurement.peak_rss_bytes if measurement else None,
+        emulated=measurement.emulated if measurement else False,
+        report_json=report.model_dump_json(),
+    )

@@ -1,0 +1,98 @@
+"""The tables of the store, and their version."""
+
+from __future__ import annotations
+
+import datetime
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, String, Text, inspect, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from edgeq.errors import InputError
+
+SCHEMA_VERSION = 1
+
+# any constant of our own: those who create the tables at the same time wait for each other
+_CREATION_LOCK = 0x65646765
+
+
+class Utc(TypeDecorator[datetime.datetime]):
+    """A moment, kept as UTC without a zone: SQLite has no type that remembers one."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime.datetime | None, dialect: Dialect
+    ) -> datetime.datetime | None:
+        """The moment in UTC; one without a zone is taken for UTC."""
+        if value is None or value.tzinfo is None:
+            return value
+        return value.astimezone(datetime.UTC).replace(tzinfo=None)
+
+    def process_result_value(
+        self, value: datetime.datetime | None, dialect: Dialect
+    ) -> datetime.datetime | None:
+        """The moment with its zone, UTC."""
+        return value if value is None else value.replace(tzinfo=datetime.UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+
+class SchemaVersion(Base):
+    """One row: the version of the tables beside it."""
+
+    __tablename__ = "edgeq_schema"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class Run(Base):
+    """One report: the columns that queries ask for, and the whole of it as JSON."""
+
+    __tablename__ = "edgeq_runs"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc, index=True)
+    recipe: Mapped[str] = mapped_column(Text)
+    model_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    target: Mapped[str] = mapped_column(Text, index=True)
+    device: Mapped[str] = mapped_column(Text, index=True)
+    artifact_id: Mapped[str] = mapped_column(Text)
+    exit_code: Mapped[int]
+    mask_ap: Mapped[float | None]
+    latency_p50_ms: Mapped[float | None]
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    emulated: Mapped[bool]
+    report_json: Mapped[str] = mapped_column(Text)
+
+
+def prepare(engine: Engine, where: str) -> None:
+    """Make the tables where there are none; InputError when a newer edgeq made them."""
+    if not inspect(engine).has_table(SchemaVersion.__tablename__):
+        _create(engine)
+    with Session(engine) as session:
+        version = session.scalar(select(SchemaVersion.version)) or 0
+    if version > SCHEMA_VERSION:
+        what = f"was written by a newer edgeq (schema {version}, this one knows {SCHEMA_VERSION})"
+        raise InputError(where, what, "update edgeq, or name another store in EDGEQ_STORE")
+
+
+def _create(engine: Engine) -> None:
+    """All tables and the version in one transaction, alone: a killed one leaves nothing."""
+    with Session(engine) as session, session.begin():
+        begin_writing(session)
+        if engine.dialect.name == "postgresql":
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+        Base.metadata.create_all(session.connection())
+        if session.scalar(select(SchemaVersion.version)) is None:
+            session.add(SchemaVersion(version=SCHEMA_VERSION))
+
+
+def begin_writing(session: Session) -> None:
+    """Take SQLite's write lock now: a transaction that read first could not wait for it."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.connection().exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,119 @@
+"""Reports to render and judge, filled as a deploy fills them."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Literal
+
+from edgeq.measurement import (
+    Accuracy,
+    AveragePrecision,
+    Column,
+    Divergence,
+    Interval,
+    Measurement,
+    Report,
+)
+
+if TYPE_CHECKING:
+    from edgeq.measurement import Verdict
+
+FLOAT_BYTES, ARTIFACT_BYTES = 8 * 2**20, 2 * 2**20
+
+
+def measurement(
+    inference_ms: float = 40.0, unstable: tuple[str, ...] = (), emulated: bool = False
+) -> Measurement:
+    """A hundred inferences; the p50, p90, p99 are 0.99, 1.07 and 1.088 of `inference_ms`."""
+    spread = [0.9 + 0.002 * n for n in range(100)]
+    return Measurement(
+        preprocess_ns=tuple(int(3.1e6 * s) for s in spread),
+        inference_ns=tuple(int(inference_ms * 1e6 * s) for s in spread),
+        postprocess_ns=tuple(int(0.45e6 * s) for s in spread),
+        load_ns=812_000_000,
+        first_inference_ns=90_000_000,
+        warmup_count=20,
+        duration_ns=5_000_000_000,
+        throughput_per_s=22.9,
+        threads=4,
+        rss_before_load_bytes=30 * 2**20,
+        rss_after_load_bytes=61 * 2**20,
+        peak_rss_bytes=143 * 2**20,
+        peak_rss_source="VmHWM",
+        environment_before={},
+        environment_after={},
+        unstable=unstable,
+        emulated=emulated,
+    )
+
+
+def accuracy(ap: float, classes: dict[str, float | None]) -> Accuracy:
+    figures = AveragePrecision(
+        ap=ap, ap50=0.44, ap75=0.26, small=0.08, medium=None, large=0.41, by_class=classes
+    )
+    return Accuracy(
+        mask=figures, box=figures.model_copy(update={"ap": ap + 0.05}), images=134, instances=1041
+    )
+
+
+def interval(estimate: float = 0.0063, low: float = -0.0021, high: float = 0.0134) -> Interval:
+    return Interval(estimate=estimate, low=low, high=high, resamples=1000)
+
+
+def column(
+    name: Literal["float", "simulated", "device"],
+    ap: float | None = None,
+    classes: dict[str, float | None] | None = None,
+    measured: Measurement | None = None,
+    drop: Interval | None = None,
+    model_bytes: int | None = None,
+) -> Column:
+    return Column(
+        name=name,
+        where=f"{name} engine 1.2",
+        accuracy=None if ap is None else accuracy(ap, classes or {"pig": ap, "cow": None}),
+        mask_ap_drop=drop,
+        box_ap_drop=drop,
+        measurement=measured,
+        model_bytes=model_bytes,
+    )
+
+
+def full_columns(measured: Measurement | None = None) -> tuple[Column, ...]:
+    return (
+        column("float", 0.2525, model_bytes=FLOAT_BYTES),
+        column("simulated", 0.2491, drop=interval()),
+        column("device", 0.2462, None, measured or measurement(), interval(), ARTIFACT_BYTES),
+    )
+
+
+def divergence() -> Divergence:
+    return Divergence(mask_ap=0.0029, snr_db={"output0": 31.2, "output1": None})
+
+
+def report(
+    columns: tuple[Column, ...],
+    verdicts: tuple[Verdict, ...] = (),
+    notes: tuple[str, ...] = (),
+    diverged: Divergence | None = None,
+) -> Report:
+    return Report(
+        id="0123456789abcdef",
+        created_at=datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC),
+        edgeq_version="0.1.0",
+        recipe="recipes/pig-int8.yaml",
+        recipe_sha256="a" * 64,
+        model_sha256="b" * 64,
+        target="raspberry-pi-5",
+        device="barn-07",
+        artifact_id="c0ffee" * 10 + "1234",
+        artifact_bytes=ARTIFACT_BYTES,
+        columns=columns,
+        divergence=diverged,
+        verdicts=verdicts,
+        notes=notes,
+        layers_quantized=57,
+        layers_float=20,
+        stage_seconds={"calibrate": 3.5},
+        versions={"onnxruntime": "1.32.0"},
+    )
