@@ -21,7 +21,9 @@ class _Builder:
         self.tensors.append(numpy_helper.from_array(value, name))
         return name
 
-    def node(self, op: str, inputs: list[str], name: str, outputs: int = 1, **attributes: object) -> str:
+    def node(
+        self, op: str, inputs: list[str], name: str, outputs: int = 1, **attributes: object
+    ) -> str:
         names = [f"{name}_output_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, name=name, **attributes))
         return names[0]
@@ -29,7 +31,9 @@ class _Builder:
     def convolution(self, x: str, out: int, name: str, kernel: int = 1, stride: int = 1) -> str:
         fan_in = self.channels[x] * kernel * kernel
         shape = (out, self.channels[x], kernel, kernel)
-        weight = self.rng.standard_normal(shape).astype(np.float32) * np.float32((2.5 / fan_in) ** 0.5)
+        weight = self.rng.standard_normal(shape).astype(np.float32) * np.float32(
+            (2.5 / fan_in) ** 0.5
+        )
         bias = self.rng.standard_normal(out).astype(np.float32) * np.float32(0.3)
         inputs = [
             x,
@@ -38,7 +42,12 @@ class _Builder:
         ]
         pad = [kernel // 2] * 4
         y = self.node(
-            "Conv", inputs, f"{name}/Conv", kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pad
+            "Conv",
+            inputs,
+            f"{name}/Conv",
+            kernel_shape=[kernel] * 2,
+            strides=[stride] * 2,
+            pads=pad,
         )
         self.channels[y] = out
         return y
@@ -121,7 +130,10 @@ def yolov8n_seg(size: int = 640, classes: int = 80, seed: int = 0) -> onnx.Model
     weight = b.rng.standard_normal((64, 64, 2, 2)).astype(np.float32) * np.float32(0.18)
     inputs = [y, b.constant("model.22.proto.upsample.weight", weight)]
     y = b.node(
-        "ConvTranspose", inputs, "model.22.proto.upsample/ConvTranspose", strides=[2, 2],
+        "ConvTranspose",
+        inputs,
+        "model.22.proto.upsample/ConvTranspose",
+        strides=[2, 2],
         kernel_shape=[2, 2],
     )
     b.channels[y] = 64
@@ -185,8 +197,12 @@ def yolov8n_seg(size: int = 640, classes: int = 80, seed: int = 0) -> onnx.Model
         "yolov8n-seg-like",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, size, size])],
         [
-            helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 4 + classes + 32, total]),
-            helper.make_tensor_value_info("output1", TensorProto.FLOAT, [1, 32, size // 4, size // 4]),
+            helper.make_tensor_value_info(
+                "output0", TensorProto.FLOAT, [1, 4 + classes + 32, total]
+            ),
+            helper.make_tensor_value_info(
+                "output1", TensorProto.FLOAT, [1, 32, size // 4, size // 4]
+            ),
         ],
         b.tensors,
     )

@@ -81,7 +81,9 @@ def read(path: Path) -> Document:
         mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = getattr(exc, "problem", None) or str(exc).splitlines()[0]
-        raise InputError(where, f"is not valid YAML: {what}", "check indentation and quotes") from exc
+        raise InputError(
+            where, f"is not valid YAML: {what}", "check indentation and quotes"
+        ) from exc
     except RecursionError as exc:
         raise InputError(str(path), "is nested too deep or refers to itself", "") from exc
     finally:

@@ -11,8 +11,11 @@ A failed gate (1) and an unstable measurement (4) are verdicts of a report, not 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class EdgeqError(Exception):
@@ -60,6 +63,27 @@ def raise_all(problems: Sequence[InputError]) -> None:
         raise problems[0]
     if problems:
         raise InputErrors(problems)
+
+
+class Problems:
+    """Collects what is wrong, so that all of it is reported together."""
+
+    def __init__(self) -> None:
+        self.found: list[InputError] = []
+
+    def attempt(self, action: Callable[[], T]) -> T | None:
+        """The action's result, or None after keeping the InputError that it raised."""
+        try:
+            return action()
+        except InputErrors as exc:
+            self.found.extend(exc.problems)
+        except InputError as exc:
+            self.found.append(exc)
+        return None
+
+    def raise_all(self) -> None:
+        """Raise what was found; nothing when all went well."""
+        raise_all(self.found)
 
 
 def require(module: str, extra: str) -> ModuleType:

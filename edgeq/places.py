@@ -1,4 +1,4 @@
-"""Where edgeq keeps what it keeps on this machine, and how a file is written whole or not at all."""
+"""Where edgeq keeps what it keeps on this machine, and writing a file whole or not at all."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def _existing(value: object, info: ValidationInfo) -> Path:
     """The path relative to the recipe's folder; it has to exist."""
     if not isinstance(value, str | Path):
         raise ValueError(f"'{value}' is no path; write the name of a file or folder")
-    path = (info.context or {}).get("folder", Path()) / Path(value).expanduser()
+    folder: Path = (info.context or {}).get("folder", Path())
+    path = folder / Path(value).expanduser()
     if not path.exists():
         raise ValueError(f"'{value}' does not exist; {_neighbour(path)}")
     return path
@@ -331,11 +332,15 @@ def image_files(source: Path, where: str) -> list[Path]:
     if source.is_dir():
         files = sorted(f for f in source.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
         if not files:
-            raise InputError(where, f"no images in {source}", f"wanted: {', '.join(IMAGE_SUFFIXES)}")
+            raise InputError(
+                where, f"no images in {source}", f"wanted: {', '.join(IMAGE_SUFFIXES)}"
+            )
         return files
     names = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
     files = [source.parent / name for name in names if name]
-    missing = [InputError(str(source), f"'{f}' does not exist", "") for f in files if not f.exists()]
+    missing = [
+        InputError(str(source), f"'{f}' does not exist", "") for f in files if not f.exists()
+    ]
     raise_all(missing)
     if not files:
         raise InputError(where, f"{source} lists no images", "one path a line is expected")

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 # What decides how fast int8 is: vector width, dot products, matrix multiplication.
-FEATURES = (
+FLAGS = (
     "avx2",
     "avx512f",
     "avx512_vnni",
@@ -50,20 +50,20 @@ _PARTS = {
 
 
 class CpuInfo(NamedTuple):
-    """Model names (several on big.LITTLE, joined by ' + '), and which of FEATURES there are."""
+    """Model names (several on big.LITTLE, joined by ' + '), and which of FLAGS there are."""
 
     model: str | None
-    features: tuple[str, ...] | None
+    flags: tuple[str, ...] | None
 
 
 def parse_cpuinfo(text: str) -> CpuInfo:
-    """The model and the features of interest; None for what the text does not say."""
+    """The model and the flags of interest; None for what the text does not say."""
     names = re.findall(r"^model name\s*:\s*(.+)$", text, re.M) or _arm_names(text)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
-    present = set(flags.group(1).split()) if flags else set()
+    line = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
+    present = set(line.group(1).split()) if line else set()
     return CpuInfo(
         model=" + ".join(dict.fromkeys(name.strip() for name in names)) or None,
-        features=tuple(name for name in FEATURES if name in present) if flags else None,
+        flags=tuple(name for name in FLAGS if name in present) if line else None,
     )
 
 

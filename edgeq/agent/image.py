@@ -24,8 +24,10 @@ def read_image(path: Path) -> Bytes:
     """
     problem = _absence(path)
     if problem is None:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        # Newer bindings raise or return None; either way the file holds no image OpenCV knows.
+        try:
+            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        except cv2.error:  # Where a broken header asks for more pixels than OpenCV allows.
+            pixels = None
         if pixels is not None:
             return np.asarray(pixels, np.uint8)
         problem = f"is not an image that OpenCV {cv2.__version__} can decode"

@@ -15,6 +15,7 @@ from .protocol import Events, claim_stdout
 VERBS = ("probe", "verify", "bench", "predict")
 USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json]"
 
+_NO_MEMORY = "agent: the device has no memory left; free some and run the job again"
 _PACKAGES = {"numpy": "numpy", "cv2": "opencv-python-headless"}
 
 
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str], events: Events) -> int:
     except AgentError as exc:
         events.error(exc.kind, exc.message)
     except MemoryError:
-        events.error(OUT_OF_MEMORY, "agent: the device has no memory left; free some and retry")
+        events.error(OUT_OF_MEMORY, _NO_MEMORY)
     except ImportError as exc:
         missing = (exc.name or "").split(".")[0]
         if missing not in _PACKAGES:
@@ -50,7 +51,10 @@ def run(arguments: Sequence[str], events: Events) -> int:
             f"install it on the device: pip install {package}",
         )
     except Exception as exc:
-        return _report_bug(exc, events)
+        # OpenCV has an error type of its own for everything, and says what it was in words.
+        if "insufficient memory" not in str(exc).lower():
+            return _report_bug(exc, events)
+        events.error(OUT_OF_MEMORY, _NO_MEMORY)
     return 1
 
 

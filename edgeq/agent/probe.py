@@ -28,7 +28,6 @@ def probe(job: ProbeJob) -> dict[str, Any]:
     reader = Reader()
     cpuinfo = reader.text("cpu", "/proc/cpuinfo")
     libc, libc_version = _libc(reader)
-    emulated, emulated_reason = judge(_evidence(cpuinfo))
     packages = package_versions(reader)
     installed = packages["onnxruntime"] is not None
     result = {
@@ -41,8 +40,7 @@ def probe(job: ProbeJob) -> dict[str, Any]:
         "memory": _memory(reader),
         "disk": {"free_bytes": _free_bytes(reader, job.root)},
         "board": _board(reader),
-        "emulated": emulated,
-        "emulated_reason": emulated_reason,
+        "emulated": judge(_evidence(cpuinfo))._asdict(),
         "packages": packages,
         "onnxruntime_providers": onnxruntime_providers(reader) if installed else None,
         "governors": governors(reader) or None,
@@ -83,8 +81,8 @@ def _cpu(reader: Reader, cpuinfo: str) -> dict[str, Any]:
     info = parse_cpuinfo(cpuinfo)
     if info.model is None:
         reader.note("cpu.model", "/proc/cpuinfo names none")
-    if info.features is None:
-        reader.note("cpu.features", "/proc/cpuinfo lists none")
+    if info.flags is None:
+        reader.note("cpu.flags", "/proc/cpuinfo lists none")
     max_mhz = {}
     for path in reader.found("cpu.max_mhz", _POLICIES):
         khz = reader.integer("cpu.max_mhz", path)
@@ -94,7 +92,7 @@ def _cpu(reader: Reader, cpuinfo: str) -> dict[str, Any]:
         "model": info.model,
         "cores_logical": os.cpu_count(),
         "cores_available": len(os.sched_getaffinity(0)),
-        "features": info.features,
+        "flags": info.flags,
         "max_mhz": max_mhz or None,
     }
 

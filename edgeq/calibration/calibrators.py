@@ -139,8 +139,7 @@ class SquaredError:
             [
                 histogram.counts,
                 histogram.counts * (self.left + self.right) / 2,
-                histogram.counts
-                * (self.left**2 + self.left * self.right + self.right**2) / 3,
+                histogram.counts * (self.left**2 + self.left * self.right + self.right**2) / 3,
             ]
         )
         self._before = np.concatenate([np.zeros((3, 1)), np.cumsum(per_bin, axis=1)], axis=1)

@@ -77,7 +77,7 @@ def extremes(
     model: Model, tensors: Sequence[str], images: Iterable[Floats], threads: int
 ) -> dict[str, tuple[float, float]]:
     """Minimum and maximum of tensors over some inputs."""
-    found = {name: (np.inf, -np.inf) for name in tensors}
+    found = dict.fromkeys(tensors, (np.inf, -np.inf))
     tap = Tap(model, tensors, threads)
     for tensor in images:
         for name, values in tap.run(tensor).items():

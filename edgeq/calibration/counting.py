@@ -49,16 +49,20 @@ class Counter:
         self.low, self.high = min(self.low, low), max(self.high, high)
         # A distance d from the minimiser moves the minimum by about d²/4, so that closer than
         # this nothing is won any more within float32.
-        if self.minimiser is not None and abs(self.nearest - self.minimiser) > 2e-4:
-            candidate = float(flat[np.abs(flat - np.float32(self.minimiser)).argmin()])
-            self.nearest = min(self.nearest, candidate, key=lambda v: abs(v - self.minimiser))
+        minimiser = self.minimiser
+        if minimiser is not None and abs(self.nearest - minimiser) > 2e-4:
+            candidate = float(flat[np.abs(flat - np.float32(minimiser)).argmin()])
+            self.nearest = min(self.nearest, candidate, key=lambda v: abs(v - minimiser))
         return True
 
     def histogram(self) -> Histogram:
         """Everything counted so far."""
         counts = self._recent.astype(np.int64)
-        return from_dense(counts if self._counts is None else counts + self._counts,
-                          float(self.low), float(self.high))
+        return from_dense(
+            counts if self._counts is None else counts + self._counts,
+            float(self.low),
+            float(self.high),
+        )
 
     def _flush(self) -> None:
         counts = np.zeros(BINS, np.int64) if self._counts is None else self._counts
@@ -83,7 +87,7 @@ def _count() -> Count:
         return _count_numpy
     import numba
 
-    @numba.njit("void(uint32[::1], uint32[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
+    @numba.njit("void(uint32[::1], uint32[::1])", cache=True, nogil=True)
     def count(bits: Any, counts: Any) -> None:
         for i in range(bits.size):
             counts[bits[i] >> SHIFT] += np.uint32(1)

@@ -105,9 +105,8 @@ def _rule(model: Model, tensor: str) -> Derivation | None:
         return None
     if node.op_type in SAME:
         return Derivation((node.input[0],))
-    if node.op_type == "Concat" and all(model.is_float(i) for i in node.input):
-        if not any(i in model.initializers for i in node.input):
-            return Derivation(tuple(node.input))
+    if node.op_type == "Concat" and len(model.activations(node)) == len(node.input):
+        return Derivation(tuple(node.input))
     if node.op_type == "Resize":
         return _resize(model, node)
     if node.op_type == "Mul":

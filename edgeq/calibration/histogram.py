@@ -49,9 +49,7 @@ class Histogram:
         """The number of values."""
         return float(self.counts.sum())
 
-    def mapped(
-        self, function: Callable[[Floats], Floats], low: float | None = None
-    ) -> Histogram:
+    def mapped(self, function: Callable[[Floats], Floats], low: float | None = None) -> Histogram:
         """The histogram of function(x). Each bin goes over at four points, with a quarter each.
 
         `low` is the exact minimum of the result where it lies inside the range; without it the

@@ -102,9 +102,7 @@ def _named(files: Sequence[Path], preprocess: Preprocess) -> Iterator[tuple[str,
     return zip(map(str, files), tensors(files, preprocess), strict=True)
 
 
-def _key(
-    model: Model, rules: Derivations, files: Sequence[Path], preprocess: Preprocess
-) -> str:
+def _key(model: Model, rules: Derivations, files: Sequence[Path], preprocess: Preprocess) -> str:
     described = {
         "format": [FORMAT, SHIFT],
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
@@ -145,6 +143,7 @@ def _read(file: Path, key: str, rules: Derivations) -> Statistics | None:
     if about["key"] != key:
         return None
     parts = zip(ranges, keys, counts, strict=True)
-    sources = {n: Histogram(*r, k, c) for n, (r, k, c) in zip(names, parts, strict=True)}
+    named = zip(names, parts, strict=True)
+    sources = {name: Histogram(low, high, k, c) for name, ((low, high), k, c) in named}
     nearest = {n: v for n, v in zip(names, near, strict=True) if not np.isnan(v)}
     return Statistics(key, about["images"], rules, sources, nearest)

@@ -1,9 +1,9 @@
 """The device's root folder: a content-addressed store that is never seen half written.
 
-    blobs/sha256/<hash>     files of releases, images, the agent itself
-    releases/<id>/          links to blobs; appears by rename when it is complete
-    current, previous       links to releases; switched by rename
-    work/                   job files and raw outputs of a run
+blobs/sha256/<hash>     files of releases, images, the agent itself
+releases/<id>/          links to blobs; appears by rename when it is complete
+current, previous       links to releases; switched by rename
+work/                   job files and raw outputs of a run
 """
 
 from __future__ import annotations
@@ -114,5 +114,7 @@ class Releases:
         if done.status != 0:
             reason = (done.stderr.strip().splitlines() or [f"status {done.status}"])[-1]
             what = f"'{arguments[0]}' failed: {reason}"
-            raise DeviceError(self.transport.address, what, f"check space and rights of {self.root}")
+            raise DeviceError(
+                self.transport.address, what, f"check space and rights of {self.root}"
+            )
         return done

@@ -11,7 +11,7 @@ from edgeq.graph.model import Model
 
 
 def matching(pattern: str, names: Mapping[str, str]) -> list[str]:
-    """The nodes (name to op type) that a pattern names, in order; an exact name wins over a glob."""
+    """The nodes (name to op type) that a pattern names; an exact name wins over a glob."""
     if pattern.startswith("op:"):
         return [name for name, op_type in names.items() if op_type == pattern[3:]]
     if pattern in names:

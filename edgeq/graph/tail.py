@@ -44,9 +44,9 @@ def find_tail(model: Model) -> Tail:
     for node in reversed(nodes):
         readers = [c for name in node.output for c in model.consumers.get(name, [])]
         is_output = any(name in model.outputs for name in node.output)
-        if node.op_type in CARRYING and readers and not is_output:
-            if all(reader.name in tail for reader in readers):
-                tail.add(node.name)
+        carried = node.op_type in CARRYING and readers and not is_output
+        if carried and all(reader.name in tail for reader in readers):
+            tail.add(node.name)
     feeders = {
         node.name
         for node in nodes

@@ -50,7 +50,7 @@ def activation_scale(span: Range, dtype: IntegerType, symmetric: bool) -> Scale:
 def weight_scales(limits: NDArray[np.float64], bits: int) -> NDArray[np.float32]:
     """Symmetric scales [c] or [1] of weights from their largest magnitudes: 127 or 63 steps."""
     steps = 2 ** (bits - 1) - 1
-    scales = np.maximum(limits / steps, SMALLEST_SCALE).astype(np.float32)
+    scales = np.asarray(np.maximum(limits / steps, SMALLEST_SCALE), np.float32)
     scales[limits <= 0] = 1.0  # nothing but zeros; any scale is exact
     return scales
 

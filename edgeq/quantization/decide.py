@@ -47,7 +47,9 @@ def resolve_choices(model: Model, quantize: Quantize) -> Choices:
             except InputError as exc:
                 problems.append(exc)
     raise_all(problems)
-    excluded = {node: f"'{p}' in exclude" for p, nodes in found["exclude"].items() for node in nodes}
+    excluded = {
+        node: f"'{p}' in exclude" for p, nodes in found["exclude"].items() for node in nodes
+    }
     overrides: dict[str, Override] = {}
     for pattern, nodes in found["overrides"].items():
         for node in nodes:

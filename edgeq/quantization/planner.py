@@ -17,13 +17,15 @@ from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.decide import Choices, decide
 from edgeq.quantization.plan import Decision, Plan, WeightScale
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Quantize
+from edgeq.recipe import Activations, Quantize, Weights
 
 
 def check(quantize: Quantize, placement: Placement) -> None:
     """InputError(s) for what the recipe asks of a runtime that cannot do it."""
     problems = []
-    parts = [("quantize", quantize.weights, quantize.activations)]
+    parts: list[tuple[str, Weights | None, Activations | None]] = [
+        ("quantize", quantize.weights, quantize.activations)
+    ]
     parts += [
         (f"quantize.overrides.{pattern}", o.weights, o.activations)
         for pattern, o in quantize.overrides.items()
@@ -161,6 +163,4 @@ def _weight(
     if placement.quantized_bias and len(node.input) > 2 and node.input[2]:
         bias = np.asarray(model.constant(node.input[2]), np.float32)
         scales = arithmetic.widened_for_bias(scales, bias, tensors[node.input[0]].scale)
-    return WeightScale(
-        node.input[1], tuple(float(s) for s in scales), axis, placement.weight_bits
-    )
+    return WeightScale(node.input[1], tuple(float(s) for s in scales), axis, placement.weight_bits)

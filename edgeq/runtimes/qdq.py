@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ class _Writer:
         # The oldest that holds the opset: a board's engine may be years older than this machine's.
         proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
         onnx.checker.check_model(proto)
-        return proto.SerializeToString(deterministic=True)
+        return bytes(proto.SerializeToString(deterministic=True))
 
     def _node(self, node: onnx.NodeProto) -> None:
         written = onnx.NodeProto()
@@ -138,7 +139,7 @@ class _Writer:
             self._constant(f"{prefix}/scale", scales),
             self._constant(f"{prefix}/zero_point", zero),
         ]
-        attributes = {} if axis is None else {"axis": axis}
+        attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
         name = f"{prefix}/DequantizeLinear"
         self.nodes.append(
             helper.make_node("DequantizeLinear", inputs, [prefix], name=name, **attributes)
@@ -159,5 +160,3 @@ def _captured(node: onnx.NodeProto) -> Iterator[str]:
                 yield from child.input
                 yield from _captured(child)
             yield from (value.name for value in graph.output)
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Dict
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_onnxruntime_runs_the_model(release: Path, graph_optimization: str) -> N
 
 def test_a_model_that_is_none_is_the_engines_error(release: Path) -> None:
     (release / "model.onnx").write_bytes(b"no model")
-    with pytest.raises(AgentError, match="model.onnx: cannot be loaded") as caught:
+    with pytest.raises(AgentError, match=r"model\.onnx: cannot be loaded") as caught:
         load(read_manifest(release), 1)
     assert caught.value.kind == "engine"
     assert "\n" not in caught.value.message
@@ -77,5 +77,5 @@ def test_a_size_that_does_not_fit_shows_both_shapes() -> None:
 
 
 def test_a_dtype_that_does_not_fit_says_what_to_set() -> None:
-    with pytest.raises(AgentError, match="set preprocess.dtype to uint8"):
+    with pytest.raises(AgentError, match=r"set preprocess\.dtype to uint8"):
         fit_tensor(IMAGE, SPEC._replace(dtype="uint8"))

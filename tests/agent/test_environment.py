@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-
+from typing import TYPE_CHECKING
 
 from edgeq.agent.environment import environment, parse_busy_ticks, parse_meminfo
 from edgeq.agent.memory import peak_rss_bytes, reset_peak, rss_bytes
 from edgeq.agent.reading import Reader
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 
 from edgeq.agent.errors import AgentError
 from edgeq.agent.image import check_present, read_image
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

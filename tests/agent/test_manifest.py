@@ -69,7 +69,7 @@ def test_paths_that_leave_the_folder_are_refused(
 
 def test_the_model_has_to_be_among_the_files(manifest_document: Dict[str, Any]) -> None:
     manifest_document["runtime"]["model"] = "other.onnx"
-    with pytest.raises(AgentError, match="'other.onnx', which is not among files"):
+    with pytest.raises(AgentError, match=r"'other\.onnx', which is not among files"):
         parsed(manifest_document)
 
 
@@ -96,5 +96,5 @@ def test_no_manifest_at_all_is_refused(raw: bytes) -> None:
 
 
 def test_a_missing_manifest_names_the_path(tmp_path: Path) -> None:
-    with pytest.raises(AgentError, match="manifest.json: cannot be read"):
+    with pytest.raises(AgentError, match=r"manifest\.json: cannot be read"):
         read_manifest(tmp_path)

@@ -67,7 +67,7 @@ CPU part\t: 0x004
 
 
 @pytest.mark.parametrize(
-    "text, model, features",
+    "text, model, flags",
     [
         (X86, "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", ("avx2", "avx512f", "avx512_vnni")),
         (RASPBERRY_PI_5, "Cortex-A76", ("asimd", "asimddp", "asimdhp")),
@@ -80,9 +80,9 @@ CPU part\t: 0x004
         ("", None, None),
     ],
 )
-def test_cpuinfo_of_known_boards(text: str, model: Optional[str], features: Any) -> None:
+def test_cpuinfo_of_known_boards(text: str, model: Optional[str], flags: Any) -> None:
     info = parse_cpuinfo(text)
-    assert (info.model, info.features) == (model, features)
+    assert (info.model, info.flags) == (model, flags)
 
 
 def elf(machine: int, order: str = "<") -> bytes:
@@ -140,6 +140,7 @@ def test_probe_tells_about_this_machine() -> None:
     assert result["cpu"]["cores_available"] <= result["cpu"]["cores_logical"]
     assert 0 < result["memory"]["available_bytes"] <= result["memory"]["total_bytes"]
     assert result["disk"]["free_bytes"] > 0
+    assert result["emulated"].keys() == {"emulated", "reason"}
     assert result["packages"]["numpy"] is not None
     assert "CPUExecutionProvider" in result["onnxruntime_providers"]
     assert result["packages"].keys() == {

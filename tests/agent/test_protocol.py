@@ -66,6 +66,7 @@ def test_a_fault_of_our_own_is_a_bug_with_a_traceback(
     "raised, kind",
     [
         (MemoryError(), "out-of-memory"),
+        (RuntimeError("(-4:Insufficient memory) Failed to allocate"), "out-of-memory"),
         (ModuleNotFoundError("No module named 'numpy'", name="numpy"), "missing-engine"),
         (ImportError("libGL.so.1: cannot open", name="cv2"), "missing-engine"),
         (ImportError("something else", name="nothing"), "bug"),

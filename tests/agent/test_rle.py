@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Dict
 
 import numpy as np
-import pycocotools.mask as coco
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from pycocotools import mask as coco  # type: ignore[import-untyped]
 
 from edgeq.agent import rle
 

@@ -20,13 +20,15 @@ from edgeq.demo.paddock import CLASS_NAMES, draw
 from edgeq.demo.project import EVALUATION_SEED, MARKER, DemoProject, write_demo
 from edgeq.errors import InputError
 
+# pycocotools 2.0.11 hands numpy an array the way numpy 1 wanted it.
+old_array_protocol = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 PREDICTIONS = 32 * 32 + 16 * 16 + 8 * 8
 MEMBERS = 32
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> DemoProject:
-    return write_demo(tmp_path_factory.mktemp("demo"), calibration_count=2, evaluation_count=4)
+    return write_demo(tmp_path_factory.mktemp("demo"), calibration_count=1, evaluation_count=3)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def decoded(annotation: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.asarray(coco_mask.decode(rle))
 
 
+@old_array_protocol
 def test_masks_decode_to_what_was_drawn(coco: dict[str, Any]) -> None:
     for index, image in enumerate(coco["images"]):
         own = [a for a in coco["annotations"] if a["image_id"] == image["id"]]
@@ -60,6 +63,7 @@ def test_masks_decode_to_what_was_drawn(coco: dict[str, Any]) -> None:
             np.testing.assert_array_equal(decoded(annotation), mask)
 
 
+@old_array_protocol
 def test_boxes_and_areas_are_those_of_the_masks(coco: dict[str, Any]) -> None:
     assert coco["annotations"]
     for annotation in coco["annotations"]:
@@ -95,13 +99,13 @@ def test_recipe_of_the_project_loads(tmp_path: Path) -> None:
 
 
 def test_writing_again_gives_the_same_files(tmp_path: Path) -> None:
-    write_demo(tmp_path, calibration_count=2, evaluation_count=2)
+    write_demo(tmp_path, calibration_count=1, evaluation_count=2)
     before = digest(tmp_path)
     (tmp_path / "evaluation" / "scene-0001.jpg").write_bytes(b"half")
     (tmp_path / "evaluation" / "scene-0007.jpg").write_bytes(b"of a larger project")
     (tmp_path / "instances.json").unlink()
 
-    write_demo(tmp_path, calibration_count=2, evaluation_count=2)
+    write_demo(tmp_path, calibration_count=1, evaluation_count=2)
 
     assert digest(tmp_path) == before
 

@@ -1,0 +1,238 @@
+"""Build: from a recipe and a target to an artifact, with nothing done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeq import artifact, places
+from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
+from edgeq.calibration import collect, statistics
+from edgeq.calibration.images import choose, content_hash, shared, tensors
+from edgeq.errors import InputError, Problems
+from edgeq.graph.load import load
+from edgeq.graph.mixing import Mixing, concat_inputs, mixing
+from edgeq.graph.model import Model
+from edgeq.graph.tail import Tail, find_tail
+from edgeq.quantization.decide import Choices, resolve_choices
+from edgeq.quantization.plan import Plan
+from edgeq.quantization.planner import check, make_plan
+from edgeq.quantization.rules import Placement
+from edgeq.recipe import Preprocess, Recipe, image_files
+from edgeq.runtimes import runtime
+from edgeq.target import Target
+from edgeq.version import version
+
+Progress = Callable[[str, int, int], None]
+MIXING_IMAGES = 4
+"""Images that the range-mixing lint looks at; ranges of pixels and scores differ at the first."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that was checked before any work: what a build starts from."""
+
+    recipe: Recipe
+    target: Target
+    model: Model
+    tail: Tail
+    choices: Choices
+    placement: Placement
+    calibration: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Nodes that no quantized tensor can lie behind, which need not be looked at."""
+        return frozenset() if self.recipe.quantize.head == "quantize" else self.tail.nodes
+
+    @property
+    def wanted(self) -> list[str]:
+        """Tensors whose statistics a plan may need."""
+        return statistics.wanted_tensors(self.model, self.left_out)
+
+
+@dataclass(frozen=True)
+class Build:
+    """An artifact, the plan it was written from, and what was noticed on the way."""
+
+    artifact: Artifact
+    plan: Plan
+    mixing: tuple[Mixing, ...]
+    notes: tuple[str, ...]
+    cached: bool
+
+
+def prepare(recipe: Recipe, target: Target, probe: Mapping[str, Any] | None) -> Prepared:
+    """Check everything that can be checked before work; all problems together.
+
+    `probe` is what the agent found on the device, None without one. Raises InputError(s).
+    """
+    engine = runtime(target.runtime)
+    placement, note = engine.placement(target, probe)
+    problems = Problems()
+    problems.attempt(lambda: check(recipe.quantize, placement))
+    images = recipe.calibration
+    files = problems.attempt(
+        lambda: choose(image_files(images.images, "calibration.images"), images.count)
+    )
+    model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
+    choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
+    if model is not None:
+        problems.attempt(lambda: _check_input(model))
+    problems.raise_all()
+    if files is None or model is None or choices is None:
+        raise AssertionError("unreachable: what is missing was reported")
+    notes = [note] if note else []
+    if recipe.evaluate is not None:
+        pairs = shared(files, image_files(recipe.evaluate.images, "evaluate.images"))
+        if pairs:
+            what = f"{len(pairs)} calibration images are evaluation images too, such as"
+            notes.append(f"{what} {pairs[0][0].name}: the drop looks smaller than it is")
+    return Prepared(
+        recipe, target, model, find_tail(model), choices, placement, tuple(files), tuple(notes)
+    )
+
+
+def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
+    """The artifact, from the cache where the same inputs made it before."""
+    key = _key(prepared)
+    note = places.cache("builds") / f"{key}.json"
+    found = _mixing_of(prepared)
+    done = _remembered(note)
+    if done is not None:
+        plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
+        return Build(done, plan, found, prepared.notes, cached=True)
+    model, files = prepared.model, prepared.calibration
+    seen = statistics.gather(
+        model,
+        prepared.wanted,
+        files,
+        prepared.recipe.preprocess,
+        threads(),
+        lambda done: progress("calibrate", done, len(files)),
+    )
+    progress("build", 0, 1)
+    plan = make_plan(model, seen, prepared.tail, prepared.choices, prepared.placement)
+    engine = runtime(prepared.target.runtime)
+    written = {**engine.write(model, plan), "plan.json": plan.to_json().encode()}
+    manifest = Manifest(
+        runtime=Engine(name=engine.engine.name, model=engine.engine.model),
+        task=task_of(prepared.recipe),
+        preprocess=input_of(prepared.recipe.preprocess),
+        files=artifact.describe(written),
+        provenance={
+            "build": key,
+            "model": model.sha256,
+            "statistics": seen.key,
+            "quantize": prepared.recipe.quantize.model_dump(mode="json"),
+            "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
+            "versions": versions(),
+        },
+    )
+    result = artifact.keep(manifest, written)
+    places.write_whole(note, json.dumps({"artifact": result.id}).encode())
+    progress("build", 1, 1)
+    return Build(result, plan, found, prepared.notes, cached=False)
+
+
+def float_artifact(prepared: Prepared) -> Artifact:
+    """The float model as an artifact: what the reference figures are measured on."""
+    content = prepared.model.proto.SerializeToString(deterministic=True)
+    files = {"model.onnx": content}
+    manifest = Manifest(
+        runtime=Engine(name="onnxruntime", model="model.onnx"),
+        task=task_of(prepared.recipe),
+        preprocess=input_of(prepared.recipe.preprocess),
+        files=artifact.describe(files),
+        provenance={"model": prepared.model.sha256, "versions": versions()},
+    )
+    return artifact.kept(manifest.id) or artifact.keep(manifest, files)
+
+
+def measured_mixing(
+    model: Model, files: Sequence[Path], preprocess: Preprocess
+) -> tuple[Mixing, ...]:
+    """Which Concats would put very different ranges under one scale, measured on a few images."""
+    names = concat_inputs(model)
+    if not names:
+        return ()
+    inputs = tensors(files[:MIXING_IMAGES], preprocess)
+    return tuple(mixing(model, collect.extremes(model, names, inputs, threads())))
+
+
+def task_of(recipe: Recipe) -> Task:
+    """The recipe's task, as the agent needs it."""
+    return Task.model_validate(recipe.task.model_dump(exclude={"categories"}))
+
+
+def input_of(preprocess: Preprocess) -> Input:
+    """The recipe's preprocessing, as the agent needs it."""
+    return Input.model_validate(preprocess.model_dump())
+
+
+def threads() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """What wrote the artifact."""
+    packages = ("numpy", "onnx", "onnxruntime")
+    return {"edgeq": version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+_TARGET_FIELDS = {"runtime", "architecture", "activation_type", "weight_bits"}
+
+
+def _check_input(model: Model) -> None:
+    if len(model.inputs) != 1:
+        names = ", ".join(model.inputs)
+        what = f"has {len(model.inputs)} inputs ({names}); one image is expected"
+        raise InputError(str(model.path), what, "export it with the image as its only input")
+    name, shape = next(iter(model.inputs.items()))
+    if len(shape) != 4 or shape[0] != 1 or shape[1] != 3:
+        what = f"input '{name}' is {list(shape)}; [1, 3, height, width] is expected"
+        raise InputError(str(model.path), what, "export it for one RGB image")
+
+
+def _mixing_of(prepared: Prepared) -> tuple[Mixing, ...]:
+    return measured_mixing(prepared.model, prepared.calibration, prepared.recipe.preprocess)
+
+
+def _key(prepared: Prepared) -> str:
+    """Hash of all that the artifact depends on, whatever folder it lies in."""
+    recipe, placement = prepared.recipe, prepared.placement
+    described = {
+        "model": prepared.model.sha256,
+        "task": task_of(recipe).model_dump(mode="json"),
+        "preprocess": recipe.preprocess.model_dump(mode="json"),
+        "quantize": recipe.quantize.model_dump(mode="json"),
+        "images": [content_hash(file) for file in prepared.calibration],
+        "runtime": [placement.runtime, placement.activation_type, placement.weight_bits],
+        "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
+        "versions": versions(),
+        "source": source_hash(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def source_hash() -> str:
+    """Hash of edgeq's own code: a changed checkout builds anew under the same version."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _remembered(note: Path) -> Artifact | None:
+    try:
+        return artifact.kept(json.loads(note.read_text(encoding="utf-8"))["artifact"])
+    except (OSError, ValueError, KeyError):
+        return None

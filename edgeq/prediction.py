@@ -1,0 +1,134 @@
+"""Predictions of one engine on a set of images, with the raw outputs of the first few.
+
+What the host computes depends on nothing but model and images, so it is kept; a device is asked
+again every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeq import building, places
+from edgeq.artifact import Artifact
+from edgeq.calibration.images import content_hash
+from edgeq.device.bundle import bundle
+from edgeq.device.device import Device
+from edgeq.measurement import ImagePrediction
+
+Outputs = dict[str, NDArray[Any]]
+Progress = Callable[[str, int, int], None]
+
+DIVERGENCE_IMAGES = 4
+"""Images whose raw outputs are compared between simulation and device."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One prediction an image, and the raw outputs (image id/output name) of the first few."""
+
+    images: tuple[ImagePrediction, ...]
+    outputs: dict[str, NDArray[Any]]
+
+
+def predict(
+    device: Device,
+    artifact: Artifact,
+    files: Mapping[int, Path],
+    graph_optimization: str,
+    threads: int,
+    progress: Progress,
+    label: str,
+    keep_count: int = 0,
+    remember: bool = True,
+) -> Predictions:
+    """Have a device's agent predict on images (id to file); kept ones are read back.
+
+    `graph_optimization` disabled simulates a Q/DQ graph in float. Raises DeviceError.
+    """
+    key = _key(artifact, files, graph_optimization, keep_count)
+    file = places.cache("predictions") / f"{key}.npz"
+    if remember and (found := _read(file)) is not None:
+        return found
+    paths = device.releases
+    release = device.push(artifact)
+    placed = paths.put_files(files.values())
+    images: list[ImagePrediction] = []
+    lines: list[dict[str, Any]] = []
+
+    def on_image(event: dict[str, Any]) -> None:
+        fields = {name: value for name, value in event.items() if name != "event"}
+        lines.append(fields)
+        images.append(ImagePrediction.model_validate(fields))
+
+    job = {
+        "release": release,
+        "images": [{"id": id_, "path": placed[path]} for id_, path in files.items()],
+        "threads": threads,
+        "graph_optimization": graph_optimization,
+    }
+    outputs: dict[str, NDArray[Any]] = {}
+    kept = paths.work(f"outputs-{uuid.uuid4().hex}.npz")
+    if keep_count:
+        job |= {"keep_outputs": kept, "keep_count": keep_count}
+    try:
+        device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+        if keep_count:
+            with np.load(io.BytesIO(device.transport.get(kept))) as stored:
+                outputs = {name: stored[name] for name in stored.files}
+    finally:
+        if keep_count:
+            paths.remove(kept)
+    if remember:
+        _write(file, lines, outputs)
+    return Predictions(tuple(images), outputs)
+
+
+def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
+    """Raw outputs of both, image by image, for those images that both kept."""
+    for image in dict.fromkeys(name.partition("/")[0] for name in first.outputs):
+        sides = [_of_image(side.outputs, image) for side in (first, second)]
+        if sides[1]:
+            yield sides[0], sides[1]
+
+
+def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
+    prefix = f"{image}/"
+    return {n.removeprefix(prefix): value for n, value in outputs.items() if n.startswith(prefix)}
+
+
+def _key(artifact: Artifact, files: Mapping[int, Path], optimization: str, keep_count: int) -> str:
+    described = {
+        "artifact": artifact.id,
+        "images": {str(id_): content_hash(file) for id_, file in files.items()},
+        "optimization": optimization,
+        "keep": keep_count,
+        "agent": hashlib.sha256(bundle()).hexdigest(),
+        "versions": building.versions(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _write(file: Path, lines: list[dict[str, Any]], outputs: dict[str, NDArray[Any]]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, **{"edgeq images": np.array(json.dumps(lines)), **outputs})  # type: ignore[arg-type]
+    places.write_whole(file, content.getvalue())
+
+
+def _read(file: Path) -> Predictions | None:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            lines = json.loads(str(stored["edgeq images"]))
+            outputs = {name: stored[name] for name in stored.files if name != "edgeq images"}
+    except (OSError, ValueError, KeyError):
+        return None
+    return Predictions(tuple(ImagePrediction.model_validate(line) for line in lines), outputs)
