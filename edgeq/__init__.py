@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeq.deployment import build, deploy, inspect, measure
+    from edgeq.deployment import build, deploy, measure
+    from edgeq.inspection import inspect
     from edgeq.version import version
 
 __all__ = ["build", "deploy", "inspect", "measure", "version"]
@@ -20,5 +21,5 @@ __all__ = ["build", "deploy", "inspect", "measure", "version"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'edgeq' has no attribute '{name}'")
-    module = "edgeq.version" if name == "version" else "edgeq.deployment"
-    return getattr(importlib.import_module(module), name)
+    homes = {"version": "edgeq.version", "inspect": "edgeq.inspection"}
+    return getattr(importlib.import_module(homes.get(name, "edgeq.deployment")), name)

@@ -142,6 +142,18 @@ def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
     return Build(result, plan, found, prepared.notes, cached=False)
 
 
+def is_built(prepared: Prepared) -> bool:
+    """Whether `build` would only take the artifact from the cache."""
+    return _remembered(places.cache("builds") / f"{_key(prepared)}.json") is not None
+
+
+def is_calibrated(prepared: Prepared) -> bool:
+    """Whether the statistics are in the cache."""
+    return statistics.is_cached(
+        prepared.model, prepared.wanted, prepared.calibration, prepared.recipe.preprocess
+    )
+
+
 def float_artifact(prepared: Prepared) -> Artifact:
     """The float model as an artifact: what the reference figures are measured on."""
     content = prepared.model.proto.SerializeToString(deterministic=True)

@@ -200,6 +200,47 @@ def deploy(
     return report
 
 
+def build_steps(checked: Checked) -> Iterator[str]:
+    """What `build` would do, in words."""
+    prepared = checked.prepared
+    images = len(prepared.calibration)
+    if building.is_built(prepared):
+        yield "take the artifact from the cache: nothing it depends on has changed"
+        return
+    if building.is_calibrated(prepared):
+        yield f"take the statistics of {images} images from the cache"
+    else:
+        yield f"run the float model over {images} calibration images"
+    quantizer = prepared.recipe.quantize.activations
+    yield f"plan with calibrator {quantizer.calibrator} for {prepared.placement.runtime}"
+    yield "write the artifact into the cache"
+
+
+def steps(checked: Checked) -> Iterator[str]:
+    """What `deploy` would do, in words."""
+    recipe, device = checked.prepared.recipe, checked.device
+    yield from build_steps(checked)
+    yield f"push it to {device.address}:{device.releases.root}, and verify it there"
+    if checked.evaluation is not None:
+        images = len(checked.evaluation.files)
+        yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"
+    yield f"measure for at least {recipe.measure.min_duration_s:g} s on {device.address}"
+    gates = [name for name, limit in recipe.gates if limit is not None]
+    yield f"judge {', '.join(gates) or 'nothing: the recipe has no gates'}"
+    yield "make it the current release if all gates pass, and append the report to the store"
+
+
+def measure_steps(
+    artifact: Path, target: str, images: Path, options: recipes.Measure
+) -> Iterator[str]:
+    """What `measure` would do, in words; checks artifact, target and images."""
+    opened, kind = artifacts.read(artifact), targets.load(target)
+    files = recipes.image_files(images, str(images))
+    device = connect(kind)
+    yield f"push {opened.id[:12]} to {device.address}:{device.releases.root}, and verify it there"
+    yield f"measure for at least {options.min_duration_s:g} s on {len(_chosen(files))} images"
+
+
 def _evaluation(recipe: Recipe) -> Evaluation | None:
     if recipe.evaluate is None:
         return None
@@ -328,8 +369,7 @@ def _bench(
     probe: dict[str, Any],
     progress: Progress,
 ) -> Measurement:
-    # A few dozen images show every size there is; all of them would fill a small board's memory.
-    chosen = files[:: max(1, len(files) // 32)][:32]
+    chosen = _chosen(files)
     device.releases.prepare()
     paths = device.releases.put_files(chosen)
     job = {
@@ -340,8 +380,13 @@ def _bench(
     }
     result = device.bench(job, progress)
     fields = {name: result[name] for name in Measurement.model_fields if name in result}
-    emulated = bool(probe.get("emulated"))
+    emulated = bool(probe["emulated"]["emulated"])
     return Measurement.model_validate({**fields, "emulated": emulated})
+
+
+def _chosen(files: list[Path]) -> list[Path]:
+    """A few dozen images show every size there is; all would fill a small board's memory."""
+    return files[:: max(1, len(files) // 32)][:32]
 
 
 def _threads(options: recipes.Measure, target: Target, probe: dict[str, Any]) -> int:

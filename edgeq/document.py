@@ -35,6 +35,17 @@ _Loader.add_implicit_resolver(
 )
 
 
+class Misplaced(ValueError):
+    """What a validator finds wrong with several keys together; `location` is the one to point at.
+
+    The message is 'what is wrong; what to do', the location relative to the validated part.
+    """
+
+    def __init__(self, message: str, *location: object) -> None:
+        super().__init__(message)
+        self.location = tuple(str(part) for part in location)
+
+
 @dataclass(frozen=True)
 class Document:
     """A parsed YAML file: its content as plain data and the line of every key and item."""
@@ -67,8 +78,8 @@ def read(path: Path) -> Document:
         raise InputError(str(path), f"cannot be read: {reason}", "check the path") from exc
     except UnicodeDecodeError as exc:
         raise InputError(str(path), "is not UTF-8 text", "a YAML file is expected here") from exc
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise InputError(f"{path}:1", "holds no keys", "write 'key: value' lines")
@@ -77,6 +88,10 @@ def read(path: Path) -> Document:
         _walk(path, node, (), lines, problems)
         raise_all(problems)
         content = loader.construct_document(node)
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        what = f"holds the control character #x{exc.character:02x}"
+        raise InputError(f"{path}:{line}", what, "a YAML file is expected here") from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -84,10 +99,11 @@ def read(path: Path) -> Document:
         raise InputError(
             where, f"is not valid YAML: {what}", "check indentation and quotes"
         ) from exc
+    except ValueError as exc:  # a value that is not what its explicit tag says
+        raise InputError(str(path), f"is not valid YAML: {exc}", "remove the '!!' tag") from exc
     except RecursionError as exc:
-        raise InputError(str(path), "is nested too deep or refers to itself", "") from exc
-    finally:
-        loader.dispose()
+        what = "is nested too deep or refers to itself"
+        raise InputError(str(path), what, "write it without the anchor") from exc
     return Document(path, content, lines)
 
 
@@ -144,31 +160,48 @@ def validate(document: Document, model: type[M], extra: dict[str, Any] | None = 
         raise AssertionError("unreachable: a ValidationError holds an error") from exc
 
 
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping, 'key: value' lines",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "model_type": "a mapping, 'key: value' lines",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+"""What pydantic's types of error ask for, in the words of YAML."""
+
+
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> InputError:
-    location = tuple(str(part) for part in error["loc"])
-    # A union adds its members' names to the location; the file knows nothing of them.
-    known = tuple(part for part in location if not part.startswith(("function-", "literal[")))
-    where = document.at(known)
-    name = known[-1] if known else str(document.path.name)
+    # pydantic marks a mapping's key so; the file knows only the key itself.
+    known = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, given, extra = error["type"], error["input"], error.get("ctx", {})
+    cause = extra.get("error")
+    where = document.at((*known, *getattr(cause, "location", ())))
+    name = known[-1] if known else ""
     if kind == "extra_forbidden":
         return InputError(where, f"'{name}' is unknown", nearest(name, _fields(model, known[:-1])))
-    if kind == "missing":
+    if kind == "missing" and not name.isdigit():
         return InputError(where, f"'{'.'.join(known)}' is missing", f"add a line '{name}: ...'")
     if kind in ("enum", "literal_error"):
-        allowed = re.findall(r"'([^']*)'", str(extra.get("expected", "")))
+        allowed = re.findall(r"[^',\s]+", str(extra["expected"]).replace(" or ", " "))
         label = known[-2] if name.isdigit() and len(known) > 1 else name
         return InputError(where, f"{label} '{given}' is unknown", nearest(str(given), allowed))
     if kind == "value_error":
-        inner = extra.get("error")
-        if isinstance(inner, InputError):
-            return InputError(inner.where or where, inner.what, inner.remedy)
-        what, _, remedy = str(inner).partition("; ")
+        what, _, remedy = str(cause).partition("; ")
         return InputError(where, what if name in what else f"{name}: {what}", remedy)
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    shown = json.dumps(given, default=str)
+    shown = "missing" if kind == "missing" else json.dumps(given, default=str)
     shown = shown if len(shown) < 60 else shown[:57] + "..."
-    return InputError(where, f"{'.'.join(known)} is {shown}", f"it should be {expected}")
+    if kind in _EXPECTED:
+        remedy = f"it should be {_EXPECTED[kind]}"
+    elif "length" in extra or "max_length" in extra or "min_length" in extra:
+        bound = "at most" if kind == "too_long" else "at least"
+        length = extra.get("max_length" if kind == "too_long" else "min_length")
+        remedy = f"it should have {bound} {length} {'item' if length == 1 else 'items'}"
+    else:
+        remedy = f"it should be {error['msg'].removeprefix('Input should be ')}"
+    return InputError(where, f"{'.'.join(known)} is {shown}", remedy)
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

@@ -11,6 +11,7 @@ A failed gate (1) and an unstable measurement (4) are verdicts of a report, not 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TypeVar
@@ -88,6 +89,9 @@ class Problems:
 
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional package where it is used; InputError names the extra that brings it."""
+    # ONNX Runtime reports file names and hashes of models to its vendor unless told not to, and
+    # reads this when it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(module)
     except ImportError as exc:

@@ -47,6 +47,7 @@ class Measurement(Record):
     peak_rss_bytes: int
     peak_rss_source: str
     environment_before: dict[str, Any]
+    environment_warm: dict[str, Any] = {}
     environment_after: dict[str, Any]
     unstable: tuple[str, ...] = ()
     emulated: bool = False

@@ -85,7 +85,7 @@ def kl_threshold(counts: Floats, levels: int) -> int:
         np.concatenate([[0.0], np.cumsum(values)]) for values in (bins, bins > 0, own)
     )
     kept = np.arange(levels, size + 1)
-    # Level k of a threshold at bin i holds the bins j with k * i / levels <= j < (k+1) * i / levels.
+    # Level k of a threshold at bin i holds bins j with k * i / levels <= j < (k+1) * i / levels.
     bounds = -(-(np.arange(levels + 1)[None, :] * kept[:, None]) // levels)
     mass = np.diff(sums[bounds], axis=1)
     occupied = np.diff(filled[bounds], axis=1)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeq.calibration.histogram import BINS, SHIFT, Histogram, from_dense
 
 Floats = NDArray[np.float32]
-Count = Callable[[NDArray[np.uint32], NDArray[np.uint32]], None]
+Count = Callable[[NDArray[np.uint32], NDArray[np.uint32], np.uint32], None]
 
 
 class Counter:
@@ -45,7 +45,7 @@ class Counter:
         low, high = _extremes(flat)
         if not np.isfinite(low) or not np.isfinite(high):
             return False
-        _count()(flat.view(np.uint32), self._recent)
+        _count()(flat.view(np.uint32), self._recent, np.uint32(SHIFT))
         self.low, self.high = min(self.low, low), max(self.high, high)
         # A distance d from the minimiser moves the minimum by about d²/4, so that closer than
         # this nothing is won any more within float32.
@@ -87,15 +87,16 @@ def _count() -> Count:
         return _count_numpy
     import numba
 
-    @numba.njit("void(uint32[::1], uint32[::1])", cache=True, nogil=True)
-    def count(bits: Any, counts: Any) -> None:
+    # The shift is an argument: numba's cache on disk would keep the value of a global.
+    @numba.njit("void(uint32[::1], uint32[::1], uint32)", cache=True, nogil=True)
+    def count(bits: Any, counts: Any, shift: Any) -> None:
         for i in range(bits.size):
-            counts[bits[i] >> SHIFT] += np.uint32(1)
+            counts[bits[i] >> shift] += np.uint32(1)
 
     compiled: Count = count
     return compiled
 
 
-def _count_numpy(bits: NDArray[np.uint32], counts: NDArray[np.uint32]) -> None:
-    hit = np.bincount(bits >> np.uint32(SHIFT))
+def _count_numpy(bits: NDArray[np.uint32], counts: NDArray[np.uint32], shift: np.uint32) -> None:
+    hit = np.bincount(bits >> shift)
     counts[: hit.size] += hit.astype(np.uint32)

@@ -91,7 +91,8 @@ class Histogram:
         left, right = magnitudes.edges
         reached = np.concatenate([[0.0], np.cumsum(magnitudes.counts)])
         # Bins of the keys may touch or leave gaps; a step function over both edges holds either.
-        at = np.stack([left, np.maximum(right, np.nextafter(left, np.inf))], 1).reshape(-1)
+        # A bin without width holds copies of the maximum, which belong below the last edge.
+        at = np.stack([np.minimum(left, np.nextafter(right, -np.inf)), right], 1).reshape(-1)
         level = np.stack([reached[:-1], reached[1:]], 1).reshape(-1)
         grid = np.interp(np.linspace(0, limit, bins + 1), at, level)
         grid[0] = 0.0

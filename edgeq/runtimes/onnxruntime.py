@@ -107,7 +107,7 @@ def _integers(
         raise InputError(f"target {target.name}", "activation type has to be probed", remedy)
     if probe["arch"] not in ("x86_64", "AMD64"):
         return "int8", target.weight_bits or 8, f"{probe['arch']}: int8 activations (S8S8)"
-    flags = set(probe["cpu"]["features"] or ())
+    flags = set(probe["cpu"]["flags"] or ())
     if flags & {"avx512_vnni", "avx_vnni"}:
         return "uint8", target.weight_bits or 8, "x86 with VNNI: uint8 activations (U8S8)"
     note = "x86 without VNNI: uint8 activations, 7-bit weights (8-bit ones would saturate)"

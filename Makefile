@@ -1,0 +1,55 @@
+# Two commands do all the set-up and then their work: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Oldest and newest Python that the agent is tested under, where the machine has them.
+AGENT_PYTHONS ?= $(shell $(PYTHON) tests/agent/find_pythons.py)
+empty :=
+space := $(empty) $(empty)
+AGENT_ENVS := $(foreach python,$(AGENT_PYTHONS),$(VENV)/agent-$(notdir $(python)))
+
+.PHONY: demo test check bench format clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/installed
+	$(BIN)/edgeq demo demo
+	$(BIN)/edgeq deploy demo/recipe.yaml --target local
+
+test: $(VENV)/installed-dev check agent-envs
+	EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" $(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("edgeq needs Python 3.11 or later, this is " + sys.version.split()[0] + "; say: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[fast]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[fast,postgresql,dev]'
+	touch $@ $(VENV)/installed
+
+.PHONY: agent-envs
+agent-envs: $(foreach env,$(AGENT_ENVS),$(env)/installed)
+
+$(VENV)/agent-%/installed: tests/agent/requirements.txt | $(VENV)/bin/python
+	$(filter %/$*,$(AGENT_PYTHONS)) -m venv $(VENV)/agent-$*
+	$(VENV)/agent-$*/bin/python -m pip install --quiet --requirement tests/agent/requirements.txt
+	touch $@

@@ -1,0 +1,285 @@
+"""The command line: parse, call one function of the Python API, render what it returns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeq.errors import EdgeqError, InputErrors
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+app = typer.Typer(
+    name="edgeq",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Put a trained instance-segmentation model, quantized to int8, on the board where it "
+    "must run, and measure there what it costs and what it loses.",
+    epilog="Exit codes: 0 all gates passed, 1 a gate failed, 2 the input is wrong, 3 a device "
+    "could not be reached or refused, 4 a measurement was unstable, 5 a bug of edgeq.",
+)
+recipe_app = typer.Typer(no_args_is_help=True, help="Check recipes, or print their JSON Schema.")
+targets_app = typer.Typer(no_args_is_help=True, help="List and show the boards edgeq knows.")
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(targets_app, name="targets")
+
+Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", metavar="NAME|FILE", help="a name, or a YAML file")
+]
+Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
+
+
+@app.command(epilog="Example: edgeq deploy demo/recipe.yaml --target local")
+def deploy(
+    recipe: Recipe,
+    target: TargetName,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="where report.json goes  [default: beside the recipe]"),
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
+    ] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Build, push, verify, measure, judge; make it the current release if all gates pass."""
+    from edgeq import deployment
+    from edgeq.cli.progress import shown
+
+    if dry_run:
+        _steps(list(deployment.steps(deployment.check(recipe, target))), as_json)
+        return
+    with shown() as progress:
+        result = deployment.deploy(recipe, target, store, progress)
+    from edgeq.report.files import write_json
+
+    path = report or recipe.parent / "report.json"
+    write_json(result, path)
+    if as_json:
+        _print_json(result)
+    else:
+        from edgeq.report.table import render
+
+        _print(render(result))
+        typer.echo(f"report: {path}")
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example: edgeq build demo/recipe.yaml --target local -o demo.edgeq")
+def build(
+    recipe: Recipe,
+    target: TargetName,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="a new folder, or one file ending in .edgeq"),
+    ] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Calibrate, plan and write the int8 artifact; nothing is sent to a device."""
+    from edgeq import deployment
+    from edgeq.cli.progress import shown
+
+    if dry_run:
+        _steps(list(deployment.build_steps(deployment.check(recipe, target))), as_json)
+        return
+    with shown() as progress:
+        built = deployment.build(recipe, target, output, progress)
+    from edgeq.cli import show
+
+    if as_json:
+        typer.echo(json.dumps(show.build_record(built, output)))
+    else:
+        _print(show.build_text(built, output))
+
+
+@app.command(epilog="Example: edgeq measure demo.edgeq --target local --images demo/evaluation")
+def measure(
+    artifact: Annotated[Path, typer.Argument(help="an artifact: folder or .edgeq file")],
+    target: TargetName,
+    images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
+    threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
+    duration: Annotated[float, typer.Option(min=0.1, help="seconds, at least")] = 5.0,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Push an artifact and measure latency and memory on the device; nothing is activated."""
+    from edgeq import deployment
+    from edgeq.cli.progress import shown
+    from edgeq.recipe import Measure
+
+    options = Measure(threads=threads, min_duration_s=duration)
+    if dry_run:
+        _steps(list(deployment.measure_steps(artifact, target, images, options)), as_json)
+        return
+    with shown() as progress:
+        result = deployment.measure(artifact, target, images, options, progress)
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(result)
+    else:
+        _print(show.measurement_text(result))
+    raise typer.Exit(4 if result.unstable else 0)
+
+
+@app.command(epilog="Example: edgeq inspect demo/recipe.yaml")
+def inspect(
+    source: Annotated[Path, typer.Argument(help="a recipe (.yaml) or a model (.onnx)")],
+    target: TargetName = "local",
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="for a model with dynamic shapes")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Layers, multiply-adds, what can be quantized, what stays float and why, range mixing."""
+    from edgeq import inspection
+
+    result = inspection.inspect(source, target, _size(size))
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(result)
+    else:
+        _print(show.inspection_text(result))
+
+
+@app.command(epilog="Example: edgeq demo demo")
+def demo(
+    folder: Annotated[Path, typer.Argument(help="a new folder")],
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Write a project to try edgeq with: model, images, annotations and recipe."""
+    if dry_run:
+        _steps([f"write model.onnx, images, instances.json and recipe.yaml to {folder}"], as_json)
+        return
+    from edgeq.demo.project import write_demo
+
+    project = write_demo(folder)
+    recipe = project.folder / "recipe.yaml"
+    if as_json:
+        typer.echo(json.dumps({"folder": str(project.folder), "recipe": str(recipe)}))
+    else:
+        typer.echo(f"wrote {project.folder}; now: edgeq deploy {recipe} --target local")
+
+
+@recipe_app.command("check", epilog="Example: edgeq recipe check demo/recipe.yaml --target local")
+def recipe_check(
+    recipe: Recipe,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", metavar="NAME|FILE", help="check against this one too"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a recipe; with --target also model, images and what the engine can do."""
+    if target is None:
+        from edgeq import recipe as recipes
+
+        recipes.load(recipe)
+    else:
+        from edgeq import deployment
+
+        deployment.check(recipe, target)
+    typer.echo(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
+
+
+@recipe_app.command("schema", epilog="Example: edgeq recipe schema > recipe.schema.json")
+def recipe_schema() -> None:
+    """Print the JSON Schema of recipes, so that editors complete and check them."""
+    from edgeq import recipe as recipes
+
+    typer.echo(json.dumps(recipes.schema(), indent=2))
+
+
+@targets_app.command("list", epilog="Example: edgeq targets list")
+def targets_list(as_json: Json = False) -> None:
+    """Every target that can be named, and where its file is."""
+    from edgeq import target as targets
+    from edgeq.cli import show
+
+    found = {name: (targets.load(name), path) for name, path in targets.names().items()}
+    if as_json:
+        records = [{"name": n, "file": str(p), **t.model_dump()} for n, (t, p) in found.items()]
+        typer.echo(json.dumps(records))
+    else:
+        _print(show.targets_text(found))
+
+
+@targets_app.command("show", epilog="Example: edgeq targets show local")
+def targets_show(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    """One target with all its facts, as YAML."""
+    import yaml
+
+    from edgeq import target as targets
+
+    found = targets.load(name)
+    if as_json:
+        _print_json(found)
+    else:
+        typer.echo(yaml.safe_dump(found.model_dump(), sort_keys=False).rstrip())
+
+
+def run() -> None:
+    """The console script: errors become messages and exit codes."""
+    wants_json = "--json" in sys.argv
+    try:
+        app()
+    except EdgeqError as exc:
+        problems = exc.problems if isinstance(exc, InputErrors) else (exc,)
+        if wants_json:
+            records = [{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
+            typer.echo(json.dumps({"problems": records}))
+        for problem in problems:
+            typer.echo(f"error: {problem}", err=True)
+        if exc.exit_code == EdgeqError.exit_code:
+            typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
+        sys.exit(exc.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was made current", err=True)
+        sys.exit(130)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
+        sys.exit(EdgeqError.exit_code)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and (width.isdigit() or not width)):
+        raise typer.BadParameter(f"'{text}' is no size; write 640x640", param_hint="--size")
+    return int(height), int(width or height)
+
+
+def _steps(steps: list[str], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"steps": steps}))
+    else:
+        for number, step in enumerate(steps, 1):
+            typer.echo(f"{number}. {step}")
+        typer.echo("nothing was done")
+
+
+def _print_json(record: BaseModel) -> None:
+    typer.echo(record.model_dump_json())
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)

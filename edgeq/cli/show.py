@@ -1,0 +1,114 @@
+"""Records as text for a person; the report has a renderer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from edgeq.building import Build
+    from edgeq.inspection import Inspection
+    from edgeq.measurement import Measurement
+    from edgeq.target import Target
+
+
+def build_record(build: Build, output: Path | None) -> dict[str, Any]:
+    """A build for `--json`."""
+    return {
+        "artifact": build.artifact.id,
+        "folder": str(build.artifact.folder),
+        "output": None if output is None else str(output),
+        "bytes": build.artifact.size_bytes,
+        "cached": build.cached,
+        "layers_quantized": build.plan.layers_quantized,
+        "nodes_float": {n: d.reason for n, d in build.plan.decisions.items() if not d.quantized},
+        "notes": list(build.notes),
+        "range_mixing": [str(mix) for mix in build.mixing],
+    }
+
+
+def build_text(build: Build, output: Path | None) -> RenderableType:
+    """A build for a person."""
+    made = "found as it was built before" if build.cached else "built"
+    lines = [
+        f"artifact {build.artifact.id}, {made}",
+        f"{build.plan.layers_quantized} layers int8, {build.artifact.size_bytes / 2**20:.2f} MiB",
+        f"in {output or build.artifact.folder}",
+        *(f"note: {note}" for note in build.notes),
+    ]
+    for mix in build.mixing:
+        quantized = build.plan.decisions[mix.node].quantized
+        lines.append(f"range mixing: {mix} ({'quantized: a collapse' if quantized else 'float'})")
+    return Text("\n".join(lines))
+
+
+def measurement_text(measurement: Measurement) -> RenderableType:
+    """A measurement for a person."""
+    table = Table("ms", "p50", "p90", "p99", box=None, header_style="")
+    for stage in ("preprocess", "inference", "postprocess"):
+        figures = (f"{measurement.latency_ms(q, stage):.3g}" for q in (50, 90, 99))
+        table.add_row(stage, *figures)
+    memory = (
+        f"memory: {measurement.rss_before_load_bytes / 2**20:.1f} MiB before loading, "
+        f"{measurement.rss_after_load_bytes / 2**20:.1f} loaded, "
+        f"{measurement.peak_rss_bytes / 2**20:.1f} peak ({measurement.peak_rss_source})"
+    )
+    rate = (
+        f"{len(measurement.inference_ns)} inferences with {measurement.threads} threads, "
+        f"{measurement.throughput_per_s:.3g} images/s"
+    )
+    state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
+    if measurement.emulated:
+        state.append(Text("EMULATED: this latency says nothing about a real board"))
+    return Group(table, Text(rate), Text(memory), *(state or [Text("stable")]))
+
+
+def inspection_text(inspection: Inspection) -> RenderableType:
+    """An inspection for a person."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("layer", overflow="fold", ratio=1)
+    table.add_column("type")
+    for heading in ("output", "params", "M madds", "ops/byte"):
+        table.add_column(heading, justify="right")
+    table.add_column("int8")
+    for layer in inspection.layers:
+        table.add_row(
+            layer.name,
+            layer.op_type,
+            "x".join(map(str, layer.output_shape[1:])),
+            f"{layer.parameters:,}",
+            f"{layer.macs / 1e6:.1f}",
+            f"{layer.intensity:.0f}",
+            "yes" if layer.quantized else "no",
+        )
+    quantized = sum(layer.macs for layer in inspection.layers if layer.quantized)
+    share = quantized / inspection.macs if inspection.macs else 0
+    head = Text(
+        f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
+        f"{inspection.parameters / 1e6:.2f} M parameters, {inspection.macs / 1e9:.3f} G "
+        f"multiply-adds; {share:.1%} of them can be int8; tail of {inspection.tail_nodes} nodes"
+    )
+    floats = [Text("\nWhat would stay float:")]
+    for group in inspection.stays_float:
+        types = ", ".join(f"{count} {name}" for name, count in group.op_types.items())
+        floats.append(Text(f"  {types}: {group.reason}"))
+    mixed = [Text(f"\nRange mixing (ranges from {inspection.ranges_from}):")]
+    for mix in inspection.range_mixing:
+        where = "in the head's tail, which stays float" if mix.in_tail else "INSIDE THE NETWORK"
+        mixed.append(Text(f"  {mix.text}; {where}"))
+    if not inspection.range_mixing:
+        mixed.append(Text("  none"))
+    return Group(head, Text(), table, *floats, *mixed)
+
+
+def targets_text(found: Mapping[str, tuple[Target, Path]]) -> RenderableType:
+    """The list of targets for a person."""
+    table = Table("name", "runtime", "architecture", "description", "file", box=None)
+    for name, (target, path) in found.items():
+        table.add_row(name, target.runtime, target.architecture, target.description, str(path))
+    return table

@@ -1,0 +1,172 @@
+"""Inspect: what a model is made of, what can be quantized, and what would go wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeq import building
+from edgeq import recipe as recipes
+from edgeq import target as targets
+from edgeq.errors import InputError
+from edgeq.graph.layers import layers
+from edgeq.graph.load import load
+from edgeq.graph.mixing import Mixing
+from edgeq.graph.model import Model
+from edgeq.graph.tail import find_tail
+from edgeq.measurement import Record
+from edgeq.quantization.decide import decide, resolve_choices
+from edgeq.recipe import Preprocess, Quantize
+from edgeq.runtimes import runtime
+from edgeq.target import Target
+
+NOISE_IMAGES = 4
+
+
+class InspectedLayer(Record):
+    """One compute-heavy layer; counts for one inference, intensity in operations a byte."""
+
+    name: str
+    op_type: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    intensity: float
+    quantized: bool
+    reason: str
+
+
+class RangeMixing(Record):
+    """A Concat whose parts would lose their levels under one scale."""
+
+    node: str
+    narrow: str
+    narrow_range: tuple[float, float]
+    wide: str
+    wide_range: tuple[float, float]
+    levels: float
+    in_tail: bool
+    text: str
+
+
+class StaysFloat(Record):
+    """Nodes that would not compute in int8, grouped by reason."""
+
+    reason: str
+    op_types: dict[str, int]
+
+
+class Inspection(Record):
+    """A model as edgeq sees it."""
+
+    model: str
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+    opset: int
+    nodes: int
+    tail_nodes: int
+    parameters: int
+    macs: int
+    layers: tuple[InspectedLayer, ...]
+    stays_float: tuple[StaysFloat, ...]
+    range_mixing: tuple[RangeMixing, ...]
+    ranges_from: str
+
+
+def inspect(
+    source: str | Path, target: str | Target = "local", size: tuple[int, int] | None = None
+) -> Inspection:
+    """Inspect a recipe (`.yaml`) or a bare model (`.onnx`); nothing is written or quantized.
+
+    `size` (height, width) is for a bare model with dynamic shapes. Raises InputError(s).
+    """
+    path = Path(source)
+    kind = target if isinstance(target, Target) else targets.load(target)
+    if path.suffix in (".yaml", ".yml"):
+        recipe = recipes.load(path)
+        model = load(recipe.model, recipe.preprocess.size)
+        files = recipes.image_files(recipe.calibration.images, str(path))
+        found = building.measured_mixing(model, files, recipe.preprocess)
+        measured_on = f"{min(len(files), building.MIXING_IMAGES)} calibration images"
+        return _inspection(model, kind, recipe.quantize, found, measured_on)
+    model = load(path, size)
+    found = _mixing_on_noise(model)
+    return _inspection(model, kind, Quantize(), found, "noise, for want of a recipe with images")
+
+
+def _inspection(
+    model: Model, target: Target, quantize: Quantize, found: tuple[Mixing, ...], measured_on: str
+) -> Inspection:
+    tail = find_tail(model)
+    # Which integers a device computes with does not change which nodes can.
+    stated = target.model_copy(update={"activation_type": "int8"})
+    placement, _ = runtime(target.runtime).placement(stated, None)
+    decisions = decide(model, tail, resolve_choices(model, quantize), placement)
+    counted = layers(model)
+    reasons: dict[str, dict[str, int]] = {}
+    for decision in decisions.values():
+        if not decision.quantized:
+            types = reasons.setdefault(decision.reason, {})
+            types[decision.op_type] = types.get(decision.op_type, 0) + 1
+    return Inspection(
+        model=str(model.path),
+        inputs=model.inputs,
+        outputs=model.outputs,
+        opset=max(o.version for o in model.proto.opset_import if o.domain in ("", "ai.onnx")),
+        nodes=len(model.nodes),
+        tail_nodes=len(tail.nodes),
+        parameters=sum(layer.parameters for layer in counted),
+        macs=sum(layer.macs for layer in counted),
+        layers=tuple(
+            InspectedLayer(
+                name=layer.name,
+                op_type=layer.op_type,
+                input_shape=layer.input_shape,
+                output_shape=layer.output_shape,
+                parameters=layer.parameters,
+                macs=layer.macs,
+                intensity=round(layer.intensity, 2),
+                quantized=decisions[layer.name].quantized,
+                reason=decisions[layer.name].reason,
+            )
+            for layer in counted
+        ),
+        stays_float=tuple(
+            StaysFloat(reason=reason, op_types=dict(sorted(types.items())))
+            for reason, types in sorted(reasons.items())
+        ),
+        range_mixing=tuple(
+            RangeMixing(
+                node=mix.node,
+                narrow=mix.narrow,
+                narrow_range=mix.narrow_range,
+                wide=mix.wide,
+                wide_range=mix.wide_range,
+                levels=round(mix.levels, 3),
+                in_tail=mix.node in tail.nodes,
+                text=str(mix),
+            )
+            for mix in found
+        ),
+        ranges_from=measured_on,
+    )
+
+
+def _mixing_on_noise(model: Model) -> tuple[Mixing, ...]:
+    """Boxes come out in pixels and scores below one whatever the picture shows."""
+    shape = next(iter(model.inputs.values()), ())
+    if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
+        what = f"takes {model.inputs}; one image [1, 3, height, width] is expected"
+        raise InputError(str(model.path), what, "export it with the image as its only input")
+    height, width = shape[2:]
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{i}.png" for i in range(NOISE_IMAGES)]
+        for file in files:
+            coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            cv2.imwrite(str(file), cv2.resize(coarse, (width, height)))
+        return building.measured_mixing(model, files, Preprocess(size=(height, width)))
