@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
     """The artifact, from the cache where the same inputs made it before."""
     key = _key(prepared)
     note = places.cache("builds") / f"{key}.json"
-    found = _mixing_of(prepared)
+    found = _mixing_of(prepared, progress)
     done = _remembered(note)
     if done is not None:
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
@@ -169,14 +169,23 @@ def float_artifact(prepared: Prepared) -> Artifact:
 
 
 def measured_mixing(
-    model: Model, files: Sequence[Path], preprocess: Preprocess
+    model: Model,
+    files: Sequence[Path],
+    preprocess: Preprocess,
+    progress: Progress = lambda *_: None,
 ) -> tuple[Mixing, ...]:
     """Which Concats would put very different ranges under one scale, measured on a few images."""
     names = concat_inputs(model)
     if not names:
         return ()
-    inputs = tensors(files[:MIXING_IMAGES], preprocess)
-    return tuple(mixing(model, collect.extremes(model, names, inputs, threads())))
+    chosen = files[:MIXING_IMAGES]
+
+    def watched() -> Iterator[collect.Floats]:
+        for done, tensor in enumerate(tensors(chosen, preprocess), 1):
+            yield tensor
+            progress("range mixing", done, len(chosen))
+
+    return tuple(mixing(model, collect.extremes(model, names, watched(), threads())))
 
 
 def task_of(recipe: Recipe) -> Task:
@@ -214,8 +223,9 @@ def _check_input(model: Model) -> None:
         raise InputError(str(model.path), what, "export it for one RGB image")
 
 
-def _mixing_of(prepared: Prepared) -> tuple[Mixing, ...]:
-    return measured_mixing(prepared.model, prepared.calibration, prepared.recipe.preprocess)
+def _mixing_of(prepared: Prepared, progress: Progress) -> tuple[Mixing, ...]:
+    preprocess = prepared.recipe.preprocess
+    return measured_mixing(prepared.model, prepared.calibration, preprocess, progress)
 
 
 def _key(prepared: Prepared) -> str:

@@ -78,7 +78,10 @@ class Inspection(Record):
 
 
 def inspect(
-    source: str | Path, target: str | Target = "local", size: tuple[int, int] | None = None
+    source: str | Path,
+    target: str | Target = "local",
+    size: tuple[int, int] | None = None,
+    progress: building.Progress = lambda *_: None,
 ) -> Inspection:
     """Inspect a recipe (`.yaml`) or a bare model (`.onnx`); nothing is written or quantized.
 
@@ -90,11 +93,11 @@ def inspect(
         recipe = recipes.load(path)
         model = load(recipe.model, recipe.preprocess.size)
         files = recipes.image_files(recipe.calibration.images, str(path))
-        found = building.measured_mixing(model, files, recipe.preprocess)
+        found = building.measured_mixing(model, files, recipe.preprocess, progress)
         measured_on = f"{min(len(files), building.MIXING_IMAGES)} calibration images"
         return _inspection(model, kind, recipe.quantize, found, measured_on)
     model = load(path, size)
-    found = _mixing_on_noise(model)
+    found = _mixing_on_noise(model, progress)
     return _inspection(model, kind, Quantize(), found, "noise, for want of a recipe with images")
 
 
@@ -156,7 +159,7 @@ def _inspection(
     )
 
 
-def _mixing_on_noise(model: Model) -> tuple[Mixing, ...]:
+def _mixing_on_noise(model: Model, progress: building.Progress) -> tuple[Mixing, ...]:
     """Boxes come out in pixels and scores below one whatever the picture shows."""
     shape = next(iter(model.inputs.values()), ())
     if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
@@ -169,4 +172,4 @@ def _mixing_on_noise(model: Model) -> tuple[Mixing, ...]:
         for file in files:
             coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
             cv2.imwrite(str(file), cv2.resize(coarse, (width, height)))
-        return building.measured_mixing(model, files, Preprocess(size=(height, width)))
+        return building.measured_mixing(model, files, Preprocess(size=(height, width)), progress)

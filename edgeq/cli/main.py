@@ -144,8 +144,10 @@ def inspect(
 ) -> None:
     """Layers, multiply-adds, what can be quantized, what stays float and why, range mixing."""
     from edgeq import inspection
+    from edgeq.cli.progress import shown
 
-    result = inspection.inspect(source, target, _size(size))
+    with shown() as progress:
+        result = inspection.inspect(source, target, _size(size), progress)
     from edgeq.cli import show
 
     if as_json:
@@ -164,9 +166,11 @@ def demo(
     if dry_run:
         _steps([f"write model.onnx, images, instances.json and recipe.yaml to {folder}"], as_json)
         return
+    from edgeq.cli.progress import shown
     from edgeq.demo.project import write_demo
 
-    project = write_demo(folder)
+    with shown() as progress:
+        project = write_demo(folder, progress=progress)
     recipe = project.folder / "recipe.yaml"
     if as_json:
         typer.echo(json.dumps({"folder": str(project.folder), "recipe": str(recipe)}))

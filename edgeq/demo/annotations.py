@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.demo.paddock import CLASS_NAMES, Scene, draw
+from edgeq.places import write_whole
 
 HEIGHT_PX, WIDTH_PX = 240, 320
 """Wider than the network's square input, so that the letterbox has work to do."""
@@ -22,7 +23,7 @@ def write_scenes(folder: Path, seed: int, count: int) -> Iterator[tuple[str, Sce
         scene = draw(seed, index, HEIGHT_PX, WIDTH_PX)
         name = f"scene-{index:04d}.jpg"
         _, encoded = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        replace(folder / name, encoded.tobytes())
+        write_whole(folder / name, encoded.tobytes())
         yield name, scene
 
 
@@ -40,15 +41,8 @@ def write_annotations(path: Path, scenes: Iterator[tuple[str, Scene]]) -> int:
             annotations.append(_annotation(len(annotations) + 1, number, int(label) + 1, mask))
     categories = [{"id": index, "name": name} for index, name in enumerate(CLASS_NAMES, start=1)]
     content = {"images": images, "categories": categories, "annotations": annotations}
-    replace(path, json.dumps(content, separators=(",", ":")).encode())
+    write_whole(path, json.dumps(content, separators=(",", ":")).encode())
     return len(annotations)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file in one step: a run that is killed leaves the old one or the new one."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> list[int]:

@@ -58,7 +58,7 @@ def evaluate(
     cells: Sequence[Sequence[Cell]], image_sizes: Sequence[tuple[int, int]], kind: Kind
 ) -> Evaluation:
     """Run the evaluator on `cells[k][i]`, category k on image i of size (height, width)."""
-    from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+    from faster_coco_eval import COCO, COCOeval_faster
 
     annotated, detected = COCO(), COCO()
     annotated.dataset = _dataset(image_sizes, len(cells), _annotated(cells))

@@ -27,7 +27,7 @@ def run_length(segmentation: object, height: int, width: int, where: str) -> Run
         what = "has no segmentation" if not segmentation else "segmentation is no list or mapping"
         raise InputError(where, what, _REMEDY)
     # the rasterizer is the evaluator's own, so that masks and IoU follow the same convention
-    from faster_coco_eval import mask as masks  # type: ignore[import-untyped]
+    from faster_coco_eval import mask as masks
 
     counts = masks.segmToRle(segmentation, width, height)["counts"]
     text = counts.decode("ascii") if isinstance(counts, bytes) else counts

@@ -67,7 +67,8 @@ def quantize_weights(
 def quantize(values: Floats, scale: Scale) -> Integers:
     """Integers of real values, as QuantizeLinear gives them."""
     least, greatest = LIMITS[scale.dtype]
-    divided = np.rint(values / np.float32(scale.scale)).astype(np.float64) + scale.zero_point
+    with np.errstate(over="ignore"):  # infinity saturates as it should
+        divided = np.rint(values / np.float32(scale.scale)).astype(np.float64) + scale.zero_point
     return np.asarray(np.clip(divided, least, greatest)).astype(scale.dtype)
 
 
@@ -81,7 +82,9 @@ def bias_integers(
     bias: Floats, input_scale: float, scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Int32 bias [c] and its scales [c] or [1]: input scale times weight scale."""
-    product = np.asarray(np.float32(input_scale) * scales, np.float32)
+    with np.errstate(under="ignore"):
+        product = np.asarray(np.float32(input_scale) * scales, np.float32)
+    product = np.maximum(product, np.finfo(np.float32).smallest_subnormal)  # nothing divides by 0
     rounded = np.rint(bias.astype(np.float64) / product.astype(np.float64))
     limit = np.iinfo(np.int32).max
     return np.asarray(np.clip(rounded, -limit, limit), np.int32), product

@@ -124,6 +124,9 @@ def _scale(
         node = model.producers.get(tensor)
     quantizer = choices.activations(node.name) if node is not None else choices.default.activations
     symmetric = _symmetric(quantizer.scheme, placement)
+    rule = placement.rule(node.op_type) if node is not None else None
+    if rule is not None and rule.bounded:
+        quantizer = Activations(scheme=quantizer.scheme)
     span = calibrate(statistics.histogram(tensor), quantizer, symmetric)
     return arithmetic.activation_scale(span, placement.activation_type, symmetric)
 

@@ -17,6 +17,8 @@ class Rule:
     """One rule of one runtime: which op types play which role, why, and who says so.
 
     `weight_axis` is the output channel's axis of a layer's weight, None where there is none.
+    `bounded` functions saturate by themselves: their range is what was seen, and no calibrator
+    clips it (a gate that cannot open fully scales down everything behind it).
     """
 
     name: str
@@ -25,6 +27,7 @@ class Rule:
     reason: str
     source: str
     weight_axis: int | None = None
+    bounded: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,17 @@ RULES = (
     Rule(
         "pointwise",
         "joins",
-        ("Add", "Mul", "Sigmoid", "LeakyRelu"),
-        "becomes QLinearAdd, QLinearMul, QLinearSigmoid, QLinearLeakyRelu between int8 neighbours",
+        ("Add", "Mul", "LeakyRelu"),
+        "becomes QLinearAdd, QLinearMul or QLinearLeakyRelu between int8 neighbours",
         _SELECTORS,
+    ),
+    Rule(
+        "gate",
+        "joins",
+        ("Sigmoid",),
+        "becomes QLinearSigmoid between int8 neighbours; its range is never clipped",
+        _SELECTORS,
+        bounded=True,
     ),
     Rule(
         "average",

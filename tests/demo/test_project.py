@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 import pytest
-from pycocotools import mask as coco_mask  # type: ignore[import-untyped]
+from pycocotools import mask as coco_mask
 
 from edgeq import recipe
 from edgeq.demo.annotations import HEIGHT_PX, WIDTH_PX
@@ -113,7 +113,7 @@ def test_writing_again_gives_the_same_files(tmp_path: Path) -> None:
 def test_run_killed_after_its_marker_is_made_good(tmp_path: Path) -> None:
     (tmp_path / MARKER).touch()
     (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "scene-0000.jpg.part").write_bytes(b"half")
+    (tmp_path / "evaluation" / ".scene-0000.jpg.x7").write_bytes(b"half")
 
     written = write_demo(tmp_path, calibration_count=1, evaluation_count=1)
 

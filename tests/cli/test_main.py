@@ -1,0 +1,217 @@
+"""The command line as a user meets it: a process, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+COMMANDS = (
+    ["deploy"],
+    ["build"],
+    ["measure"],
+    ["inspect"],
+    ["demo"],
+    ["recipe", "check"],
+    ["recipe", "schema"],
+    ["targets", "list"],
+    ["targets", "show"],
+)
+README = Path(__file__).parents[2] / "README.md"
+
+
+def edgeq(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line; standard output is no terminal here."""
+    command = [sys.executable, "-m", "edgeq", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    done = edgeq(*command, "--help")
+
+    assert done.returncode == 0
+    assert f"Example: edgeq {' '.join(command)}" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_readme(command: list[str]) -> None:
+    text = README.read_text()
+
+    assert re.search(rf"edgeq {' '.join(command)}\b|make {command[0]}\b", text)
+
+
+def test_help_needs_no_engine(tmp_path: Path) -> None:
+    blocked = "import sys\nfor name in ('onnxruntime', 'onnx', 'numpy', 'cv2', 'pydantic'):\n"
+    blocked += "    sys.modules[name] = None\n"
+    code = blocked + "sys.argv = ['edgeq', '--help']\nfrom edgeq.cli.main import run\nrun()"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "deploy" in done.stdout
+
+
+def test_unknown_target_exits_with_2(small_demo: Path) -> None:
+    done = edgeq("deploy", small_demo / "recipe.yaml", "--target", "jetson")
+
+    assert done.returncode == 2
+    assert "target 'jetson' is unknown" in done.stderr
+
+
+def test_bad_recipe_prints_every_problem_with_its_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "bad.yaml"
+    recipe.write_text("modle: x.onnx\ntask: {decoder: yolo, classes: [a]}\n")
+
+    done = edgeq("recipe", "check", recipe)
+
+    assert done.returncode == 2
+    assert f"{recipe}:1: 'modle' is unknown; did you mean 'model'?" in done.stderr
+    assert f"{recipe}:2: decoder 'yolo' is unknown" in done.stderr
+    assert done.stdout == ""
+
+
+def test_problems_as_json(tmp_path: Path) -> None:
+    done = edgeq("recipe", "check", tmp_path / "none.yaml", "--json")
+
+    assert done.returncode == 2
+    problem = json.loads(done.stdout)["problems"][0]
+    assert problem["where"] == str(tmp_path / "none.yaml")
+    assert "does not exist" in problem["what"]
+
+
+def test_recipe_check_finds_nothing_wrong_with_the_demo(small_demo: Path) -> None:
+    alone = edgeq("recipe", "check", small_demo / "recipe.yaml")
+    whole = edgeq("recipe", "check", small_demo / "recipe.yaml", "--target", "local", "--json")
+
+    assert (alone.returncode, whole.returncode) == (0, 0), whole.stderr
+    assert json.loads(whole.stdout) == {"problems": []}
+
+
+def test_schema_accepts_the_demo_recipe(small_demo: Path) -> None:
+    schema = json.loads(edgeq("recipe", "schema").stdout)
+    recipe = json.loads(json.dumps(yaml.safe_load((small_demo / "recipe.yaml").read_text())))
+
+    jsonschema.validate(recipe, schema)
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**recipe, "modle": "x"}, schema)
+
+
+def test_targets_are_listed_and_shown() -> None:
+    listed = json.loads(edgeq("targets", "list", "--json").stdout)
+    shown = yaml.safe_load(edgeq("targets", "show", "local").stdout)
+
+    assert "local" in [target["name"] for target in listed]
+    assert shown["runtime"] == "onnxruntime"
+    assert "local" in edgeq("targets", "list").stdout
+
+
+def test_inspect_prints_layers_and_the_lint(small_demo: Path) -> None:
+    text = edgeq("inspect", small_demo / "recipe.yaml").stdout
+    record = json.loads(edgeq("inspect", small_demo / "model.onnx", "--json").stdout)
+
+    assert "multiply-adds" in text and "What would stay float:" in text
+    assert "in the head's tail, which stays float" in text
+    assert record["parameters"] > 500_000
+    assert [mix["in_tail"] for mix in record["range_mixing"]] == [True]
+
+
+def test_deploy_writes_report_and_table(small_demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+
+    done = edgeq("deploy", small_demo / "recipe.yaml", "-t", "local", "--report", path)
+
+    assert done.returncode == 0, done.stderr
+    assert "PASSED" in done.stdout and "simulated int8" in done.stdout
+    assert json.loads(path.read_text())["exit_code"] == 0
+    assert done.stderr == ""  # no bars where there is no terminal
+
+
+def test_deploy_as_json_prints_the_record(small_demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    options = ("-t", "local", "--report", path, "--json")
+
+    done = edgeq("deploy", small_demo / "recipe.yaml", *options)
+
+    assert json.loads(done.stdout) == json.loads(path.read_text())
+
+
+def test_build_then_measure(small_demo: Path, tmp_path: Path) -> None:
+    artifact = tmp_path / "demo.edgeq"
+
+    built = edgeq("build", small_demo / "recipe.yaml", "-t", "local", "-o", artifact, "--json")
+    images = small_demo / "evaluation"
+    measured = edgeq(
+        "measure", artifact, "-t", "local", "--images", images, "--duration", "0.2", "--json"
+    )
+
+    assert json.loads(built.stdout)["output"] == str(artifact)
+    record = json.loads(measured.stdout)
+    assert record["peak_rss_bytes"] > 0
+    assert measured.returncode == (4 if record["unstable"] else 0)
+
+
+@pytest.mark.parametrize("command", ["deploy", "build"])
+def test_dry_run_prints_steps(command: str, small_demo: Path, edgeq_home: Path) -> None:
+    done = edgeq(command, small_demo / "recipe.yaml", "-t", "local", "--dry-run")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "nothing was done"
+    assert not (edgeq_home / "store.sqlite").exists()
+
+
+def test_measure_of_no_artifact_exits_with_2(tmp_path: Path, small_demo: Path) -> None:
+    done = edgeq("measure", tmp_path, "-t", "local", "--images", small_demo / "evaluation")
+
+    assert done.returncode == 2
+    assert "is no artifact" in done.stderr
+
+
+def test_demo_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = edgeq("demo", tmp_path / "demo", "--dry-run")
+
+    assert done.returncode == 0
+    assert not (tmp_path / "demo").exists()
+
+
+def test_demo_refuses_a_folder_with_other_things(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+
+    done = edgeq("demo", tmp_path)
+
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+
+
+def test_store_that_cannot_be_used_is_refused_before_anything_is_done(
+    small_demo: Path, edgeq_home: Path
+) -> None:
+    done = edgeq("deploy", small_demo / "recipe.yaml", "-t", "local", "--store", "nonsense://x")
+
+    assert done.returncode == 2
+    assert "nonsense" in done.stderr
+    assert not list((edgeq_home / "cache").rglob("*.npz"))
+
+
+def test_interrupt_ends_quietly_with_130(small_demo: Path, edgeq_home: Path) -> None:
+    command = [sys.executable, "-m", "edgeq", "deploy", str(small_demo / "recipe.yaml")]
+    process = subprocess.Popen(
+        [*command, "-t", "local"], stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not (edgeq_home / "device" / "current").exists()

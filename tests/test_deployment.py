@@ -1,0 +1,268 @@
+"""The whole flow on the demo project, through the real engine and the real agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import edgeq
+from edgeq import artifact, building, deployment
+from edgeq import recipe as recipes
+from edgeq.errors import DeviceError, InputError, InputErrors
+from edgeq.measurement import Report
+from edgeq.store import open_store
+
+
+class Stages:
+    """Records which stages reported progress."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self.seen:
+            self.seen.append(stage)
+
+
+@pytest.fixture
+def project(small_demo: Path, tmp_path: Path) -> Path:
+    """A demo project of its own, with a short measurement."""
+    folder = tmp_path / "project"
+    shutil.copytree(small_demo, folder)
+    return folder
+
+
+def edit(project: Path, pattern: str, replacement: str) -> Path:
+    recipe = project / "recipe.yaml"
+    text, count = re.subn(pattern, replacement, recipe.read_text(), flags=re.MULTILINE)
+    assert count == 1, pattern
+    recipe.write_text(text)
+    return recipe
+
+
+def deploy(recipe: Path, stages: Stages | None = None) -> Report:
+    return edgeq.deploy(recipe, "local", progress=stages or Stages())
+
+
+def current(home: Path) -> str | None:
+    link = home / "device" / "current"
+    return link.readlink().name if link.is_symlink() else None
+
+
+def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: Path) -> None:
+    report = deploy(project / "recipe.yaml")
+
+    assert [column.name for column in report.columns] == ["float", "simulated", "device"]
+    assert all(column.accuracy is not None for column in report.columns)
+    float_ap = report.columns[0].accuracy.mask.ap if report.columns[0].accuracy else None
+    assert float_ap is not None and float_ap > 0.5
+    device = report.column("device")
+    assert device is not None and device.measurement is not None
+    assert len(device.measurement.inference_ns) >= 5
+    assert device.mask_ap_drop is not None
+    assert device.mask_ap_drop.low <= device.mask_ap_drop.estimate <= device.mask_ap_drop.high
+    assert report.divergence is not None and set(report.divergence.snr_db) == {"output0", "output1"}
+    assert {verdict.gate for verdict in report.verdicts} == {"mask_ap_drop", "artifact_bytes"}
+    assert report.exit_code == 0
+    assert current(edgeq_home) == report.artifact_id
+    assert open_store().report(report.id) == report
+
+
+def test_second_deploy_neither_calibrates_nor_builds(project: Path) -> None:
+    first, second = Stages(), Stages()
+
+    before = deploy(project / "recipe.yaml", first)
+    after = deploy(project / "recipe.yaml", second)
+
+    assert "calibrate" in first.seen and "build" in first.seen
+    assert "calibrate" not in second.seen and "build" not in second.seen
+    assert "float" not in second.seen and "device" in second.seen
+    assert after.artifact_id == before.artifact_id
+
+
+def test_another_calibrator_does_not_run_the_model_again(project: Path) -> None:
+    edgeq.build(project / "recipe.yaml", "local")
+    recipe = edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: entropy")
+    stages = Stages()
+
+    built = edgeq.build(recipe, "local", progress=stages)
+
+    assert stages.seen == ["build"]
+    assert not built.cached
+
+
+def test_same_inputs_in_another_folder_give_the_same_artifact(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(project, tmp_path / "elsewhere")
+    first = edgeq.build(project / "recipe.yaml", "local", tmp_path / "a.edgeq")
+    monkeypatch.setenv("EDGEQ_HOME", str(tmp_path / "another-home"))
+
+    second = edgeq.build(tmp_path / "elsewhere" / "recipe.yaml", "local", tmp_path / "b.edgeq")
+
+    assert not second.cached
+    assert second.artifact.id == first.artifact.id
+    assert (tmp_path / "a.edgeq").read_bytes() == (tmp_path / "b.edgeq").read_bytes()
+
+
+def test_failed_gate_leaves_the_old_release_current(project: Path, edgeq_home: Path) -> None:
+    good = deploy(project / "recipe.yaml")
+    recipe = edit(project, r"^  artifact_bytes: .*$", "  artifact_bytes: 1 KiB")
+    edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: max")
+
+    bad = deploy(recipe)
+
+    assert bad.exit_code == 1
+    assert bad.artifact_id != good.artifact_id
+    assert current(edgeq_home) == good.artifact_id
+    assert any("not made current" in note for note in bad.notes)
+
+
+def test_everything_quantized_collapses_and_the_lint_named_the_concat(project: Path) -> None:
+    named = [mix.node for mix in edgeq.inspect(project / "recipe.yaml").range_mixing]
+    recipe = edit(project, r"^  weights: (\{.*)$", r"  head: quantize\n  weights: \1")
+
+    report = deploy(recipe)
+
+    device = report.column("device")
+    assert device is not None and device.accuracy is not None
+    assert device.accuracy.mask.ap is not None and device.accuracy.mask.ap < 0.1
+    assert report.exit_code == 1
+    assert len(named) == 1
+    assert any(named[0] in note and "expect a collapse" in note for note in report.notes)
+
+
+def test_shared_calibration_and_evaluation_images_are_reported(project: Path) -> None:
+    image = sorted((project / "evaluation").iterdir())[0]
+    shutil.copy(image, project / "calibration" / "scene-9999.jpg")
+    recipe = edit(project, r"^  count: .*$", "  count: 9")
+
+    built = edgeq.build(recipe, "local")
+
+    assert any("evaluation images too" in note for note in built.notes)
+
+
+def test_unreadable_calibration_image_is_named(project: Path) -> None:
+    image = sorted((project / "calibration").iterdir())[3]
+    image.write_bytes(b"no image")
+
+    with pytest.raises(InputError, match=image.name):
+        edgeq.build(project / "recipe.yaml", "local")
+
+
+def test_problems_of_all_inputs_come_together(project: Path) -> None:
+    recipe = edit(project, r"^  weights: (\{.*)$", r"  exclude: [nothing/like/it]\n  weights: \1")
+    edit(project, r"scheme: target", "scheme: scale")
+    edit(project, r"granularity: per-tensor", "granularity: per-channel")
+    annotations = json.loads((project / "instances.json").read_text())
+    annotations["annotations"][0]["image_id"] = 10**6
+    (project / "instances.json").write_text(json.dumps(annotations))
+
+    with pytest.raises(InputErrors) as caught:
+        edgeq.deploy(recipe, "local")
+
+    text = str(caught.value)
+    assert "matches no node" in text
+    assert "per-tensor only" in text
+    assert "1000000" in text
+
+
+def test_unknown_target_and_bad_recipe_come_together(project: Path) -> None:
+    recipe = edit(project, r"^model: .*$", "model: nope.onnx")
+
+    with pytest.raises(InputErrors) as caught:
+        edgeq.deploy(recipe, "locall")
+
+    assert "did you mean 'local'" in str(caught.value) and "nope.onnx" in str(caught.value)
+
+
+def test_unreachable_kind_of_target_is_a_device_error(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "board.yaml"
+    target.write_text(
+        "runtime: onnxruntime\narchitecture: aarch64\nactivation_type: int8\n"
+        "transport: ssh\nroot: ~/edgeq\n"
+    )
+
+    with pytest.raises(DeviceError, match="ssh"):
+        edgeq.deploy(project / "recipe.yaml", str(target))
+
+
+def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_path: Path) -> None:
+    edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq")
+    options = recipes.Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
+
+    result = edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+
+    assert len(result.inference_ns) >= 5
+    assert result.latency_ms(50) > 0
+    assert result.peak_rss_bytes >= result.rss_after_load_bytes > result.rss_before_load_bytes
+    assert current(edgeq_home) is None
+
+
+def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "small.yaml"
+    target.write_text(
+        "runtime: onnxruntime\narchitecture: host\nactivation_type: probe\ntransport: local\n"
+        f"root: {tmp_path / 'device'}\nlimits: {{memory_bytes: 1000000}}\n"
+    )
+
+    report = edgeq.deploy(project / "recipe.yaml", str(target))
+
+    verdict = next(v for v in report.verdicts if v.gate == "peak_memory_bytes")
+    assert verdict.limit == 1_000_000
+    assert verdict.status in ("failed", "unstable")
+    assert report.exit_code in (1, 4)
+
+
+def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
+    project: Path, edgeq_home: Path
+) -> None:
+    good = deploy(project / "recipe.yaml")
+    recipe = edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: mse")
+    code = f"import edgeq; edgeq.deploy({str(recipe)!r}, 'local')"
+    for delay_s in (0.5, 1.5, 2.5):
+        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        time.sleep(delay_s)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert current(edgeq_home) == good.artifact_id
+
+    report = deploy(recipe)
+
+    assert report.exit_code == 0
+    assert current(edgeq_home) == report.artifact_id
+    assert artifact.kept(report.artifact_id) is not None
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_home: Path) -> None:
+    steps = list(deployment.steps(deployment.check(project / "recipe.yaml", "local")))
+
+    assert "run the float model over 8 calibration images" in steps
+    assert any("judge mask_ap_drop, artifact_bytes" in step for step in steps)
+    assert not list((edgeq_home / "cache").rglob("*.npz"))
+    assert not (edgeq_home / "store.sqlite").exists()
+    assert current(edgeq_home) is None
+
+
+def test_report_survives_json(project: Path) -> None:
+    report = deploy(project / "recipe.yaml")
+
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_recipe_object_and_target_object_are_taken_too(project: Path) -> None:
+    recipe = recipes.load(project / "recipe.yaml")
+
+    built = edgeq.build(recipe, "local")
+
+    assert building.is_built(deployment.check(project / "recipe.yaml", "local").prepared)
+    assert built.plan.layers_quantized > 50
