@@ -85,7 +85,7 @@ def prepare(recipe: Recipe, target: Target, probe: Mapping[str, Any] | None) -> 
     model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:
-        problems.attempt(lambda: _check_input(model))
+        problems.attempt(lambda: image_size(model))
     problems.raise_all()
     if files is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
@@ -188,6 +188,17 @@ def measured_mixing(
     return tuple(mixing(model, collect.extremes(model, names, watched(), threads())))
 
 
+def image_size(model: Model) -> tuple[int, int]:
+    """Height and width of the one image that a model takes; InputError when it takes another."""
+    shape = next(iter(model.inputs.values()), ())
+    # torchvision's detectors take their image without the batch of one.
+    if len(model.inputs) == 1 and shape[-3:-2] == (3,) and shape[:-3] in ((), (1,)):
+        return shape[-2], shape[-1]
+    taken = ", ".join(f"'{name}' {list(shape)}" for name, shape in model.inputs.items())
+    what = f"takes {taken or 'nothing'}; one RGB image [1, 3, height, width] is expected"
+    raise InputError(str(model.path), what, "export it with the image as its only input")
+
+
 def task_of(recipe: Recipe) -> Task:
     """The recipe's task, as the agent needs it."""
     return Task.model_validate(recipe.task.model_dump(exclude={"categories"}))
@@ -210,17 +221,6 @@ def versions() -> dict[str, str]:
 
 
 _TARGET_FIELDS = {"runtime", "architecture", "activation_type", "weight_bits"}
-
-
-def _check_input(model: Model) -> None:
-    if len(model.inputs) != 1:
-        names = ", ".join(model.inputs)
-        what = f"has {len(model.inputs)} inputs ({names}); one image is expected"
-        raise InputError(str(model.path), what, "export it with the image as its only input")
-    name, shape = next(iter(model.inputs.items()))
-    if len(shape) != 4 or shape[0] != 1 or shape[1] != 3:
-        what = f"input '{name}' is {list(shape)}; [1, 3, height, width] is expected"
-        raise InputError(str(model.path), what, "export it for one RGB image")
 
 
 def _mixing_of(prepared: Prepared, progress: Progress) -> tuple[Mixing, ...]:

@@ -7,7 +7,6 @@ sys.exit(report.exit_code)
 from __future__ import annotations
 
 import datetime
-import hashlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,15 +21,12 @@ from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
-from edgeq.building import Build, Prepared, Progress
+from edgeq.building import Build, Progress
+from edgeq.checking import Checked, bench_images, check
 from edgeq.device.device import Device, connect, host
-from edgeq.errors import InputError, Problems
-from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import bootstrap, score
-from edgeq.evaluation.annotations import Annotations
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
-from edgeq.evaluation.resolve import categories_by_name, image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.prediction import DIVERGENCE_IMAGES, Predictions, compare_outputs, predict
 from edgeq.recipe import Gates, Recipe
@@ -44,27 +40,6 @@ def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The annotated images that the recipe names, checked: files by image id, class to category."""
-
-    annotations: Annotations
-    files: dict[int, Path]
-    categories: dict[int, int]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A recipe and a target that belong together, and the device; nothing was changed yet."""
-
-    prepared: Prepared
-    device: Device
-    probe: dict[str, Any]
-    evaluation: Evaluation | None
-    recipe_name: str
-    recipe_sha256: str
-
-
 @dataclass
 class _Clock:
     """Seconds spent in each stage."""
@@ -76,34 +51,6 @@ class _Clock:
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 3)
-
-
-def check(recipe: str | Path | Recipe, target: str | Target) -> Checked:
-    """Check all that can be checked before anything is touched.
-
-    Raises InputError(s) with every problem of recipe, target, model, images and annotations, and
-    DeviceError when the device cannot be reached.
-    """
-    problems = Problems()
-    where = "recipe" if isinstance(recipe, Recipe) else str(recipe)
-    loaded = (
-        recipe
-        if isinstance(recipe, Recipe)
-        else problems.attempt(lambda: recipes.load(Path(recipe)))
-    )
-    kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
-    evaluation = problems.attempt(lambda: _evaluation(loaded)) if loaded else None
-    if kind is None or loaded is None:
-        problems.raise_all()
-        raise AssertionError("unreachable: what is missing was reported")
-    device = connect(kind)
-    probe = device.probe()
-    prepared = problems.attempt(lambda: building.prepare(loaded, kind, probe))
-    problems.raise_all()
-    assert prepared is not None
-    dumped = loaded.model_dump_json() if isinstance(recipe, Recipe) else Path(recipe).read_text()
-    digest = hashlib.sha256(dumped.encode()).hexdigest()
-    return Checked(prepared, device, probe, evaluation, where, digest)
 
 
 def build(
@@ -198,63 +145,6 @@ def deploy(
     shelf.add(report)
     assert release
     return report
-
-
-def build_steps(checked: Checked) -> Iterator[str]:
-    """What `build` would do, in words."""
-    prepared = checked.prepared
-    images = len(prepared.calibration)
-    if building.is_built(prepared):
-        yield "take the artifact from the cache: nothing it depends on has changed"
-        return
-    if building.is_calibrated(prepared):
-        yield f"take the statistics of {images} images from the cache"
-    else:
-        yield f"run the float model over {images} calibration images"
-    quantizer = prepared.recipe.quantize.activations
-    yield f"plan with calibrator {quantizer.calibrator} for {prepared.placement.runtime}"
-    yield "write the artifact into the cache"
-
-
-def steps(checked: Checked) -> Iterator[str]:
-    """What `deploy` would do, in words."""
-    recipe, device = checked.prepared.recipe, checked.device
-    yield from build_steps(checked)
-    yield f"push it to {device.address}:{device.releases.root}, and verify it there"
-    if checked.evaluation is not None:
-        images = len(checked.evaluation.files)
-        yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"
-    yield f"measure for at least {recipe.measure.min_duration_s:g} s on {device.address}"
-    gates = [name for name, limit in recipe.gates if limit is not None]
-    yield f"judge {', '.join(gates) or 'nothing: the recipe has no gates'}"
-    yield "make it the current release if all gates pass, and append the report to the store"
-
-
-def measure_steps(
-    artifact: Path, target: str, images: Path, options: recipes.Measure
-) -> Iterator[str]:
-    """What `measure` would do, in words; checks artifact, target and images."""
-    opened, kind = artifacts.read(artifact), targets.load(target)
-    files = recipes.image_files(images, str(images))
-    device = connect(kind)
-    yield f"push {opened.id[:12]} to {device.address}:{device.releases.root}, and verify it there"
-    yield f"measure for at least {options.min_duration_s:g} s on {len(_chosen(files))} images"
-
-
-def _evaluation(recipe: Recipe) -> Evaluation | None:
-    if recipe.evaluate is None:
-        return None
-    loaded = coco.load(recipe.evaluate.annotations)
-    files = image_files(loaded, recipe.evaluate.images)
-    if recipe.evaluate.count is not None:
-        files = dict(list(files.items())[: recipe.evaluate.count])
-    categories = recipe.task.categories or categories_by_name(loaded, recipe.task.classes)
-    known = {category.id for category in loaded.categories}
-    unknown = sorted(set(categories.values()) - known)
-    if unknown:
-        what = f"class is mapped to category {unknown[0]}, which the annotations do not have"
-        raise InputError(loaded.where, what, f"they have {sorted(known)[:10]}")
-    return Evaluation(loaded, files, categories)
 
 
 def _evaluate(
@@ -369,7 +259,7 @@ def _bench(
     probe: dict[str, Any],
     progress: Progress,
 ) -> Measurement:
-    chosen = _chosen(files)
+    chosen = bench_images(files)
     device.releases.prepare()
     paths = device.releases.put_files(chosen)
     job = {
@@ -382,11 +272,6 @@ def _bench(
     fields = {name: result[name] for name in Measurement.model_fields if name in result}
     emulated = bool(probe["emulated"]["emulated"])
     return Measurement.model_validate({**fields, "emulated": emulated})
-
-
-def _chosen(files: list[Path]) -> list[Path]:
-    """A few dozen images show every size there is; all would fill a small board's memory."""
-    return files[:: max(1, len(files) // 32)][:32]
 
 
 def _threads(options: recipes.Measure, target: Target, probe: dict[str, Any]) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
-from edgeq.errors import InputError
 from edgeq.graph.layers import layers
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing
@@ -161,11 +160,7 @@ def _inspection(
 
 def _mixing_on_noise(model: Model, progress: building.Progress) -> tuple[Mixing, ...]:
     """Boxes come out in pixels and scores below one whatever the picture shows."""
-    shape = next(iter(model.inputs.values()), ())
-    if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != 3:
-        what = f"takes {model.inputs}; one image [1, 3, height, width] is expected"
-        raise InputError(str(model.path), what, "export it with the image as its only input")
-    height, width = shape[2:]
+    height, width = building.image_size(model)
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.png" for i in range(NOISE_IMAGES)]

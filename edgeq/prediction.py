@@ -94,11 +94,14 @@ def predict(
 
 
 def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
-    """Raw outputs of both, image by image, for those images that both kept."""
+    """Raw outputs of both, image by image, where they have the same shape.
+
+    A model that selects its detections itself may find more of them on one side than on the other.
+    """
     for image in dict.fromkeys(name.partition("/")[0] for name in first.outputs):
-        sides = [_of_image(side.outputs, image) for side in (first, second)]
-        if sides[1]:
-            yield sides[0], sides[1]
+        one, other = (_of_image(side.outputs, image) for side in (first, second))
+        alike = [n for n in one if n in other and one[n].shape == other[n].shape]
+        yield {n: one[n] for n in alike}, {n: other[n] for n in alike}
 
 
 def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:

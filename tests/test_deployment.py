@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq import artifact, building, deployment
+from edgeq import artifact, building, checking
 from edgeq import recipe as recipes
 from edgeq.errors import DeviceError, InputError, InputErrors
 from edgeq.measurement import Report
@@ -244,7 +244,7 @@ def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_home: Path) -> None:
-    steps = list(deployment.steps(deployment.check(project / "recipe.yaml", "local")))
+    steps = list(checking.steps(checking.check(project / "recipe.yaml", "local")))
 
     assert "run the float model over 8 calibration images" in steps
     assert any("judge mask_ap_drop, artifact_bytes" in step for step in steps)
@@ -264,5 +264,5 @@ def test_recipe_object_and_target_object_are_taken_too(project: Path) -> None:
 
     built = edgeq.build(recipe, "local")
 
-    assert building.is_built(deployment.check(project / "recipe.yaml", "local").prepared)
+    assert building.is_built(checking.check(project / "recipe.yaml", "local").prepared)
     assert built.plan.layers_quantized > 50

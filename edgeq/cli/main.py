@@ -53,11 +53,11 @@ def deploy(
     dry_run: DryRun = False,
 ) -> None:
     """Build, push, verify, measure, judge; make it the current release if all gates pass."""
-    from edgeq import deployment
+    from edgeq import checking, deployment
     from edgeq.cli.progress import shown
 
     if dry_run:
-        _steps(list(deployment.steps(deployment.check(recipe, target))), as_json)
+        _steps(list(checking.steps(checking.check(recipe, target))), as_json)
         return
     with shown() as progress:
         result = deployment.deploy(recipe, target, store, progress)
@@ -87,11 +87,11 @@ def build(
     dry_run: DryRun = False,
 ) -> None:
     """Calibrate, plan and write the int8 artifact; nothing is sent to a device."""
-    from edgeq import deployment
+    from edgeq import checking, deployment
     from edgeq.cli.progress import shown
 
     if dry_run:
-        _steps(list(deployment.build_steps(deployment.check(recipe, target))), as_json)
+        _steps(list(checking.build_steps(checking.check(recipe, target))), as_json)
         return
     with shown() as progress:
         built = deployment.build(recipe, target, output, progress)
@@ -114,13 +114,13 @@ def measure(
     dry_run: DryRun = False,
 ) -> None:
     """Push an artifact and measure latency and memory on the device; nothing is activated."""
-    from edgeq import deployment
+    from edgeq import checking, deployment
     from edgeq.cli.progress import shown
     from edgeq.recipe import Measure
 
     options = Measure(threads=threads, min_duration_s=duration)
     if dry_run:
-        _steps(list(deployment.measure_steps(artifact, target, images, options)), as_json)
+        _steps(list(checking.measure_steps(artifact, target, images, options)), as_json)
         return
     with shown() as progress:
         result = deployment.measure(artifact, target, images, options, progress)
@@ -193,9 +193,9 @@ def recipe_check(
 
         recipes.load(recipe)
     else:
-        from edgeq import deployment
+        from edgeq import checking
 
-        deployment.check(recipe, target)
+        checking.check(recipe, target)
     typer.echo(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
 
 

@@ -1,0 +1,135 @@
+"""Everything that can be checked before anything is touched, and what would be done then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeq import artifact as artifacts
+from edgeq import building
+from edgeq import recipe as recipes
+from edgeq import target as targets
+from edgeq.building import Prepared
+from edgeq.device.device import Device, connect
+from edgeq.errors import InputError, Problems
+from edgeq.evaluation import annotations as coco
+from edgeq.evaluation.annotations import Annotations
+from edgeq.evaluation.resolve import categories_by_name, image_files
+from edgeq.recipe import Recipe
+from edgeq.target import Target
+
+BENCH_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The annotated images that the recipe names, checked: files by image id, class to category."""
+
+    annotations: Annotations
+    files: dict[int, Path]
+    categories: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe and a target that belong together, and the device; nothing was changed yet."""
+
+    prepared: Prepared
+    device: Device
+    probe: dict[str, Any]
+    evaluation: Evaluation | None
+    recipe_name: str
+    recipe_sha256: str
+
+
+def check(recipe: str | Path | Recipe, target: str | Target) -> Checked:
+    """Check all that can be checked before anything is touched.
+
+    Raises InputError(s) with every problem of recipe, target, model, images and annotations, and
+    DeviceError when the device cannot be reached.
+    """
+    problems = Problems()
+    where = "recipe" if isinstance(recipe, Recipe) else str(recipe)
+    loaded = (
+        recipe
+        if isinstance(recipe, Recipe)
+        else problems.attempt(lambda: recipes.load(Path(recipe)))
+    )
+    kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
+    evaluation = problems.attempt(lambda: _evaluation(loaded)) if loaded else None
+    if kind is None or loaded is None:
+        problems.raise_all()
+        raise AssertionError("unreachable: what is missing was reported")
+    device = connect(kind)
+    probe = device.probe()
+    prepared = problems.attempt(lambda: building.prepare(loaded, kind, probe))
+    problems.raise_all()
+    assert prepared is not None
+    dumped = loaded.model_dump_json() if isinstance(recipe, Recipe) else Path(recipe).read_text()
+    digest = hashlib.sha256(dumped.encode()).hexdigest()
+    return Checked(prepared, device, probe, evaluation, where, digest)
+
+
+def build_steps(checked: Checked) -> Iterator[str]:
+    """What `build` would do, in words."""
+    prepared = checked.prepared
+    images = len(prepared.calibration)
+    if building.is_built(prepared):
+        yield "take the artifact from the cache: nothing it depends on has changed"
+        return
+    if building.is_calibrated(prepared):
+        yield f"take the statistics of {images} images from the cache"
+    else:
+        yield f"run the float model over {images} calibration images"
+    quantizer = prepared.recipe.quantize.activations
+    yield f"plan with calibrator {quantizer.calibrator} for {prepared.placement.runtime}"
+    yield "write the artifact into the cache"
+
+
+def steps(checked: Checked) -> Iterator[str]:
+    """What `deploy` would do, in words."""
+    recipe, device = checked.prepared.recipe, checked.device
+    yield from build_steps(checked)
+    yield f"push it to {device.address}:{device.releases.root}, and verify it there"
+    if checked.evaluation is not None:
+        images = len(checked.evaluation.files)
+        yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"
+    yield f"measure for at least {recipe.measure.min_duration_s:g} s on {device.address}"
+    gates = [name for name, limit in recipe.gates if limit is not None]
+    yield f"judge {', '.join(gates) or 'nothing: the recipe has no gates'}"
+    yield "make it the current release if all gates pass, and append the report to the store"
+
+
+def measure_steps(
+    artifact: Path, target: str, images: Path, options: recipes.Measure
+) -> Iterator[str]:
+    """What `measure` would do, in words; checks artifact, target and images."""
+    opened, kind = artifacts.read(artifact), targets.load(target)
+    files = recipes.image_files(images, str(images))
+    device = connect(kind)
+    yield f"push {opened.id[:12]} to {device.address}:{device.releases.root}, and verify it there"
+    yield f"measure for at least {options.min_duration_s:g} s on {len(bench_images(files))} images"
+
+
+def bench_images(files: list[Path]) -> list[Path]:
+    """A few dozen images show every size there is; all would fill a small board's memory."""
+    return files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES]
+
+
+def _evaluation(recipe: Recipe) -> Evaluation | None:
+    if recipe.evaluate is None:
+        return None
+    loaded = coco.load(recipe.evaluate.annotations)
+    files = image_files(loaded, recipe.evaluate.images)
+    if recipe.evaluate.count is not None:
+        files = dict(list(files.items())[: recipe.evaluate.count])
+    categories = recipe.task.categories or categories_by_name(loaded, recipe.task.classes)
+    known = {category.id for category in loaded.categories}
+    unknown = sorted(set(categories.values()) - known)
+    if unknown:
+        what = f"class is mapped to category {unknown[0]}, which the annotations do not have"
+        raise InputError(loaded.where, what, f"they have {sorted(known)[:10]}")
+    return Evaluation(loaded, files, categories)
