@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +104,13 @@ def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
     """The artifact, from the cache where the same inputs made it before."""
     key = _key(prepared)
     note = places.cache("builds") / f"{key}.json"
-    found = _mixing_of(prepared, progress)
-    done = _remembered(note)
-    if done is not None:
+    remembered = _remembered(note)
+    if remembered is not None:
+        done, found = remembered
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
         return Build(done, plan, found, prepared.notes, cached=True)
     model, files = prepared.model, prepared.calibration
+    found = measured_mixing(model, files, prepared.recipe.preprocess, progress)
     seen = statistics.gather(
         model,
         prepared.wanted,
@@ -137,7 +138,8 @@ def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
         },
     )
     result = artifact.keep(manifest, written)
-    places.write_whole(note, json.dumps({"artifact": result.id}).encode())
+    about = {"artifact": result.id, "mixing": [asdict(mix) for mix in found]}
+    places.write_whole(note, json.dumps(about).encode())
     progress("build", 1, 1)
     return Build(result, plan, found, prepared.notes, cached=False)
 
@@ -223,11 +225,6 @@ def versions() -> dict[str, str]:
 _TARGET_FIELDS = {"runtime", "architecture", "activation_type", "weight_bits"}
 
 
-def _mixing_of(prepared: Prepared, progress: Progress) -> tuple[Mixing, ...]:
-    preprocess = prepared.recipe.preprocess
-    return measured_mixing(prepared.model, prepared.calibration, preprocess, progress)
-
-
 def _key(prepared: Prepared) -> str:
     """Hash of all that the artifact depends on, whatever folder it lies in."""
     recipe, placement = prepared.recipe, prepared.placement
@@ -253,8 +250,12 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def _remembered(note: Path) -> Artifact | None:
+def _remembered(note: Path) -> tuple[Artifact, tuple[Mixing, ...]] | None:
+    """The artifact of an earlier build and what its lint found; None if it has to be made."""
     try:
-        return artifact.kept(json.loads(note.read_text(encoding="utf-8"))["artifact"])
-    except (OSError, ValueError, KeyError):
+        about = json.loads(note.read_text(encoding="utf-8"))
+        found = tuple(Mixing(**mix) for mix in about["mixing"])
+        done = artifact.kept(about["artifact"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    return None if done is None else (done, found)
