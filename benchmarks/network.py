@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ class _Builder:
         return name
 
     def node(
-        self, op: str, inputs: list[str], name: str, outputs: int = 1, **attributes: object
+        self, op: str, inputs: list[str], name: str, outputs: int = 1, **attributes: Any
     ) -> str:
         names = [f"{name}_output_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, name=name, **attributes))
@@ -173,9 +175,9 @@ def yolov8n_seg(size: int = 640, classes: int = 80, seed: int = 0) -> onnx.Model
     split = b.constant("model.22.box.split", np.array([2, 2], np.int64))
     near = b.node("Split", [y, split], "model.22/Split_1", 2, axis=1)
     far = near.replace("_output_0", "_output_1")
-    grid = b.constant("model.22.anchors", np.concatenate(anchors, 1)[None].astype(np.float32))
-    low = b.node("Sub", [grid, near], "model.22/Sub")
-    high = b.node("Add", [grid, far], "model.22/Add")
+    centres = b.constant("model.22.anchors", np.concatenate(anchors, 1)[None].astype(np.float32))
+    low = b.node("Sub", [centres, near], "model.22/Sub")
+    high = b.node("Add", [centres, far], "model.22/Add")
     centre = b.node("Add", [low, high], "model.22/Add_1")
     two = b.constant("model.22.two", np.array(2, np.float32))
     centre = b.node("Div", [centre, two], "model.22/Div")

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,11 @@ from edgeq.errors import InputError, raise_all
 
 MANIFEST = "manifest.json"
 SUFFIX = ".edgeq"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+"""Names of files; none can leave the folder."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+"""What zipfile raises for files that are cut, damaged, encrypted or no zip at all."""
 
 
 class _Entry(BaseModel):
@@ -124,15 +130,21 @@ def describe(files: Mapping[str, bytes]) -> dict[str, File]:
 
 def keep(manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
     """Put an artifact into the cache under its id, whole or not at all."""
-    return _place({MANIFEST: manifest.encoded(), **files}, manifest, _shelf(manifest.id))
+    content = {MANIFEST: manifest.encoded(), **files}
+    return kept(manifest.id) or _place(content, manifest, _shelf(manifest.id))
 
 
 def kept(artifact_id: str) -> Artifact | None:
     """The artifact of that id, if it lies intact in the cache."""
+    return _intact(_shelf(artifact_id), artifact_id)
+
+
+def _intact(folder: Path, artifact_id: str) -> Artifact | None:
     try:
-        return read(_shelf(artifact_id))
+        found = read(folder)
     except InputError:
         return None
+    return found if found.id == artifact_id else None
 
 
 def read(path: Path) -> Artifact:
@@ -145,39 +157,42 @@ def read(path: Path) -> Artifact:
         return _unpack(path)
     try:
         manifest = _manifest((path / MANIFEST).read_bytes(), path)
+        there = {file.name: file.read_bytes() if file.is_file() else b"" for file in path.iterdir()}
     except OSError as exc:
         raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'") from exc
-    problems = []
-    for name, file in manifest.files.items():
-        try:
-            content = (path / name).read_bytes()
-        except OSError:
-            problems.append(InputError(str(path / name), "is missing", "build or copy it again"))
-            continue
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            what = "is not what the manifest says (sha256 differs)"
-            problems.append(InputError(str(path / name), what, "build or copy it again"))
-    raise_all(problems)
+    _check(manifest, there, path)
     return Artifact(path, manifest)
 
 
 def copy(artifact: Artifact, destination: Path) -> Path:
     """Write the artifact to a new folder, or as one file where the name ends in `.edgeq`.
 
-    Raises InputError for a folder that exists and is not empty.
+    An artifact that lies there already is replaced. Raises InputError where anything else would be
+    lost, or where nothing can be written.
     """
-    if destination.suffix == SUFFIX:
-        places.write_whole(destination, pack(artifact))
-        return destination
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        if destination.is_dir() and (destination / MANIFEST).exists():
-            shutil.rmtree(destination)
-        else:
+    try:
+        if destination.suffix == SUFFIX:
+            places.write_whole(destination, pack(artifact))
+            return destination
+        if destination.exists() and not _is_replaceable(destination):
             what = "exists and holds something else"
             raise InputError(str(destination), what, "name another folder or empty it")
-    files = {name: artifact.path(name).read_bytes() for name in artifact.manifest.files}
-    _place({MANIFEST: artifact.manifest.encoded(), **files}, artifact.manifest, destination)
+        files = {name: artifact.path(name).read_bytes() for name in artifact.manifest.files}
+        _place({MANIFEST: artifact.manifest.encoded(), **files}, artifact.manifest, destination)
+    except OSError as exc:
+        what = f"cannot be written: {exc.strerror}"
+        raise InputError(str(destination), what, "name another place") from exc
     return destination
+
+
+def _is_replaceable(folder: Path) -> bool:
+    """Whether a folder is empty, or an artifact with nothing else in it."""
+    if not folder.is_dir():
+        return False
+    try:
+        return not any(folder.iterdir()) or read(folder) is not None
+    except InputError:
+        return False
 
 
 def pack(artifact: Artifact) -> bytes:
@@ -193,15 +208,27 @@ def _unpack(path: Path) -> Artifact:
     try:
         with zipfile.ZipFile(path) as archive:
             content = {info.filename: archive.read(info) for info in archive.infolist()}
-    except (zipfile.BadZipFile, OSError) as exc:
+    except _BROKEN_ZIP as exc:
         raise InputError(str(path), f"is no artifact ({exc})", "run 'edgeq build'") from exc
     if MANIFEST not in content:
         raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
     manifest = _manifest(content[MANIFEST], path)
-    files = {name: data for name, data in content.items() if name != MANIFEST}
-    if describe(files) != manifest.files:
-        raise InputError(str(path), "its files are not what its manifest says", "copy it again")
-    return keep(manifest, files)
+    _check(manifest, content, path)
+    return keep(manifest, {name: content[name] for name in manifest.files})
+
+
+def _check(manifest: Manifest, content: Mapping[str, bytes], path: Path) -> None:
+    """Raise InputError(s) for every file that is missing, changed or too many."""
+    expected, found = manifest.files, describe(content)
+    problems = dict.fromkeys(expected.keys() - found.keys(), "is missing")
+    problems |= {
+        name: "is not what the manifest says (sha256 differs)"
+        for name in expected.keys() & found.keys()
+        if expected[name] != found[name]
+    }
+    problems |= dict.fromkeys(found.keys() - expected.keys() - {MANIFEST}, "is not in the manifest")
+    remedy = "build or copy it again"
+    raise_all([InputError(f"{path}/{name}", problems[name], remedy) for name in sorted(problems)])
 
 
 def _manifest(content: bytes, path: Path) -> Manifest:
@@ -211,9 +238,12 @@ def _manifest(content: bytes, path: Path) -> Manifest:
         first = exc.errors()[0]
         what = f"its manifest is broken: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(str(path), what, "build or copy it again") from exc
-    names = [name for name in manifest.files if Path(name).name != name or name == MANIFEST]
+    names = [n for n in manifest.files if not re.fullmatch(_NAME, n) or n == MANIFEST]
     if names:
         raise InputError(str(path), f"its manifest names '{names[0]}'", "build it again")
+    if manifest.runtime.model not in manifest.files:
+        what = f"its model '{manifest.runtime.model}' is not among its files"
+        raise InputError(str(path), what, "build it again")
     return manifest
 
 
@@ -228,9 +258,13 @@ def _place(content: Mapping[str, bytes], manifest: Manifest, folder: Path) -> Ar
         temporary.chmod(0o755)
         for name, data in content.items():
             places.write_whole(temporary / name, data)
-        if folder.exists():  # an incomplete or damaged one, or the empty folder that was named
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)  # over nothing, or an empty folder
+        except OSError:
+            # Another process may have been faster; what is another or damaged gives way.
+            if _intact(folder, manifest.id) is None:
+                shutil.rmtree(folder)
+                temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Artifact(folder, manifest)

@@ -20,11 +20,12 @@ from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
+from edgeq.listing import image_files
 from edgeq.quantization.decide import Choices, resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check, make_plan
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Preprocess, Recipe, image_files
+from edgeq.recipe import Preprocess, Recipe
 from edgeq.runtimes import runtime
 from edgeq.target import Target
 from edgeq.version import version

@@ -16,8 +16,9 @@ from edgeq.building import Prepared
 from edgeq.device.device import Device, connect
 from edgeq.errors import InputError, Problems
 from edgeq.evaluation import annotations as coco
+from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
-from edgeq.evaluation.resolve import categories_by_name, image_files
+from edgeq.listing import image_files
 from edgeq.recipe import Recipe
 from edgeq.target import Target
 
@@ -108,7 +109,7 @@ def measure_steps(
 ) -> Iterator[str]:
     """What `measure` would do, in words; checks artifact, target and images."""
     opened, kind = artifacts.read(artifact), targets.load(target)
-    files = recipes.image_files(images, str(images))
+    files = image_files(images, str(images))
     device = connect(kind)
     yield f"push {opened.id[:12]} to {device.address}:{device.releases.root}, and verify it there"
     yield f"measure for at least {options.min_duration_s:g} s on {len(bench_images(files))} images"
@@ -123,10 +124,10 @@ def _evaluation(recipe: Recipe) -> Evaluation | None:
     if recipe.evaluate is None:
         return None
     loaded = coco.load(recipe.evaluate.annotations)
-    files = image_files(loaded, recipe.evaluate.images)
+    files = resolve.image_files(loaded, recipe.evaluate.images)
     if recipe.evaluate.count is not None:
         files = dict(list(files.items())[: recipe.evaluate.count])
-    categories = recipe.task.categories or categories_by_name(loaded, recipe.task.classes)
+    categories = recipe.task.categories or resolve.categories_by_name(loaded, recipe.task.classes)
     known = {category.id for category in loaded.categories}
     unknown = sorted(set(categories.values()) - known)
     if unknown:

@@ -27,6 +27,7 @@ from edgeq.device.device import Device, connect, host
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
+from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.prediction import DIVERGENCE_IMAGES, Predictions, compare_outputs, predict
 from edgeq.recipe import Gates, Recipe
@@ -83,7 +84,7 @@ def measure(
     options = options or recipes.Measure()
     opened = artifact if isinstance(artifact, Artifact) else artifacts.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
-    files = recipes.image_files(images, str(images))
+    files = image_files(images, str(images))
     device = connect(kind)
     probe = device.probe()
     release = device.push(opened)

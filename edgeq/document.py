@@ -117,8 +117,11 @@ def _walk(
     if isinstance(node, yaml.MappingNode):
         seen: dict[Hashable, int] = {}
         for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # what is merged stands where the anchor is
+                _walk(path, value, location, lines, problems)
+                continue
             name, line = str(key.value), key.start_mark.line + 1
-            if name in seen and name != "<<":
+            if name in seen:
                 what = f"'{name}' is given twice, first on line {seen[name]}"
                 problems.append(InputError(f"{path}:{line}", what, "keep one"))
             seen[name] = line
@@ -167,6 +170,7 @@ _EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
     "model_type": "a mapping, 'key: value' lines",
+    "string_too_short": "text that is not empty",
     "string_type": "text",
     "tuple_type": "a list",
 }
@@ -178,7 +182,8 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
     known = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, given, extra = error["type"], error["input"], error.get("ctx", {})
     cause = extra.get("error")
-    where = document.at((*known, *getattr(cause, "location", ())))
+    known += getattr(cause, "location", ())
+    where = document.at(known)
     name = known[-1] if known else ""
     if kind == "extra_forbidden":
         return InputError(where, f"'{name}' is unknown", nearest(name, _fields(model, known[:-1])))
@@ -191,17 +196,14 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
     if kind == "value_error":
         what, _, remedy = str(cause).partition("; ")
         return InputError(where, what if name in what else f"{name}: {what}", remedy)
-    shown = "missing" if kind == "missing" else json.dumps(given, default=str)
+    shown = json.dumps(given, default=str)
     shown = shown if len(shown) < 60 else shown[:57] + "..."
-    if kind in _EXPECTED:
-        remedy = f"it should be {_EXPECTED[kind]}"
-    elif "length" in extra or "max_length" in extra or "min_length" in extra:
-        bound = "at most" if kind == "too_long" else "at least"
-        length = extra.get("max_length" if kind == "too_long" else "min_length")
-        remedy = f"it should have {bound} {length} {'item' if length == 1 else 'items'}"
-    else:
-        remedy = f"it should be {error['msg'].removeprefix('Input should be ')}"
-    return InputError(where, f"{'.'.join(known)} is {shown}", remedy)
+    if kind in ("missing", "too_short", "too_long"):  # of a list
+        few = "many" if kind == "too_long" else "few"
+        path = known[:-1] if kind == "missing" else known
+        return InputError(where, f"{'.'.join(path)} is {shown}", f"it has too {few} items")
+    expected = _EXPECTED.get(kind) or error["msg"].removeprefix("Input should be ")
+    return InputError(where, f"{'.'.join(known)} is {shown}", f"it should be {expected}")
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

@@ -53,9 +53,16 @@ class InputErrors(InputError):
 
 
 class DeviceError(EdgeqError):
-    """A device could not be reached, refused, or failed at what it was asked to do."""
+    """A device could not be reached, refused, or failed at what it was asked to do.
+
+    `kind` is the agent's word for it, such as bad-artifact; empty where the agent said nothing.
+    """
 
     exit_code = 3
+
+    def __init__(self, where: str, what: str, remedy: str = "", kind: str = "") -> None:
+        super().__init__(where, what, remedy)
+        self.kind = kind
 
 
 def raise_all(problems: Sequence[InputError]) -> None:

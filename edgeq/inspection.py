@@ -16,6 +16,7 @@ from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
+from edgeq.listing import image_files
 from edgeq.measurement import Record
 from edgeq.quantization.decide import decide, resolve_choices
 from edgeq.recipe import Preprocess, Quantize
@@ -91,7 +92,7 @@ def inspect(
     if path.suffix in (".yaml", ".yml"):
         recipe = recipes.load(path)
         model = load(recipe.model, recipe.preprocess.size)
-        files = recipes.image_files(recipe.calibration.images, str(path))
+        files = image_files(recipe.calibration.images, str(path))
         found = building.measured_mixing(model, files, recipe.preprocess, progress)
         measured_on = f"{min(len(files), building.MIXING_IMAGES)} calibration images"
         return _inspection(model, kind, recipe.quantize, found, measured_on)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -19,9 +16,22 @@ from pydantic import (
 )
 
 from edgeq import document, places
-from edgeq.errors import InputError, raise_all
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from edgeq.document import Misplaced
+from edgeq.errors import InputError, InputErrors
+from edgeq.listing import image_files
+from edgeq.values import (
+    AS_TUPLE,
+    FILE_NAME,
+    Bytes,
+    FilePath,
+    FolderPath,
+    Fraction,
+    ImagePath,
+    Or,
+    PositiveFloat,
+    PositiveInt,
+    text_of,
+)
 
 Decoder = Literal["yolov5-seg", "yolov8-seg", "end2end-seg", "mask-rcnn"]
 Granularity = Literal["per-tensor", "per-channel"]
@@ -29,54 +39,13 @@ Scheme = Literal["target", "scale", "affine"]
 CalibratorName = Literal["max", "entropy", "percentile", "mse"]
 HeadPolicy = Literal["float-tail", "float-head", "quantize"]
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}
-_UNITS["gib"] = 2**30
-
-
-def _bytes(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", value)
-    if not match or match[2].lower() not in _UNITS:
-        raise ValueError(f"'{value}' is no size; write a number of bytes, or '4 MiB', '300 MB'")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
-
-
-def _existing(value: object, info: ValidationInfo) -> Path:
-    """The path relative to the recipe's folder; it has to exist."""
-    if not isinstance(value, str | Path):
-        raise ValueError(f"'{value}' is no path; write the name of a file or folder")
-    folder: Path = (info.context or {}).get("folder", Path())
-    path = folder / Path(value).expanduser()
-    if not path.exists():
-        raise ValueError(f"'{value}' does not exist; {_neighbour(path)}")
-    return path
-
-
-def _neighbour(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent}"
-    names = [entry.name for entry in path.parent.iterdir()]
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"nothing like it in {path.parent}"
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-ExistingPath = Annotated[Path, BeforeValidator(lambda v, info: str(_existing(v, info)))]
-ImagePath = Annotated[
-    Path,
-    BeforeValidator(lambda v, info: str(_existing(v, info))),
-    Field(description="a folder of images, or a text file that lists one path a line"),
-]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveInt = Annotated[int, Field(gt=0)]
-
 
 class _Part(BaseModel):
     """Base of the recipe's parts: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Task(_Part):
@@ -84,7 +53,7 @@ class Task(_Part):
 
     decoder: Decoder
     """layout of the outputs"""
-    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    classes: Annotated[tuple[str, ...], AS_TUPLE, Field(min_length=1), FILE_NAME]
     """class names in the model's order, or a text file with one a line"""
     score_threshold: Fraction = 0.001
     iou_threshold: Fraction = 0.6
@@ -93,45 +62,44 @@ class Task(_Part):
     multi_label: bool = True
     """every class above the threshold counts, not only the best one of a candidate"""
     mask_threshold: Fraction = 0.5
-    categories: dict[int, int] | None = None
+    categories: Annotated[dict[int, int] | None, FILE_NAME] = None
     """class index to COCO category id, or a JSON file; default: equal names"""
 
     @field_validator("classes", mode="before")
     @classmethod
     def _classes_from_file(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str):
-            value = _existing(value, info).read_text(encoding="utf-8").splitlines()
-            value = [name.strip() for name in value if name.strip()]
-        return tuple(value) if isinstance(value, list) else value
+            return [name.strip() for name in text_of(value, info).splitlines() if name.strip()]
+        return value
 
     @field_validator("categories", mode="before")
     @classmethod
     def _categories_from_file(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str):
-            path = _existing(value, info)
+            text = text_of(value, info)
             try:
-                value = json.loads(path.read_text(encoding="utf-8"))
+                value = json.loads(text)
             except ValueError as exc:
                 raise ValueError(f"'{value}' is not JSON ({exc}); map class to category") from exc
         if isinstance(value, dict):  # a mapping's keys come as text from YAML and JSON
-            return {int(k) if str(k).isdigit() else k: v for k, v in value.items()}
+            return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}
         return value
 
     @model_validator(mode="after")
     def _categories_name_classes(self) -> Task:
         unknown = [i for i in self.categories or {} if not 0 <= i < len(self.classes)]
         if unknown:
-            raise ValueError(
-                f"categories names class {unknown[0]}, but there are only {len(self.classes)} "
-                f"classes; class indices start at 0"
-            )
+            what = f"categories names class {unknown[0]} of {len(self.classes)}"
+            raise Misplaced(f"{what}; class indices start at 0", "categories", unknown[0])
         return self
 
 
 class Preprocess(_Part):
     """From an image file to the input tensor: letterbox, colour order, (pixel*scale-mean)/std."""
 
-    size: tuple[PositiveInt, PositiveInt]
+    size: Annotated[
+        tuple[PositiveInt, PositiveInt], AS_TUPLE, Or({"type": "integer", "exclusiveMinimum": 0})
+    ]
     """height and width in pixels"""
     letterbox: bool = True
     """keep the aspect ratio and pad; false stretches"""
@@ -144,9 +112,7 @@ class Preprocess(_Part):
     @field_validator("size", mode="before")
     @classmethod
     def _square(cls, value: object) -> object:
-        if isinstance(value, int):
-            return (value, value)
-        return tuple(value) if isinstance(value, list) else value
+        return [value, value] if isinstance(value, int) else value
 
 
 class Calibration(_Part):
@@ -155,6 +121,20 @@ class Calibration(_Part):
     images: ImagePath
     count: PositiveInt | None = None
     """how many of them, spread evenly over the sorted names; default: all"""
+
+    @model_validator(mode="after")
+    def _images_suffice(self) -> Calibration:
+        try:
+            have = len(image_files(self.images, ""))
+        except InputError as exc:
+            more = len(exc.problems) - 1 if isinstance(exc, InputErrors) else 0
+            what = f"{exc.where}: {exc.what}" if exc.where else exc.what
+            what += f" (and {more} more)" if more else ""
+            raise Misplaced(f"{what}; {exc.remedy}", "images") from exc
+        if self.count is not None and self.count > have:
+            what = f"count is {self.count}, but there are {have} images in {self.images}"
+            raise Misplaced(f"{what}; add images or lower the count", "count")
+        return self
 
 
 class Quantizer(_Part):
@@ -170,12 +150,12 @@ class Quantizer(_Part):
     @model_validator(mode="after")
     def _percentile_belongs_to_its_calibrator(self) -> Quantizer:
         if self.percentile is not None and self.calibrator != "percentile":
-            raise ValueError(
-                f"percentile is given for calibrator '{self.calibrator}'; "
-                "write 'calibrator: percentile' or leave it out"
-            )
+            what = f"percentile is given for calibrator '{self.calibrator}'"
+            remedy = "write 'calibrator: percentile' or leave it out"
+            raise Misplaced(f"{what}; {remedy}", "percentile")
         if self.percentile is None and self.calibrator == "percentile":
-            raise ValueError("calibrator percentile needs its value; add 'percentile: 99.99'")
+            what = "calibrator percentile needs its value; add 'percentile: 99.99'"
+            raise Misplaced(what, "calibrator")
         return self
 
 
@@ -201,7 +181,20 @@ class Override(_Part):
     @model_validator(mode="before")
     @classmethod
     def _float_alone(cls, value: object) -> object:
+        if isinstance(value, str) and value != "float":
+            raise ValueError(f"'{value}' is unknown; write 'float', or 'weights:', 'activations:'")
         return {"float": True} if value == "float" else value
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Override:
+        ways = self.weights is not None or self.activations is not None
+        if self.float == ways:
+            raise ValueError(
+                "says both, float and how to quantize; keep one"
+                if ways
+                else "says nothing; write 'float', or 'weights:', 'activations:'"
+            )
+        return self
 
 
 class Quantize(_Part):
@@ -209,9 +202,9 @@ class Quantize(_Part):
 
     weights: Weights = Weights()
     activations: Activations = Activations()
-    overrides: dict[str, Override] = {}
+    overrides: dict[str, Annotated[Override, Or({"const": "float"})]] = {}
     """node pattern (exact name, glob or op:Type) to what differs there"""
-    exclude: tuple[str, ...] = ()
+    exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
     """node patterns that stay float"""
     head: HeadPolicy = "float-tail"
     """float-tail: what follows the head's reshape stays float; float-head: so do the layers
@@ -221,8 +214,8 @@ class Quantize(_Part):
 class Evaluate(_Part):
     """The annotated images that the loss is measured on."""
 
-    images: ImagePath
-    annotations: ExistingPath
+    images: FolderPath
+    annotations: FilePath
     """COCO JSON"""
     count: PositiveInt | None = None
     """only the first images of the annotations; default: all"""
@@ -238,6 +231,15 @@ class Measure(_Part):
     min_count: PositiveInt = 50
     threads: PositiveInt | None = None
     """default: the target's"""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Measure:
+        for least, most in (("warmup_s", "max_warmup_s"), ("min_duration_s", "max_duration_s")):
+            low, high = getattr(self, least), getattr(self, most)
+            if low > high:
+                what = f"{least} is {low:g}, but {most} is {high:g}"
+                raise Misplaced(f"{what}; raise the one or lower the other", least)
+        return self
 
 
 class Gates(_Part):
@@ -259,15 +261,18 @@ class Gates(_Part):
     """the device's raw outputs against the simulation's, at least"""
 
 
+_NAME = Or({"type": "string", "description": "one of the built-in recipes/"})
+
+
 class Recipe(_Part):
     """An edgeq recipe."""
 
-    model: ExistingPath
+    model: FilePath
     """ONNX file"""
     task: Task
     preprocess: Preprocess
     calibration: Calibration
-    quantize: Quantize = Quantize()
+    quantize: Annotated[Quantize, _NAME] = Quantize()
     evaluate: Evaluate | None = None
     measure: Measure = Measure()
     gates: Gates = Gates()
@@ -277,17 +282,17 @@ class Recipe(_Part):
     def _quantize_by_name(cls, value: object) -> object:
         return builtin_quantize(value) if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _accuracy_gates_need_annotations(self) -> Recipe:
-        gates = self.gates
+    @field_validator("gates")
+    @classmethod
+    def _accuracy_gates_need_annotations(cls, gates: Gates, info: ValidationInfo) -> Gates:
         wanted = ("mask_ap_drop", "box_ap_drop", "divergence_mask_ap")
         named = [name for name in wanted if getattr(gates, name) is not None]
-        if self.evaluate is None and named:
-            raise ValueError(
-                f"gate {named[0]} needs annotated images; add 'evaluate:' with images and "
-                "annotations"
-            )
-        return self
+        # A wrong `evaluate` is not in the data at all: it is reported by itself.
+        if named and info.data.get("evaluate", gates) is None:
+            what = f"gate {named[0]} needs annotated images"
+            remedy = "add 'evaluate:' with images and annotations"
+            raise Misplaced(f"{what}; {remedy}", named[0])
+        return gates
 
 
 def builtin_names() -> list[str]:
@@ -308,43 +313,7 @@ def load(path: Path) -> Recipe:
 
     Raises InputError or InputErrors.
     """
-    source = document.read(path)
-    recipe = document.validate(source, Recipe)
-    problems = []
-    try:
-        count = recipe.calibration.count
-        have = len(image_files(recipe.calibration.images, source.at(("calibration", "images"))))
-        if count is not None and count > have:
-            what = f"count is {count}, but there are {have} images in {recipe.calibration.images}"
-            where = source.at(("calibration", "count"))
-            problems.append(InputError(where, what, "add images or lower the count"))
-    except InputError as exc:
-        problems.append(exc)
-    if recipe.evaluate is not None and not recipe.evaluate.images.is_dir():
-        where = source.at(("evaluate", "images"))
-        problems.append(InputError(where, f"{recipe.evaluate.images} is no folder", "name one"))
-    raise_all(problems)
-    return recipe
-
-
-def image_files(source: Path, where: str) -> list[Path]:
-    """The images of a folder by name, or of a list file by line; InputError when there are none."""
-    if source.is_dir():
-        files = sorted(f for f in source.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise InputError(
-                where, f"no images in {source}", f"wanted: {', '.join(IMAGE_SUFFIXES)}"
-            )
-        return files
-    names = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
-    files = [source.parent / name for name in names if name]
-    missing = [
-        InputError(str(source), f"'{f}' does not exist", "") for f in files if not f.exists()
-    ]
-    raise_all(missing)
-    if not files:
-        raise InputError(where, f"{source} lists no images", "one path a line is expected")
-    return files
+    return document.validate(document.read(path), Recipe)
 
 
 def schema() -> dict[str, Any]:

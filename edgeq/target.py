@@ -41,7 +41,7 @@ class Target(BaseModel):
     threads: Annotated[int, Field(gt=0)] | None = None
     """default: all cores"""
     transport: Literal["local", "ssh"]
-    root: str
+    root: Annotated[str, Field(min_length=1)]
     """the folder on the device that holds everything edgeq puts there"""
     limits: Limits = Limits()
 

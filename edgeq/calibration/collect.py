@@ -29,7 +29,7 @@ class Tap:
     """
 
     def __init__(self, model: Model, tensors: Sequence[str], threads: int) -> None:
-        self._input = next(iter(model.inputs))
+        self._input, self._shape = next(iter(model.inputs.items()))
         self.names = [name for name in tensors if name != self._input]
         self._from_input = len(self.names) != len(tensors)
         self.buffers = {name: np.empty(model.shapes[name], np.float32) for name in self.names}
@@ -43,7 +43,7 @@ class Tap:
 
     def run(self, tensor: Floats) -> dict[str, Floats]:
         """The tensors' values for one input; the next run overwrites them."""
-        tensor = np.ascontiguousarray(tensor)
+        tensor = np.ascontiguousarray(tensor).reshape(self._shape)
         if self.names:
             address = tensor.ctypes.data
             self._binding.bind_input(self._input, "cpu", 0, np.float32, tensor.shape, address)
@@ -53,16 +53,16 @@ class Tap:
 
 def count(
     model: Model,
-    minimisers: dict[str, float | None],
+    feeds_silu: dict[str, bool],
     images: Iterable[tuple[str, Floats]],
     threads: int,
     progress: Progress = lambda _: None,
 ) -> dict[str, Counter]:
-    """Count the values of the tensors that `minimisers` names, over (name, input tensor) pairs.
+    """Count the values of the tensors that `feeds_silu` names, over (name, input tensor) pairs.
 
     Raises InputError when a tensor holds NaN or infinity, with the image that made it.
     """
-    counters = {name: Counter(minimiser) for name, minimiser in minimisers.items()}
+    counters = {name: Counter(watched) for name, watched in feeds_silu.items()}
     tap = Tap(model, list(counters), threads)
     for index, (image, tensor) in enumerate(images):
         for name, values in tap.run(tensor).items():
@@ -93,11 +93,15 @@ def _session(model: Model, outputs: Sequence[str], threads: int) -> Any:
     options.log_severity_level = 3
     # A pattern would reserve the sum of all intermediates at once, a sixth of the whole memory.
     options.enable_mem_pattern = False
+    # Between two runs one thread counts; the others would wait for work at full speed.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tapped.onnx"
         _save(model, outputs, file)
         _release_heap()
-        return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    _release_heap()
+    return session
 
 
 def _save(model: Model, outputs: Sequence[str], file: Path) -> None:
@@ -109,6 +113,6 @@ def _save(model: Model, outputs: Sequence[str], file: Path) -> None:
 
 
 def _release_heap() -> None:
-    """Give back what loading and simplifying left on the heap, where the C library can."""
+    """Give back what loading and optimizing left on the heap, where the C library can."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edgeq.calibration.histogram import Histogram, union
+from edgeq.calibration.silu import SILU_MINIMISER, lowest_by_silu, sigmoid, silu
 from edgeq.graph.model import Model, attribute
 
-SILU_MINIMISER = -1.2784645427610738
-"""Where x * sigmoid(x) has its minimum."""
 SAME = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity")
 
 Values = NDArray[np.float64]
@@ -41,30 +41,35 @@ class Derivations:
     sources: tuple[str, ...]
     rules: dict[str, Derivation]
 
-    def minimiser(self, source: str) -> float | None:
-        """The argument whose neighbourhood has to be watched in a source, if any."""
-        watched = any(r.silu and self._root(r.parents[0]) == source for r in self.rules.values())
-        return SILU_MINIMISER if watched else None
+    @cached_property
+    def feeds_silu(self) -> dict[str, bool]:
+        """Every source, and whether SiLU is taken of its values as they are."""
+        watched = {root for r in self.rules.values() if r.silu for root in self._roots(r.parents)}
+        return {source: source in watched for source in self.sources}
 
-    def _root(self, tensor: str) -> str:
-        """The source behind a chain of rules that keep every value as it is."""
-        while (rule := self.rules.get(tensor)) and rule.function is None and len(rule.parents) == 1:
-            tensor = rule.parents[0]
-        return tensor
+    def _roots(self, tensors: Iterable[str]) -> list[str]:
+        """What lies behind tensors, through all rules that keep every value as it is."""
+        found: list[str] = []
+        for tensor in tensors:
+            rule = self.rules.get(tensor)
+            unchanged = rule is not None and rule.function is None
+            found += self._roots(rule.parents) if rule and unchanged else [tensor]
+        return found
 
     def histogram(
-        self, tensor: str, counted: dict[str, Histogram], nearest: dict[str, float]
+        self, tensor: str, counted: dict[str, Histogram], lowest: dict[str, float]
     ) -> Histogram:
         """The histogram of a wanted tensor from those of the sources; memoized in `counted`."""
         if tensor not in counted:
             rule = self.rules[tensor]
-            parts = [self.histogram(parent, counted, nearest) for parent in rule.parents]
+            parts = [self.histogram(parent, counted, lowest) for parent in rule.parents]
             result = parts[0] if len(parts) == 1 else union(parts)
             if rule.function is not None:
                 low = None
                 if rule.silu and result.low < SILU_MINIMISER < result.high:
-                    seen = nearest.get(self._root(rule.parents[0]), SILU_MINIMISER)
-                    low = float(silu(np.array([seen]))[0])
+                    roots = self._roots(rule.parents)
+                    seen = lowest_by_silu(lowest.get(root, SILU_MINIMISER) for root in roots)
+                    low = float(silu(np.array(seen)))
                 result = result.mapped(rule.function, low)
             counted[tensor] = result.scaled(rule.factor) if rule.factor != 1 else result
         return counted[tensor]
@@ -86,17 +91,6 @@ def derivations(model: Model, wanted: Iterable[str]) -> Derivations:
             rules[tensor] = rule
             pending += rule.parents
     return Derivations(tuple(sorted(sources)), rules)
-
-
-def silu(x: Values) -> Values:
-    """x * sigmoid(x)."""
-    return x * sigmoid(x)
-
-
-def sigmoid(x: Values) -> Values:
-    """1 / (1 + exp(-x)), without overflow."""
-    positive = 1 / (1 + np.exp(-np.abs(x)))
-    return np.where(x >= 0, positive, 1 - positive)
 
 
 def _rule(model: Model, tensor: str) -> Derivation | None:

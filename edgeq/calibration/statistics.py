@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from edgeq.calibration.images import content_hash, tensors
 from edgeq.graph.model import Model
 from edgeq.recipe import Preprocess
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Statistics:
     images: int
     rules: Derivations
     sources: dict[str, Histogram]
-    nearest: dict[str, float]
+    lowest: dict[str, float]
     _derived: dict[str, Histogram] = field(default_factory=dict, repr=False, compare=False)
 
     def histogram(self, tensor: str) -> Histogram:
@@ -43,7 +42,7 @@ class Statistics:
             return self.sources[tensor]
         if not self._derived:
             self._derived.update(self.sources)
-        return self.rules.histogram(tensor, self._derived, self.nearest)
+        return self.rules.histogram(tensor, self._derived, self.lowest)
 
 
 def wanted_tensors(model: Model, left_out: frozenset[str] = frozenset()) -> list[str]:
@@ -78,14 +77,14 @@ def gather(
         return cached
     counters = count(
         model,
-        {source: rules.minimiser(source) for source in rules.sources},
+        rules.feeds_silu,
         _named(files, preprocess),
         threads,
         progress,
     )
     sources = {name: counter.histogram() for name, counter in counters.items()}
-    nearest = {name: c.nearest for name, c in counters.items() if c.minimiser is not None}
-    statistics = Statistics(key, len(files), rules, sources, nearest)
+    lowest = {name: c.lowest for name, c in counters.items() if c.feeds_silu}
+    statistics = Statistics(key, len(files), rules, sources, lowest)
     _write(file, statistics)
     return statistics
 
@@ -108,7 +107,7 @@ def _key(model: Model, rules: Derivations, files: Sequence[Path], preprocess: Pr
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
         "preprocess": preprocess.model_dump(mode="json"),
         "images": [content_hash(file) for file in files],
-        "sources": rules.sources,
+        "sources": rules.feeds_silu,
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
@@ -122,28 +121,28 @@ def _write(file: Path, statistics: Statistics) -> None:
         content,
         about=np.array(json.dumps(about)),
         sizes=np.array([len(h.keys) for h in histograms], np.int64),
-        keys=np.concatenate([h.keys for h in histograms]),
-        counts=np.concatenate([h.counts for h in histograms]),
+        keys=np.concatenate([np.empty(0, np.uint32), *(h.keys for h in histograms)]),
+        counts=np.concatenate([np.empty(0), *(h.counts for h in histograms)]),
         ranges=np.array([(h.low, h.high) for h in histograms], np.float64),
-        nearest=np.array([statistics.nearest.get(name, np.nan) for name in names], np.float64),
+        lowest=np.array([statistics.lowest.get(name, np.nan) for name in names], np.float64),
     )
     places.write_whole(file, content.getvalue())
 
 
 def _read(file: Path, key: str, rules: Derivations) -> Statistics | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # From memory: of a damaged file numpy would leave the handle open.
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             ends = np.cumsum(stored["sizes"])[:-1]
             keys, counts = np.split(stored["keys"], ends), np.split(stored["counts"], ends)
-            ranges, near = stored["ranges"].tolist(), stored["nearest"].tolist()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # none yet, or a file of another making: it is made again
-    names = about["names"]
+            ranges, lowest = stored["ranges"].tolist(), stored["lowest"].tolist()
+        names = about["names"]
+        parts = zip(names, ranges, keys, counts, strict=True)
+        sources = {name: Histogram(low, high, k, c) for name, (low, high), k, c in parts}
+        watched = {n: v for n, v in zip(names, lowest, strict=True) if not np.isnan(v)}
+    except Exception:  # none yet, or damaged, which numpy and zipfile tell in a dozen ways
+        return None
     if about["key"] != key:
         return None
-    parts = zip(ranges, keys, counts, strict=True)
-    named = zip(names, parts, strict=True)
-    sources = {name: Histogram(low, high, k, c) for name, ((low, high), k, c) in named}
-    nearest = {n: v for n, v in zip(names, near, strict=True) if not np.isnan(v)}
-    return Statistics(key, about["images"], rules, sources, nearest)
+    return Statistics(key, about["images"], rules, sources, watched)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgeq.artifact import Artifact
@@ -45,7 +44,15 @@ class Device:
     def push(self, artifact: Artifact) -> str:
         """Send an artifact and have the agent verify it by hash and by loading it; its folder."""
         release = self.releases.push(artifact)
-        self._ask("verify", {"release": release, "id": artifact.id, "load": True, "threads": 1})
+        job = {"release": release, "id": artifact.id, "load": True, "threads": 1}
+        try:
+            self._ask("verify", job)
+        except DeviceError as exc:
+            if exc.kind != "bad-artifact":
+                raise
+            # What lay there was damaged; sent anew it is either right or the disk is failing.
+            self.releases.push(artifact, anew=True)
+            self._ask("verify", job)
         return release
 
     def bench(self, job: Mapping[str, Any], progress: Progress = _silent) -> Event:
@@ -107,7 +114,7 @@ class Device:
     def _error(self, event: Event) -> EdgeqError:
         if event["kind"] == "bug":
             return EdgeqError(self.address, event["message"])
-        return DeviceError(self.address, event["message"])
+        return DeviceError(self.address, event["message"], kind=event["kind"])
 
     def _installed(self) -> str:
         """The agent's path on the device; sent when it is not there yet."""
@@ -130,9 +137,3 @@ def connect(target: Target) -> Device:
 def host() -> Device:
     """This machine, where the float model and the simulated plan run."""
     return Device(LocalTransport(), "~/.edgeq/device")
-
-
-def image_paths(device: Device, files: Sequence[Path]) -> dict[Path, str]:
-    """Send images that are missing; file to path on the device."""
-    device.releases.prepare()
-    return device.releases.put_files(files)

@@ -28,7 +28,7 @@ class LocalTransport:
         """`~/.edgeq` means edgeq's own folder, wherever $EDGEQ_HOME puts it."""
         own = "~/.edgeq"
         if configured == own or configured.startswith(f"{own}/"):
-            return str(places.home() / configured[len(own) :].lstrip("/"))
+            return str(places.home().absolute() / configured[len(own) :].lstrip("/"))
         return str(Path(configured).expanduser().absolute())
 
     def run(
@@ -43,7 +43,8 @@ class LocalTransport:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
                 )
             except OSError as exc:
                 raise DeviceError(self.address, f"cannot run {arguments[0]}: {exc}") from exc

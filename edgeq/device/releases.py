@@ -31,9 +31,9 @@ class Releases:
         folders = [self._at("blobs", "sha256"), self._at("releases"), self._at("work")]
         self._do("mkdir", "-p", *folders)
 
-    def put_blobs(self, contents: Mapping[str, Path | bytes]) -> dict[str, str]:
-        """Send what is missing of hash to content; hash to path on the device."""
-        have = set(self._do("ls", self._at("blobs", "sha256")).stdout.split())
+    def put_blobs(self, contents: Mapping[str, Path | bytes], anew: bool = False) -> dict[str, str]:
+        """Send what is missing (or all, `anew`) of hash to content; hash to path on the device."""
+        have = set() if anew else set(self._do("ls", self._at("blobs", "sha256")).stdout.split())
         for digest, content in contents.items():
             if digest not in have:
                 self.transport.put(content, self.blob(digest))
@@ -45,17 +45,18 @@ class Releases:
         self.put_blobs({digest: file for file, digest in digests.items()})
         return {file: self.blob(digest) for file, digest in digests.items()}
 
-    def push(self, artifact: Artifact) -> str:
+    def push(self, artifact: Artifact, anew: bool = False) -> str:
         """Make an artifact a release of the device; the path of its folder.
 
-        Not yet the current one. Pushing what is there already sends nothing.
+        Not yet the current one. Pushing what is there already sends nothing, unless `anew`.
         """
+        self.prepare()
         release = self.release(artifact.id)
         contents: dict[str, Path | bytes] = {
             file.sha256: artifact.path(name) for name, file in artifact.manifest.files.items()
         }
         contents[artifact.id] = artifact.manifest.encoded()
-        self.put_blobs(contents)
+        self.put_blobs(contents, anew)
         if self.transport.run(["test", "-e", release]).status == 0:
             return release
         partial = self._at("releases", f".{artifact.id}.partial")
@@ -68,7 +69,13 @@ class Releases:
         return release
 
     def activate(self, artifact_id: str) -> None:
-        """Make a release the current one, and keep the one before it as previous."""
+        """Make a release the current one, and keep the one before it as previous.
+
+        Raises DeviceError when the device does not have it.
+        """
+        if self.transport.run(["test", "-e", self.release(artifact_id)]).status != 0:
+            what = f"release {artifact_id} is not there"
+            raise DeviceError(self.transport.address, what, "push it first")
         current = self.current()
         if current == artifact_id:
             return

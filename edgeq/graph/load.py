@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import uses_external_data
 
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, Problems, raise_all
 from edgeq.graph.model import Model
 from edgeq.graph.simplify import simplify
 
@@ -27,8 +29,9 @@ def load(path: Path, size: tuple[int, int] | None = None) -> Model:
     Raises InputError(s): no file, truncated or no ONNX, over 2 GiB, opset below 13, external data
     that is missing, cut short or outside the folder, dynamic shapes without a size.
     """
-    proto = _parse(path)
-    digest = hashlib.sha256(path.read_bytes())
+    content = _content(path)
+    digest = hashlib.sha256(content)
+    proto = _parse(content, path)
     _inline(proto, path, digest)
     _check_opset(proto, path)
     _name_nodes(proto)
@@ -36,7 +39,7 @@ def load(path: Path, size: tuple[int, int] | None = None) -> Model:
     names = {node.name: node.op_type for node in proto.graph.node}
     try:
         onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as exc:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as exc:
         raise InputError(str(path), f"is no valid ONNX model: {_first_line(exc)}", "") from exc
     simplified = simplify(proto, str(path))
     _name_nodes(simplified)
@@ -47,10 +50,11 @@ def _first_line(exc: Exception) -> str:
     return (str(exc).strip().splitlines() or [type(exc).__name__])[0]
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def _content(path: Path) -> bytes:
     where = str(path)
     if not path.is_file():
-        raise InputError(where, "does not exist", "check 'model:'")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(where, what, "name an ONNX file")
     size = path.stat().st_size
     if size == 0:
         raise InputError(where, "is empty", "export the model again")
@@ -58,49 +62,72 @@ def _parse(path: Path) -> onnx.ModelProto:
         what = f"has {size / 2**30:.1f} GiB; ONNX files end at 2 GiB"
         raise InputError(where, what, "quantize a smaller model")
     try:
-        proto = onnx.load(where, load_external_data=False)
-    except (DecodeError, ValueError, UnicodeDecodeError) as exc:
-        what = f"is truncated or no ONNX file ({size} bytes)"
-        raise InputError(where, what, "copy or export it again") from exc
+        return path.read_bytes()
+    except OSError as exc:
+        raise InputError(where, f"cannot be read: {exc.strerror}", "check its rights") from exc
+
+
+def _parse(content: bytes, path: Path) -> onnx.ModelProto:
+    try:
+        proto = onnx.load_model_from_string(content)
+    except (DecodeError, UnicodeDecodeError) as exc:
+        what = f"is truncated or no ONNX file ({len(content)} bytes)"
+        raise InputError(str(path), what, "copy or export it again") from exc
     if not proto.graph.node:
-        raise InputError(where, "holds no nodes", "is this an ONNX model? export it again")
+        raise InputError(str(path), "holds no nodes", "is this an ONNX model? export it again")
     return proto
 
 
 def _inline(proto: onnx.ModelProto, path: Path, digest: hashlib._Hash) -> None:
-    folder = path.parent.resolve()
-    problems: dict[str, InputError] = {}
-    total = path.stat().st_size
-    files: set[Path] = set()
     external = [tensor for tensor in _tensors(proto.graph) if uses_external_data(tensor)]
-    for tensor in external:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        file = (folder / location).resolve()
-        where = f"{path}: tensor '{tensor.name}'"
-        if not location or not file.is_relative_to(folder) or file == folder:
-            what = f"external data '{location}' leaves the folder of the model"
-            problems[location] = InputError(where, what, "export it again, with data beside it")
-        elif not file.is_file():
-            what = f"external data '{location}' is missing"
-            problems[location] = InputError(where, what, f"copy {location} beside {path.name}")
-        else:
-            files.add(file)
-            end = int(entries.get("offset", 0)) + int(entries.get("length", 0))
-            total += int(entries.get("length", 0)) or file.stat().st_size
-            if end > file.stat().st_size:
-                what = f"external data '{location}' ends at {file.stat().st_size} of {end} bytes"
-                problems[location] = InputError(where, what, "it was cut short; copy it again")
-    raise_all(list(problems.values()))
+    problems = Problems()
+    pieces = [problems.attempt(partial(_piece, tensor, path)) for tensor in external]
+    unique = {p.what: p for p in reversed(problems.found)}  # one file, one message
+    raise_all(list(unique.values()))
+    total = path.stat().st_size + sum(piece.length for piece in pieces if piece)
     if total > MAXIMUM_BYTES:
         what = f"has {total / 2**30:.1f} GiB with its external data; 2 GiB can be inlined"
         raise InputError(str(path), what, "quantize a smaller model")
-    for file in sorted(files):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in sorted({piece.file for piece in pieces if piece}):
+        content = memoryview(file.read_bytes())
+        digest.update(hashlib.sha256(content).digest())
+        for tensor, piece in zip(external, pieces, strict=True):
+            if piece and piece.file == file:
+                tensor.raw_data = bytes(content[piece.offset : piece.offset + piece.length])
     for tensor in external:
-        load_external_data_for_tensor(tensor, str(folder))
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+class _Piece(NamedTuple):
+    """Where in which file the data of a tensor lies."""
+
+    file: Path
+    offset: int
+    length: int
+
+
+def _piece(tensor: onnx.TensorProto, path: Path) -> _Piece:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location, folder = entries.get("location", ""), path.parent.resolve()
+    file = (folder / location.replace("\0", "")).resolve()
+    where, named = f"{path}: tensor '{tensor.name}'", f"external data '{location}'"
+    if not location or not file.is_relative_to(folder) or file == folder:
+        what = f"{named} leaves the folder of the model"
+        raise InputError(where, what, "export it again, with data beside it")
+    if not file.is_file():
+        raise InputError(where, f"{named} is missing", f"copy {location} beside {path.name}")
+    size = file.stat().st_size
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", size - offset))
+    except ValueError as exc:
+        what = f"{named} has an offset or a length that is no number"
+        raise InputError(where, what, "export it again") from exc
+    if offset < 0 or length < 0 or offset + length > size:
+        what = f"{named} has {size} bytes, of which {offset} to {offset + length} are wanted"
+        raise InputError(where, what, "it was cut short; copy it again")
+    return _Piece(file, offset, length)
 
 
 def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
@@ -109,7 +136,8 @@ def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
         for attribute in node.attribute:
             found += [attribute.t] if attribute.HasField("t") else []
             found += attribute.tensors
-            found += _tensors(attribute.g) if attribute.HasField("g") else []
+            for subgraph in (attribute.g, *attribute.graphs):
+                found += _tensors(subgraph)
     return found
 
 
@@ -122,13 +150,16 @@ def _check_opset(proto: onnx.ModelProto, path: Path) -> None:
 
 def _name_nodes(proto: onnx.ModelProto) -> None:
     """Give a name to nodes without one, and make repeated names differ."""
+    given = {node.name for node in proto.graph.node}
     seen: set[str] = set()
     for index, node in enumerate(proto.graph.node):
-        name = node.name or f"{node.op_type}_{index}"
-        while name in seen:
-            name = f"{name}_{index}"
-        seen.add(name)
-        node.name = name
+        if not node.name or node.name in seen:
+            name = node.name or f"{node.op_type}_{index}"
+            while name in given:
+                name = f"{name}_{index}"
+            node.name = name
+            given.add(name)
+        seen.add(node.name)
 
 
 def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None) -> None:
@@ -137,6 +168,9 @@ def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None
     for value in proto.graph.input:
         if value.name in initializers:
             continue
+        if not value.type.tensor_type.HasField("shape"):
+            what = f"input '{value.name}' has no shape"
+            problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
         dims = value.type.tensor_type.shape.dim
         rank = len(dims)
         wanted: dict[int, int] = {0: 1} if rank == 4 else {}

@@ -16,7 +16,12 @@ def matching(pattern: str, names: Mapping[str, str]) -> list[str]:
         return [name for name, op_type in names.items() if op_type == pattern[3:]]
     if pattern in names:
         return [pattern]
-    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+    literal = pattern.replace("[", "[[]")  # exporters write model[0], which reads as a set
+    return [
+        name
+        for name in names
+        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, literal)
+    ]
 
 
 def resolve(patterns: Iterable[str], model: Model, key: str) -> dict[str, list[str]]:

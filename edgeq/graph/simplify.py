@@ -12,7 +12,13 @@ import onnx
 
 from edgeq.errors import InputError, require
 
-KEPT_APART = ["MatMulAddFusion", "TransposeOptimizer"]
+KEPT_APART = [
+    "GemmSumFusion",
+    "GemmTransposeFusion",
+    "MatMulAddFusion",
+    "MatMul_BatchNormalization_Fusion",
+    "TransposeOptimizer",
+]
 """Optimizations that rename or move what a recipe's patterns name."""
 
 

@@ -10,6 +10,7 @@ from edgeq.errors import InputError, raise_all
 from edgeq.graph.model import Model
 from edgeq.graph.patterns import resolve
 from edgeq.graph.tail import Tail
+from edgeq.quantization.bias import is_one_a_channel
 from edgeq.quantization.plan import Decision
 from edgeq.quantization.rules import Placement
 from edgeq.recipe import Activations, Override, Quantize, Weights
@@ -93,11 +94,13 @@ def _against(
         return f"{placement.runtime} has no int8 form of {node.op_type} that it fuses"
     if rule.role == "layer" and model.weight(node) is None:
         return f"both inputs of this {node.op_type} are computed, as in attention"
+    if rule.role == "layer" and placement.quantized_bias and not is_one_a_channel(model, node):
+        return "its bias is not one constant a channel"
     tensors = (*model.activations(node), node.output[0])
     if not all(model.is_float(name) for name in (*tensors, *node.output)):
         return "not float to begin with"
-    if not all(all(model.shapes.get(name, (0,))) for name in tensors):
-        return "its shapes are not static"
+    if not all(model.shapes.get(name) and all(model.shapes[name]) for name in tensors):
+        return "its shapes are not static, or those of scalars"
     if rule.role == "joins" and any(i in model.initializers for i in node.input if i):
         return "one operand is constant"
     return None

@@ -14,6 +14,7 @@ from edgeq.graph.model import Model, attribute
 from edgeq.graph.tail import Tail
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import Scale
+from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.quantization.decide import Choices, decide
 from edgeq.quantization.plan import Decision, Plan, WeightScale
 from edgeq.quantization.rules import Placement
@@ -163,7 +164,7 @@ def _weight(
         ]
     )
     scales = arithmetic.weight_scales(limits, placement.weight_bits)
-    if placement.quantized_bias and len(node.input) > 2 and node.input[2]:
-        bias = np.asarray(model.constant(node.input[2]), np.float32)
-        scales = arithmetic.widened_for_bias(scales, bias, tensors[node.input[0]].scale)
+    if placement.quantized_bias and has_bias(node):
+        input_scale = tensors[node.input[0]].scale
+        scales = arithmetic.widened_for_bias(scales, bias_of(model, node), input_scale)
     return WeightScale(node.input[1], tuple(float(s) for s in scales), axis, placement.weight_bits)

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from edgeq.graph.model import Model
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import Scale
+from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.quantization.plan import Plan
 
 _TYPES = {"int8": np.int8, "uint8": np.uint8}
@@ -29,6 +30,9 @@ class _Writer:
         self.plan = plan
         self.nodes: list[onnx.NodeProto] = []
         self.added: dict[str, onnx.TensorProto] = {}
+        graph = model.proto.graph
+        self.taken = {name for node in graph.node for name in (*node.input, *node.output)}
+        self.taken |= {name for node in graph.node for name in _captured(node)}
 
     def write(self) -> bytes:
         for name in self.model.inputs:
@@ -38,6 +42,10 @@ class _Writer:
         proto = onnx.ModelProto()
         proto.CopyFrom(self.model.proto)
         graph = proto.graph
+        # Old exporters list initializers as inputs too; without its initializer one must be fed.
+        fed = [value for value in graph.input if value.name in self.model.inputs]
+        del graph.input[:]
+        graph.input.extend(fed)
         del graph.node[:]
         graph.node.extend(self.nodes)
         used = {name for node in self.nodes for name in node.input}
@@ -47,7 +55,7 @@ class _Writer:
         graph.initializer.extend([*kept, *self.added.values()])
         del graph.value_info[:]
         # The oldest that holds the opset: a board's engine may be years older than this machine's.
-        proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
+        proto.ir_version = helper.find_min_ir_version_for(proto.opset_import, ignore_unknown=True)
         onnx.checker.check_model(proto)
         return bytes(proto.SerializeToString(deterministic=True))
 
@@ -61,7 +69,7 @@ class _Writer:
                 written.input[i] = self._dequantized(name, node.name, i)
         if node.name in self.plan.weights:
             written.input[1] = self._weight(node)
-            if len(node.input) > 2 and node.input[2] and self.plan.quantized_bias:
+            if has_bias(node) and self.plan.quantized_bias:
                 written.input[2] = self._bias(node)
         self.nodes.append(written)
         for i, name in enumerate(node.output):
@@ -70,8 +78,8 @@ class _Writer:
 
     def _output(self, written: onnx.NodeProto, index: int, name: str, quantized: bool) -> None:
         if name in self.model.outputs and quantized:
-            written.output[index] = f"{name}/float"
-            self._quantize(f"{name}/float", name)
+            written.output[index] = self._free(f"{name}/float")
+            self._quantize(written.output[index], name)
             self._dequantize(name, name, f"{name}/DequantizeLinear")
         else:
             self._quantize(name, name)
@@ -85,16 +93,17 @@ class _Writer:
             return
         inputs = [source, *self._scale(tensor)]
         name = f"{tensor}/QuantizeLinear"
-        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{tensor}/q"], name=name))
+        integers = self._free(f"{tensor}/q")
+        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [integers], name=name))
 
     def _dequantized(self, tensor: str, reader: str, index: int) -> str:
         """A dequantized copy for one reader: ONNX Runtime fuses only pairs that nobody shares."""
-        result = f"{tensor}/{reader}/{index}"
+        result = self._free(f"{tensor}/{reader}/{index}")
         self._dequantize(tensor, result, f"{result}/DequantizeLinear")
         return result
 
     def _dequantize(self, tensor: str, result: str, name: str) -> None:
-        inputs = [f"{tensor}/q", *self._scale(tensor)]
+        inputs = [self._free(f"{tensor}/q"), *self._scale(tensor)]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [result], name=name))
 
     def _scale(self, tensor: str) -> list[str]:
@@ -110,19 +119,19 @@ class _Writer:
         scales = np.array(planned.scales, np.float32)
         values = np.asarray(self.model.constant(planned.tensor), np.float32)
         integers = arithmetic.quantize_weights(values, scales, planned.axis, planned.bits)
-        prefix = f"{node.name}/weight"
+        prefix = self._free(f"{node.name}/weight")
         zero = np.zeros(scales.shape, np.int8)
         return self._constant_dequantized(prefix, integers, scales, zero, planned.axis)
 
     def _bias(self, node: onnx.NodeProto) -> str:
         planned = self.plan.weights[node.name]
-        bias = np.asarray(self.model.constant(node.input[2]), np.float32)
         input_scale = self.plan.tensors[node.input[0]].scale
         scales = np.array(planned.scales, np.float32)
-        integers, product = arithmetic.bias_integers(bias, input_scale, scales)
+        integers, product = arithmetic.bias_integers(bias_of(self.model, node), input_scale, scales)
         axis = None if planned.axis is None else 0
         zero = np.zeros(product.shape, np.int32)
-        return self._constant_dequantized(f"{node.name}/bias", integers, product, zero, axis)
+        prefix = self._free(f"{node.name}/bias")
+        return self._constant_dequantized(prefix, integers, product, zero, axis)
 
     def _constant_dequantized(
         self,
@@ -147,8 +156,15 @@ class _Writer:
         return prefix
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
+        name = self._free(name)
         if name not in self.added:
             self.added[name] = numpy_helper.from_array(value, name)
+        return name
+
+    def _free(self, name: str) -> str:
+        """The name, or a longer one where the float model uses it already."""
+        while name in self.taken:
+            name += "_"
         return name
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pycocotools import mask as masks  # type: ignore[import-untyped]
+from pycocotools import mask as masks
 
 from edgeq.evaluation.annotations import Annotations, Category, Image, Instance
 from edgeq.measurement import ImagePrediction, RunLength

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocotools import mask as masks  # type: ignore[import-untyped]
+from pycocotools import mask as masks
 
 from edgeq.errors import InputError, InputErrors
 from edgeq.evaluation.annotations import load

@@ -1,0 +1,59 @@
+"""Latency of int8 beside float and beside onnxruntime.quantization's int8, one thread, in turns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from statistics import median
+
+from benchmarks import inputs
+from benchmarks.child import run
+from benchmarks.figure import Figure, at_least, at_most, missing
+
+PART = "latency"
+ROUNDS = 60
+SCORED = 16
+PEER = "onnxruntime"
+RATIO, AGAINST_PEER, SNR_DB = at_most(0.72), at_most(1.0), at_least(15)
+SHIPPED = "percentile 99.99"
+
+
+def measure() -> Iterator[Figure]:
+    """Ratios of medians, and the SNR of the class scores with every calibrator."""
+    subject = inputs.yolov5n()
+    if subject is None:
+        yield missing(PART, f"int8 ({SHIPPED}) / float", "x", inputs.NO_DATA, RATIO)
+        yield missing(PART, "edgeq / onnxruntime", "x", inputs.NO_DATA, AGAINST_PEER)
+        yield missing(PART, f"SNR of class scores, {SHIPPED}", "dB", inputs.NO_DATA, SNR_DB)
+        return
+    given = {
+        "model": str(subject.path),
+        "size": subject.size,
+        "images": inputs.calibration_images(inputs.CALIBRATION_IMAGES),
+        "scored": inputs.validation_images(SCORED),
+        "threads": inputs.threads(),
+        "rounds": ROUNDS,
+    }
+    with tempfile.TemporaryDirectory() as home:
+        found = run("latency", given, {"EDGEQ_HOME": home}).answer
+    p50_ms = {label: median(samples) for label, samples in found["samples_ms"].items()}
+    for label in (SHIPPED, "percentile 99.999", "mse"):
+        note = f"{p50_ms[label]:.1f} / {p50_ms['float']:.1f} ms"
+        yield Figure(
+            PART, f"int8 ({label}) / float", p50_ms[label] / p50_ms["float"], "x", RATIO, note
+        )
+    ours, peer = (_nodes(found["optimized_nodes"][label]) for label in (SHIPPED, PEER))
+    note = "same nodes left to run" if ours == peer else f"nodes {ours}, theirs {peer}"
+    ratio = p50_ms[SHIPPED] / p50_ms[PEER]
+    yield Figure(PART, "int8: edgeq / onnxruntime", ratio, "x", AGAINST_PEER, note)
+    ratio = p50_ms[PEER] / p50_ms["float"]
+    yield Figure(PART, "int8 (onnxruntime) / float", ratio, "x")
+    for label, snr_db in sorted(found["snr_db"].items(), key=lambda item: -item[1]):
+        limit = SNR_DB if label == SHIPPED else None
+        yield Figure(PART, f"SNR of class scores, {label}", snr_db, "dB", limit)
+
+
+def _nodes(count: dict[str, int]) -> str:
+    shown = ("QuantizeLinear", "DequantizeLinear", "Conv", "FusedConv")
+    parts = [f"{count[name]} {name}" for name in shown if name in count]
+    return f"{sum(count.values())} ({', '.join(parts)})" if parts else str(sum(count.values()))

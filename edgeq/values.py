@@ -1,0 +1,110 @@
+"""What a single value of a recipe may be: sizes, paths, shorthands; checked where it stands."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}
+_UNITS["gib"] = 2**30
+_SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
+
+
+@dataclass(frozen=True, eq=False)
+class Or:
+    """A shorthand that a validator understands, for the JSON Schema."""
+
+    shorthand: dict[str, object]
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), self.shorthand]}
+
+
+def _bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(_SIZE, value)
+    if not match or match[2].lower() not in _UNITS:
+        raise ValueError(f"'{value}' is no size; write a number of bytes, or '4 MiB', '300 MB'")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def existing(value: object, info: ValidationInfo) -> Path:
+    """The path relative to the recipe's folder; it has to exist."""
+    if not isinstance(value, str):
+        raise ValueError(f"'{value}' is no path; write the name of a file or folder")
+    folder: Path = (info.context or {}).get("folder", Path())
+    try:
+        path = folder / Path(value).expanduser()
+        if not path.exists():
+            raise ValueError(f"'{value}' does not exist; {_neighbour(path)}")
+    except (OSError, RuntimeError) as exc:  # not ours to read, too long, or an unknown ~user
+        raise ValueError(f"'{value}' cannot be read: {exc}; check the path") from exc
+    return path
+
+
+def file_path(value: object, info: ValidationInfo) -> Path:
+    path = existing(value, info)
+    if path.is_dir():
+        raise ValueError(f"'{value}' is a folder; name a file")
+    return path
+
+
+def folder_path(value: object, info: ValidationInfo) -> Path:
+    path = existing(value, info)
+    if not path.is_dir():
+        raise ValueError(f"'{value}' is no folder; name the folder of the images")
+    return path
+
+
+def text_of(value: object, info: ValidationInfo) -> str:
+    """The content of a text file."""
+    try:
+        return file_path(value, info).read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"'{value}' is not UTF-8 text; name a text file") from exc
+    except OSError as exc:
+        raise ValueError(f"'{value}' cannot be read: {exc.strerror}; check its rights") from exc
+
+
+def _as_text(
+    check: Callable[[object, ValidationInfo], Path],
+) -> Callable[[object, ValidationInfo], object]:
+    # A Path stands there when a recipe is made in Python; strict validation wants one or the other.
+    return lambda value, info: str(check(str(value) if isinstance(value, Path) else value, info))
+
+
+def _neighbour(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = [entry.name for entry in path.parent.iterdir()]
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"nothing like it in {path.parent}"
+
+
+Bytes = Annotated[
+    int, BeforeValidator(_bytes), Field(gt=0), Or({"type": "string", "pattern": _SIZE})
+]
+FilePath = Annotated[Path, BeforeValidator(_as_text(file_path))]
+FolderPath = Annotated[Path, BeforeValidator(_as_text(folder_path))]
+ImagePath = Annotated[
+    Path,
+    BeforeValidator(_as_text(existing)),
+    Field(description="a folder of images, or a text file that lists one path a line"),
+]
+AS_TUPLE = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""YAML's list as our tuple; what a validator has touched no longer counts as JSON."""
+FILE_NAME = Or({"type": "string", "description": "a file's name"})
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]

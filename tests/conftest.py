@@ -1,0 +1,37 @@
+"""What every test gets: a folder of its own for what edgeq keeps, and the way to the real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.demo_project"]
+
+DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def edgeq_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty $EDGEQ_HOME, so that no test sees a user's targets or another test's cache."""
+    home = tmp_path_factory.mktemp("edgeq-home")
+    monkeypatch.setenv("EDGEQ_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The path of a real model or set of images; skips where it is absent, fails there on CI."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            reason = f"needs the real data: {path} is absent"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+    return find

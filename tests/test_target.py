@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeq import places, target
+from edgeq.errors import InputError, InputErrors
+
+GOOD = """
+description: the board on the desk
+runtime: onnxruntime
+architecture: aarch64
+activation_type: int8
+transport: ssh
+root: /opt/edgeq
+"""
+BUILTIN = sorted(places.builtin("targets").glob("*.yaml"))
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", BUILTIN, ids=lambda path: path.stem)
+def test_builtin_target_conforms(path: Path) -> None:
+    by_file, by_name = target.load(str(path)), target.load(path.stem)
+    assert by_file == by_name
+    assert by_file.name == path.stem
+    assert by_file.description
+    assert by_file.root.startswith(("/", "~"))
+
+
+def test_there_is_a_local_target() -> None:
+    assert target.load("local").transport == "local"
+
+
+def test_target_by_file_is_named_after_it(tmp_path: Path) -> None:
+    loaded = target.load(str(write(tmp_path, "desk.yaml", GOOD)))
+    assert (loaded.name, loaded.architecture) == ("desk", "aarch64")
+
+
+def test_target_may_give_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "desk.yml", GOOD + "name: bench\n")
+    assert target.load(str(path)).name == "bench"
+
+
+def test_users_target_is_found_by_name(edgeq_home: Path) -> None:
+    path = write(edgeq_home / "targets", "desk.yaml", GOOD)
+    assert target.names()["desk"] == path
+    assert target.load("desk").root == "/opt/edgeq"
+
+
+def test_users_target_wins_over_the_builtin_one(edgeq_home: Path) -> None:
+    write(edgeq_home / "targets", "local.yaml", GOOD)
+    assert target.load("local").root == "/opt/edgeq"
+
+
+def test_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"target 'locl' is unknown; did you mean 'local'\?"):
+        target.load("locl")
+
+
+def test_missing_file_is_named() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read: does not exist"):
+        target.load("nowhere.yaml")
+
+
+def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
+    text = (
+        "runtime: onnxruntim\narchitecture: aarch64\nactivation_type: int4\nroott: /x\n"
+        "weight_bits: 9\nthreads: 0\ntransport: ssh\nroot: ''\nlimits: {memory_byte: 1}\n"
+    )
+    path = write(tmp_path, "desk.yaml", text)
+    with pytest.raises(InputErrors) as caught:
+        target.load(str(path))
+    assert [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems] == [
+        "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? (onnxruntime)",
+        "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
+        "4: 'roott' is unknown; did you mean 'root'? (activation_type, architecture, description, "
+        "limits, name, root, runtime, threads, transport, weight_bits)",
+        "5: weight_bits '9' is unknown; one of (7, 8)",
+        "6: threads is 0; it should be greater than 0",
+        '8: root is ""; it should be text that is not empty',
+        "9: 'memory_byte' is unknown; did you mean 'memory_bytes'? (disk_bytes, memory_bytes)",
+    ]
