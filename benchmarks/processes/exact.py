@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,21 +24,33 @@ class Exact:
         ]
 
     def best(self, symmetric: bool) -> Span:
-        """The range of least error: every pair of ends on a grid, then on two finer ones."""
+        """The range of least error: every end, or pair of ends, on ever finer grids."""
         low, high = min(self._values[0], 0.0), max(self._values[-1], 0.0)
+        # The error rises and falls with every step of a level: 0.2% of a range is half a step.
         if symmetric:
             limit = max(-low, high)
-            ends = limit * np.geomspace(1e-3, 1, 300)
-            for _ in range(2):
-                i = int(np.argmin(self.error(-ends, ends, LEVELS[True])))
-                best = float(ends[i])
-                ends = np.linspace(ends[max(i - 1, 0)], ends[min(i + 1, len(ends) - 1)], 60)
+            ends = limit * np.unique(np.append(np.geomspace(1e-3, 1, 100), _fine(0.05, 1)))
+            i = int(np.argmin(self.error(-ends, ends, LEVELS[True])))
+            ends = np.linspace(ends[max(i - 1, 0)], ends[min(i + 1, len(ends) - 1)], 25)
+            best = float(ends[int(np.argmin(self.error(-ends, ends, LEVELS[True])))])
             return -best, best
-        lows, highs = (end * np.geomspace(1e-3, 1, 48) for end in (low, high))
-        for _ in range(3):
-            pairs = np.stack(np.meshgrid(np.unique(lows), np.unique(highs)), -1).reshape(-1, 2)
-            found = pairs[int(np.argmin(self.error(pairs[:, 0], pairs[:, 1], LEVELS[False])))]
-            lows, highs = (_around(g, f) for g, f in zip((lows, highs), found, strict=True))
+        rough = np.geomspace(1e-3, 1, 40)
+        first = self._best_pair(low * rough, high * rough)
+        lows, highs = (
+            np.clip(found * _fine(0.8, 1.25)[::stride], min(end, 0.0), max(end, 0.0))
+            for found, end, stride in zip(first, (low, high), (6, 1), strict=True)
+        )
+        second = self._best_pair(np.unique(lows), np.unique(highs))
+        around = np.linspace(0.99, 1.01, 25)
+        lows, highs = (
+            np.unique(np.clip(found * around, min(end, 0), max(end, 0)))
+            for found, end in zip(second, (low, high), strict=True)
+        )
+        return self._best_pair(lows, highs)
+
+    def _best_pair(self, lows: Floats, highs: Floats) -> Span:
+        pairs = np.stack(np.meshgrid(lows, highs), -1).reshape(-1, 2)
+        found = pairs[int(np.argmin(self.error(pairs[:, 0], pairs[:, 1], LEVELS[False])))]
         return float(found[0]), float(found[1])
 
     def error(self, low: Floats, high: Floats, levels: int) -> Floats:
@@ -70,8 +84,6 @@ def squared_error(values: NDArray[np.float32], span: Span, symmetric: bool) -> f
     return error
 
 
-def _around(grid: Floats, value: float) -> Floats:
-    """A finer grid from the neighbour below a grid's value to the one above."""
-    ascending = np.unique(grid)
-    i = int(np.searchsorted(ascending, value))
-    return np.linspace(ascending[max(i - 1, 0)], ascending[min(i + 1, len(ascending) - 1)], 17)
+def _fine(first: float, last: float) -> Floats:
+    """From one to the other by steps of 0.2%."""
+    return np.geomspace(first, last, math.ceil(math.log(last / first) / 0.002) + 1)

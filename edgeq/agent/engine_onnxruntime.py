@@ -58,6 +58,8 @@ def load(model_path: Path, threads: int, graph_optimization: str) -> OnnxRuntime
         ) from exc
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
+    # The default on ARM. Elsewhere a release with int8 activations would run in float.
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     levels = runtime.GraphOptimizationLevel

@@ -6,6 +6,7 @@ whose ends are free, with zero inside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,8 @@ ENTROPY_BINS = 2048
 ENTROPY_LEVELS = 128
 MSE_LEVELS = {True: 254, False: 255}
 """Steps of the quantized range: [-127, 127] if symmetric, 256 values if affine."""
+_ROUGH, _FINE = 0.3, 6.0
+"""Points a step of the search for the least squared error."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +123,27 @@ def _level_bounds(size: int, levels: int) -> NDArray[np.int64]:
 
 def mse(histogram: Histogram, symmetric: bool) -> Range:
     """The range of least expected squared error of the quantized values."""
-    error = SquaredError(histogram, MSE_LEVELS[symmetric])
-    low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
+    levels = MSE_LEVELS[symmetric]
+    error = SquaredError(histogram, levels)
+    least, greatest = min(histogram.low, 0.0), max(histogram.high, 0.0)
     if symmetric:
-        limit = _least(lambda t: error(-t, t), max(-low, high))
+        limit = _least(lambda t: error(-t, t), max(-least, greatest), lambda t: 2 * t / levels)
         return Range(-limit, limit)
-    # One end at a time; the second round sees the first end's new place.
-    for _ in range(2):
-        high = _least(lambda t, low=low: error(np.full_like(t, low), t), max(histogram.high, 0.0))  # type: ignore[misc]
-        low = -_least(lambda t, high=high: error(-t, np.full_like(t, high)), max(-histogram.low, 0))  # type: ignore[misc]
+    low, high = least, greatest
+    # One end at a time, first roughly; the second round sees the first end's new place.
+    for per_step in (_ROUGH, _FINE):
+        high = _least(
+            lambda t, low=low: error(np.full_like(t, low), t),  # type: ignore[misc]
+            greatest,
+            lambda t, low=low: (t - low) / levels,  # type: ignore[misc]
+            per_step,
+        )
+        low = -_least(
+            lambda t, high=high: error(-t, np.full_like(t, high)),  # type: ignore[misc]
+            -least,
+            lambda t, high=high: (t + high) / levels,  # type: ignore[misc]
+            per_step,
+        )
     return Range(low, high)
 
 
@@ -172,14 +187,26 @@ class SquaredError:
         return np.asarray(border * self._count[i] - self._sum[i] + partial)
 
 
-def _least(error: Callable[[Floats], Floats], limit: float) -> float:
-    """The argument in (0, limit] of least error: a logarithmic grid, then a finer one around.
+def _least(
+    error: Callable[[Floats], Floats],
+    limit: float,
+    step: Callable[[float], float],
+    per_step: float = _FINE,
+) -> float:
+    """The argument in (0, limit] of least error: a logarithmic grid, then finer ones around.
 
-    It begins far down: one outlier among 1e8 values may be a thousand times the best range.
+    The grid begins far down: one outlier among 1e8 values may be a thousand times the best range.
+    `step` is the distance of two levels for an argument. By how levels meet values that come in
+    clusters, the error rises and falls within each step: `per_step` points look into it.
     """
     if limit <= 0:
         return 0.0
     grid = limit * np.geomspace(1e-4, 1.0, 64)
     i = int(np.argmin(error(grid)))
-    fine = np.linspace(grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)], 25)
-    return float(fine[int(np.argmin(error(fine)))])
+    near, far = grid[max(i - 2, 0)], grid[min(i + 2, len(grid) - 1)]
+    points = math.ceil((far - near) / step(float(grid[i])) * per_step)
+    for count in (max(points, 8), 8):
+        grid = np.linspace(near, far, count + 1)
+        i = int(np.argmin(error(grid)))
+        near, far = grid[max(i - 1, 0)], grid[min(i + 1, count)]
+    return float(grid[i])

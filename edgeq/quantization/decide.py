@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 
 from edgeq.errors import InputError, raise_all
-from edgeq.graph.model import Model
+from edgeq.graph.model import Model, attribute
 from edgeq.graph.patterns import resolve
 from edgeq.graph.tail import Tail
 from edgeq.quantization.bias import is_one_a_channel
@@ -92,6 +92,10 @@ def _against(
     rule = placement.rule(node.op_type)
     if rule is None:
         return f"{placement.runtime} has no int8 form of {node.op_type} that it fuses"
+    for name, values in rule.only:
+        value = attribute(node, name)
+        if value is not None and value not in values:
+            return f"{node.op_type} with {name} {value} has no int8 form that is fused"
     if rule.role == "layer" and model.weight(node) is None:
         return f"both inputs of this {node.op_type} are computed, as in attention"
     if rule.role == "layer" and placement.quantized_bias and not is_one_a_channel(model, node):

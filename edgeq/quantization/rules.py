@@ -18,7 +18,8 @@ class Rule:
 
     `weight_axis` is the output channel's axis of a layer's weight, None where there is none.
     `bounded` functions saturate by themselves: their range is what was seen, and no calibrator
-    clips it (a gate that cannot open fully scales down everything behind it).
+    clips it (a gate that cannot open fully scales down everything behind it). `only` names
+    attributes with the values that the rule holds for; a node without the attribute passes.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Rule:
     source: str
     weight_axis: int | None = None
     bounded: bool = False
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,17 @@ RULES = (
     Rule(
         "moves-values",
         "carries",
-        ("MaxPool", "Resize", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split"),
+        ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split"),
         "moves int8 values as they are; both Q/DQ pairs are dropped when their scales are equal",
         _SELECTORS,
+    ),
+    Rule(
+        "resize",
+        "carries",
+        ("Resize",),
+        "repeats or mixes int8 values within their range; cubic would leave it",
+        _SELECTORS,
+        only=(("mode", ("nearest", "linear")),),
     ),
     Rule(
         "relu",

@@ -30,6 +30,7 @@ class _Writer:
         self.plan = plan
         self.nodes: list[onnx.NodeProto] = []
         self.added: dict[str, onnx.TensorProto] = {}
+        self.copies: set[str] = set()
         graph = model.proto.graph
         self.taken = {name for node in graph.node for name in (*node.input, *node.output)}
         self.taken |= {name for node in graph.node for name in _captured(node)}
@@ -66,7 +67,8 @@ class _Writer:
         for i, name in enumerate(node.input):
             # A tensor that an int8 node wrote exists as integers only: every reader dequantizes.
             if name in self.plan.tensors and (quantized or self._is_written_as_integers(name)):
-                written.input[i] = self._dequantized(name, node.name, i)
+                reader = f"{node.name}/{i}" if quantized else "float readers"
+                written.input[i] = self._dequantized(name, reader)
         if node.name in self.plan.weights:
             written.input[1] = self._weight(node)
             if has_bias(node) and self.plan.quantized_bias:
@@ -96,10 +98,15 @@ class _Writer:
         integers = self._free(f"{tensor}/q")
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [integers], name=name))
 
-    def _dequantized(self, tensor: str, reader: str, index: int) -> str:
-        """A dequantized copy for one reader: ONNX Runtime fuses only pairs that nobody shares."""
-        result = self._free(f"{tensor}/{reader}/{index}")
-        self._dequantize(tensor, result, f"{result}/DequantizeLinear")
+    def _dequantized(self, tensor: str, reader: str) -> str:
+        """A dequantized copy for one reader: ONNX Runtime fuses only pairs that nobody shares.
+
+        Float readers have nothing to fuse, and share one.
+        """
+        result = self._free(f"{tensor}/{reader}")
+        if result not in self.copies:
+            self.copies.add(result)
+            self._dequantize(tensor, result, f"{result}/DequantizeLinear")
         return result
 
     def _dequantize(self, tensor: str, result: str, name: str) -> None:

@@ -24,7 +24,8 @@ __version__ = "0.0"
 
 
 class SessionOptions:
-    pass
+    def add_session_config_entry(self, key, value):
+        pass
 
 
 class GraphOptimizationLevel:

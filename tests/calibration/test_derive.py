@@ -13,8 +13,7 @@ from edgeq.calibration.derive import derivations
 from edgeq.calibration.histogram import Histogram, of
 from edgeq.calibration.statistics import wanted_tensors
 from edgeq.graph.model import Model
-
-from .nets import Net
+from tests.nets import Net
 
 Floats = NDArray[np.float32]
 INPUTS = 3

@@ -15,8 +15,7 @@ from edgeq.calibration.statistics import Statistics, gather, is_cached, wanted_t
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.recipe import Activations, CalibratorName, Preprocess
-
-from .nets import Net, loaded
+from tests.nets import Net, loaded
 
 PREPROCESS = Preprocess(size=(16, 16))
 

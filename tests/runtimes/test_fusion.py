@@ -14,9 +14,9 @@ from edgeq.quantization.arithmetic import IntegerType
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Quantize
 from edgeq.runtimes.qdq import write_qdq
+from tests.nets import loaded
 
 from .builds import op_types, placement, plan_of, session
-from .nets import loaded
 
 FUSED = {
     "Conv": "QLinearConv",

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import LIMITS, IntegerType
 from edgeq.recipe import Quantize
+from tests.nets import Net
 
 from .builds import LEVELS, Level, Written, inputs_of, placement, plan_of, run
-from .nets import Net
 
 Integers = NDArray[np.int64]
 

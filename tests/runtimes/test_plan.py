@@ -17,9 +17,9 @@ from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check, make_plan
 from edgeq.recipe import Quantize
 from edgeq.runtimes.qdq import write_qdq
+from tests.nets import Net
 
 from .builds import LEVELS, inputs_of, placement, plan_of, run, statistics_of
-from .nets import Net
 
 CALIBRATORS: dict[str, dict[str, Any]] = {
     "max": {"calibrator": "max"},

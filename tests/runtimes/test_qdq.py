@@ -17,6 +17,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Quantize
 from edgeq.runtimes.qdq import write_qdq
+from tests.nets import Net, loaded
 
 from .builds import (
     LEVELS,
@@ -30,7 +31,6 @@ from .builds import (
     session,
     snr_db,
 )
-from .nets import Net, loaded
 
 
 def backbone(net: Net, head: bool = True) -> list[str]:
