@@ -85,6 +85,10 @@ def build_steps(checked: Checked) -> Iterator[str]:
         yield f"take the statistics of {images} images from the cache"
     else:
         yield f"run the float model over {images} calibration images"
+    if prepared.recipe.quantize.head == "quantize":
+        preprocess = prepared.recipe.preprocess
+        for mix in building.measured_mixing(prepared.model, prepared.calibration, preprocess):
+            yield f"expect a collapse: {mix}"
     quantizer = prepared.recipe.quantize.activations
     yield f"plan with calibrator {quantizer.calibrator} for {prepared.placement.runtime}"
     yield "write the artifact into the cache"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,10 @@ def test_anchors_and_merge_keys(path: Path) -> None:
     assert source.line(["other", "y"]) == 6
 
 
-WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6)
+# PyYAML writes the text '0E0' without quotes, as YAML 1.1 sees no number in it; we do.
+WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6).filter(
+    lambda word: not re.fullmatch("[0-9]+[eE][0-9]+", word)
+)
 
 
 @given(

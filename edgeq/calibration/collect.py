@@ -70,6 +70,8 @@ def count(
                 what = f"tensor '{name}' holds NaN or infinity"
                 raise InputError(image, what, "the float model itself fails there; check it")
         progress(index + 1)
+    del tap  # two thirds of the process, which what comes next need not be added to
+    _release_heap()
     return counters
 
 

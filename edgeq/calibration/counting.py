@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import mmap
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -35,8 +36,8 @@ class Counter:
 
     def __init__(self, feeds_silu: bool = False) -> None:
         # Untouched pages of this megabyte are never resident; a tensor's values meet some tens
-        # of them.
-        self._recent = np.zeros(BINS, np.uint32)
+        # of them. A recycled piece of the heap would be zeroed, and so touched, as a whole.
+        self._recent = np.frombuffer(mmap.mmap(-1, 4 * BINS), np.uint32)
         self._recent_total = 0
         self._counts: NDArray[np.int64] | None = None
         self.low, self.high = np.inf, -np.inf

@@ -13,7 +13,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from edgeq.building import Build
     from edgeq.inspection import Inspection
-    from edgeq.measurement import Measurement
+    from edgeq.measurement import Measurement, Stage
     from edgeq.target import Target
 
 
@@ -51,21 +51,25 @@ def measurement_text(measurement: Measurement) -> RenderableType:
     """A measurement for a person."""
     table = Table("ms", "p50", "p90", "p99", box=None, header_style="")
     for stage in ("preprocess", "inference", "postprocess"):
-        figures = (f"{measurement.latency_ms(q, stage):.3g}" for q in (50, 90, 99))
+        figures = (_latency(measurement, q, stage) for q in (50, 90, 99))
         table.add_row(stage, *figures)
     memory = (
         f"memory: {measurement.rss_before_load_bytes / 2**20:.1f} MiB before loading, "
         f"{measurement.rss_after_load_bytes / 2**20:.1f} loaded, "
         f"{measurement.peak_rss_bytes / 2**20:.1f} peak ({measurement.peak_rss_source})"
     )
-    rate = (
-        f"{len(measurement.inference_ns)} inferences with {measurement.threads} threads, "
-        f"{measurement.throughput_per_s:.3g} images/s"
-    )
+    rate = f"{len(measurement.inference_ns)} inferences with {measurement.threads} threads"
+    if not measurement.unstable:
+        rate += f", {measurement.throughput_per_s:.3g} images/s"
     state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
     if measurement.emulated:
         state.append(Text("EMULATED: this latency says nothing about a real board"))
     return Group(table, Text(rate), Text(memory), *(state or [Text("stable")]))
+
+
+def _latency(measurement: Measurement, q: float, stage: Stage) -> str:
+    """No figure rather than a wrong one; `--json` has the raw samples all the same."""
+    return "unstable" if measurement.unstable else f"{measurement.latency_ms(q, stage):.3g}"
 
 
 def inspection_text(inspection: Inspection) -> RenderableType:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from edgeq.measurement import Interval
 
 NOT_MEASURED = "not measured"
+UNSTABLE = "unstable"
 NOT_APPLICABLE = ""
 NOTHING = "-"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeq.report.figures import (
     NOT_APPLICABLE,
     NOT_MEASURED,
+    UNSTABLE,
     average_precision,
     interval,
     mebibytes,
@@ -61,7 +62,12 @@ def _estimate(drop: Interval) -> str:
 
 
 def _latency(stage: Stage, q: float, measurement: Measurement) -> str:
-    return three_digits(measurement.latency_ms(q, stage))
+    return _if_stable(measurement.latency_ms(q, stage), measurement)
+
+
+def _if_stable(value: float, measurement: Measurement) -> str:
+    """No figure rather than a wrong one; the raw samples are in the report's JSON all the same."""
+    return UNSTABLE if measurement.unstable else three_digits(value)
 
 
 def _conditions(measurement: Measurement) -> str:
@@ -110,7 +116,7 @@ SECTIONS = (
             *_latencies("preprocess"),
             *_latencies("postprocess"),
             _measured("inferences timed", lambda m: str(len(m.inference_ns))),
-            _measured("throughput, 1/s", lambda m: three_digits(m.throughput_per_s)),
+            _measured("throughput, 1/s", lambda m: _if_stable(m.throughput_per_s, m)),
             _measured("load, ms", lambda m: three_digits(m.load_ns / 1e6)),
         ),
     ),

@@ -102,6 +102,9 @@ def test_section_without_figures_takes_one_line() -> None:
 def test_unstable_and_emulated_measurements_are_marked() -> None:
     unstable = _text(report(full_columns(measurement(unstable=("the clock moved",)))))
     assert _row(unstable, "conditions")[2] == "unstable"
+    assert _row(unstable, "inference p50, ms")[2] == "unstable"
+    assert _row(unstable, "throughput, 1/s")[2] == "unstable"
+    assert _row(unstable, "memory peak, MiB")[2] != "unstable"
     assert "- unstable (device): the clock moved" in unstable
     emulated = _text(report(full_columns(measurement(emulated=True))))
     assert _row(emulated, "conditions")[2] == "emulated"
