@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,7 +24,8 @@ RATIO_PLAIN = at_most(2.0)
 PEAK_MIB = at_most(450)
 GROWTH_MIB = at_most(10)
 TURNS = {128: 2, 512: 1}
-PEER_IMAGES = 128
+COMPARED = 128
+"""Images for what is measured once."""
 HUNGRY_PEER_IMAGES = 8
 """ONNX Runtime's percentile calibrator keeps every value: a third of a GiB an image."""
 MIB = 2**20
@@ -33,19 +34,21 @@ MIB = 2**20
 def measure(nncf_python: Path | None) -> Iterator[Figure]:
     """The figures, one after the other as they are measured."""
     synthetic = inputs.yolov8n_like()
-    yield from _subject(synthetic, {128: RATIO[128], 512: RATIO[512]}, PEAK_MIB)
-    yield from _without_llvm(synthetic)
+    ranges = yield from _subject(synthetic, RATIO, PEAK_MIB)
+    yield _without_llvm(synthetic, ranges)
     yield from _peers(synthetic, nncf_python)
     real = inputs.yolov5n()
     if real is None:
         yield missing(PART, "yolov5n-seg 640", "x", inputs.NO_DATA)
     else:
-        yield from _subject(real, {128: None}, None)
+        yield from _subject(real, {COMPARED: None}, None)
 
 
 def _subject(
-    subject: Subject, limits: dict[int, Limit | None], peak: Limit | None
-) -> Iterator[Figure]:
+    subject: Subject, limits: Mapping[int, Limit | None], peak: Limit | None
+) -> Generator[Figure, None, Any]:
+    """Ratios, then peaks; returns the ranges that were found in `COMPARED` images."""
+    ranges: Any = None
     peaks: dict[int, float] = {}
     accelerated = importlib.util.find_spec("llvmlite") is not None
     why = "" if accelerated else "llvmlite is not installed (extra 'fast')"
@@ -55,6 +58,7 @@ def _subject(
         for _ in range(TURNS[images]):
             plain.append(_inference(subject, images))
             ours.append(_edgeq(subject, images))
+        ranges = ours[0].answer["ranges"] if images == COMPARED else ranges
         peaks[images] = max(finished.peak_rss_bytes for finished in ours) / MIB
         if accelerated:
             ratio = fmean(f.cpu_s for f in ours) / fmean(f.cpu_s for f in plain)
@@ -66,22 +70,23 @@ def _subject(
     for images in sorted(peaks):
         yield Figure(PART, f"peak, {subject.name}, {images} images", peaks[images], "MiB", peak)
     growth = max(peaks.values()) - min(peaks.values())
-    yield Figure(PART, f"growth of the peak, {subject.name}", growth, "MiB", GROWTH_MIB)
+    if peak is not None:
+        yield Figure(PART, f"growth of the peak, {subject.name}", growth, "MiB", GROWTH_MIB)
     bare = _inference(subject, few).peak_rss_bytes / MIB
     yield Figure(PART, f"peak of float inference, {subject.name}", bare, "MiB")
+    return ranges
 
 
-def _without_llvm(subject: Subject) -> Iterator[Figure]:
-    images = 128
-    plain, ours = _inference(subject, images), _edgeq(subject, images, accelerated=False)
-    same = ours.answer["ranges"] == _edgeq(subject, images).answer["ranges"]
-    note = f"{_seconds([ours], [plain])}; ranges {'equal' if same else 'DIFFER'}"
-    name = f"edgeq in numpy only / float, {images} images"
-    yield Figure(PART, name, ours.cpu_s / plain.cpu_s, "x", RATIO_PLAIN, note)
+def _without_llvm(subject: Subject, ranges: Any) -> Figure:
+    plain, ours = _inference(subject, COMPARED), _edgeq(subject, COMPARED, accelerated=False)
+    same = "equal" if ours.answer["ranges"] == ranges else "DIFFERENT"
+    note = f"{_seconds([ours], [plain])}; ranges {same}"
+    name = f"edgeq in numpy only / float, {COMPARED} images"
+    return Figure(PART, name, ours.cpu_s / plain.cpu_s, "x", RATIO_PLAIN, note)
 
 
 def _peers(subject: Subject, nncf_python: Path | None) -> Iterator[Figure]:
-    for method, images in (("MinMax", PEER_IMAGES), ("Percentile", HUNGRY_PEER_IMAGES)):
+    for method, images in (("MinMax", COMPARED), ("Percentile", HUNGRY_PEER_IMAGES)):
         given = {**_arguments(subject, images), "method": method}
         plain, peer = _inference(subject, images), run("onnxruntime_calibration", given)
         name = f"onnxruntime {method} / float, {images} images"
@@ -91,12 +96,12 @@ def _peers(subject: Subject, nncf_python: Path | None) -> Iterator[Figure]:
 
 
 def _nncf(subject: Subject, python: Path | None) -> Figure:
-    name = f"NNCF / float, {PEER_IMAGES} images"
+    name = f"NNCF / float, {COMPARED} images"
     if python is None:
         return missing(PART, name, "x", "no --nncf-python was given")
-    plain = _inference(subject, PEER_IMAGES)
+    plain = _inference(subject, COMPARED)
     try:
-        peer = run("nncf_calibration", _arguments(subject, PEER_IMAGES), python=python)
+        peer = run("nncf_calibration", _arguments(subject, COMPARED), python=python)
     except ChildError as exc:
         return missing(PART, name, "x", str(exc))
     note = f"{_seconds([peer], [plain])}; peak {peer.peak_rss_bytes / MIB:.0f} MiB"

@@ -171,26 +171,24 @@ def copy(artifact: Artifact, destination: Path) -> Path:
     lost, or where nothing can be written.
     """
     try:
+        if destination.exists() and not _is_replaceable(destination):
+            what = "exists and holds something else"
+            raise InputError(str(destination), what, "name another place, or move that away")
         if destination.suffix == SUFFIX:
             places.write_whole(destination, pack(artifact))
             return destination
-        if destination.exists() and not _is_replaceable(destination):
-            what = "exists and holds something else"
-            raise InputError(str(destination), what, "name another folder or empty it")
         files = {name: artifact.path(name).read_bytes() for name in artifact.manifest.files}
         _place({MANIFEST: artifact.manifest.encoded(), **files}, artifact.manifest, destination)
     except OSError as exc:
-        what = f"cannot be written: {exc.strerror}"
+        what = f"cannot be written: {exc.strerror or exc}"
         raise InputError(str(destination), what, "name another place") from exc
     return destination
 
 
-def _is_replaceable(folder: Path) -> bool:
-    """Whether a folder is empty, or an artifact with nothing else in it."""
-    if not folder.is_dir():
-        return False
+def _is_replaceable(place: Path) -> bool:
+    """Whether a folder is empty, or an artifact (as a folder or file) with nothing else in it."""
     try:
-        return not any(folder.iterdir()) or read(folder) is not None
+        return (place.is_dir() and not any(place.iterdir())) or read(place) is not None
     except InputError:
         return False
 
@@ -263,8 +261,10 @@ def _place(content: Mapping[str, bytes], manifest: Manifest, folder: Path) -> Ar
         except OSError:
             # Another process may have been faster; what is another or damaged gives way.
             if _intact(folder, manifest.id) is None:
-                shutil.rmtree(folder)
+                aside = temporary.with_name(f"{temporary.name}.old")
+                folder.rename(aside)
                 temporary.rename(folder)
+                shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Artifact(folder, manifest)

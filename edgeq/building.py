@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeq import artifact, places
+from edgeq.agent import manifest as agent
+from edgeq.agent.decode import decode
+from edgeq.agent.detections import Output
+from edgeq.agent.errors import AgentError
+from edgeq.agent.letterbox import geometry_of
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.calibration import collect, statistics
 from edgeq.calibration.images import choose, content_hash, shared, tensors
@@ -28,7 +34,7 @@ from edgeq.quantization.rules import Placement
 from edgeq.recipe import Preprocess, Recipe
 from edgeq.runtimes import runtime
 from edgeq.target import Target
-from edgeq.version import version
+from edgeq.version import source_hash, versions
 
 Progress = Callable[[str, int, int], None]
 MIXING_IMAGES = 4
@@ -70,10 +76,17 @@ class Build:
     cached: bool
 
 
-def prepare(recipe: Recipe, target: Target, probe: Mapping[str, Any] | None) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    target: Target,
+    probe: Mapping[str, Any] | None,
+    evaluation: Sequence[Path] = (),
+) -> Prepared:
     """Check everything that can be checked before work; all problems together.
 
-    `probe` is what the agent found on the device, None without one. Raises InputError(s).
+    `probe` is what the agent found on the device, None without one; `evaluation` the images that
+    calibration should not have seen. Raises InputError(s); `where` of what concerns a key of the
+    recipe is that key, dotted.
     """
     engine = runtime(target.runtime)
     placement, note = engine.placement(target, probe)
@@ -87,18 +100,25 @@ def prepare(recipe: Recipe, target: Target, probe: Mapping[str, Any] | None) -> 
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:
         problems.attempt(lambda: image_size(model))
+        problems.attempt(lambda: _check_decoder(model, recipe))
     problems.raise_all()
     if files is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
     notes = [note] if note else []
-    if recipe.evaluate is not None:
-        pairs = shared(files, image_files(recipe.evaluate.images, "evaluate.images"))
-        if pairs:
-            what = f"{len(pairs)} calibration images are evaluation images too, such as"
-            notes.append(f"{what} {pairs[0][0].name}: the drop looks smaller than it is")
+    pairs = shared(files, evaluation)
+    if pairs:
+        what = f"{len(pairs)} calibration images are evaluation images too, such as"
+        notes.append(f"{what} {pairs[0][0].name}: the drop looks smaller than it is")
     return Prepared(
         recipe, target, model, find_tail(model), choices, placement, tuple(files), tuple(notes)
     )
+
+
+def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> Prepared:
+    """What was prepared, for the integers that a device computes with."""
+    placement, note = runtime(target.runtime).placement(target, probe)
+    notes = (note, *prepared.notes) if note else prepared.notes
+    return replace(prepared, target=target, placement=placement, notes=notes)
 
 
 def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
@@ -196,10 +216,26 @@ def image_size(model: Model) -> tuple[int, int]:
     shape = next(iter(model.inputs.values()), ())
     # torchvision's detectors take their image without the batch of one.
     if len(model.inputs) == 1 and shape[-3:-2] == (3,) and shape[:-3] in ((), (1,)):
+        if not model.is_float(next(iter(model.inputs))):
+            what = "takes an image that is not 32-bit float"
+            raise InputError(str(model.path), what, "export it in float32")
         return shape[-2], shape[-1]
     taken = ", ".join(f"'{name}' {list(shape)}" for name, shape in model.inputs.items())
     what = f"takes {taken or 'nothing'}; one RGB image [1, 3, height, width] is expected"
     raise InputError(str(model.path), what, "export it with the image as its only input")
+
+
+def _check_decoder(model: Model, recipe: Recipe) -> None:
+    """InputError when the recipe's decoder cannot read outputs of the model's shapes."""
+    if not all(shape and all(shape) for shape in model.outputs.values()):
+        return  # known only when it runs
+    outputs = [Output(name, np.zeros(shape, np.float32)) for name, shape in model.outputs.items()]
+    height, width = recipe.preprocess.size
+    try:
+        task = agent.Task(**task_of(recipe).model_dump())
+        decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
+    except AgentError as exc:
+        raise InputError("task.decoder", f"{exc.where}: {exc.what}", exc.remedy) from exc
 
 
 def task_of(recipe: Recipe) -> Task:
@@ -215,12 +251,6 @@ def input_of(preprocess: Preprocess) -> Input:
 def threads() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def versions() -> dict[str, str]:
-    """What wrote the artifact."""
-    packages = ("numpy", "onnx", "onnxruntime")
-    return {"edgeq": version(), **{name: importlib.metadata.version(name) for name in packages}}
 
 
 _TARGET_FIELDS = {"runtime", "architecture", "activation_type", "weight_bits"}
@@ -241,14 +271,6 @@ def _key(prepared: Prepared) -> str:
         "source": source_hash(),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def source_hash() -> str:
-    """Hash of edgeq's own code: a changed checkout builds anew under the same version."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _remembered(note: Path) -> tuple[Artifact, tuple[Mixing, ...]] | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeq import artifact as artifacts
-from edgeq import building
+from edgeq import building, document
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.building import Prepared
 from edgeq.device.device import Device, connect
-from edgeq.errors import InputError, Problems
+from edgeq.errors import DeviceError, InputError, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
@@ -50,33 +51,96 @@ def check(recipe: str | Path | Recipe, target: str | Target) -> Checked:
     """Check all that can be checked before anything is touched.
 
     Raises InputError(s) with every problem of recipe, target, model, images and annotations, and
-    DeviceError when the device cannot be reached.
+    DeviceError when the device cannot be reached or is of another architecture.
     """
     problems = Problems()
-    where = "recipe" if isinstance(recipe, Recipe) else str(recipe)
-    loaded = (
-        recipe
-        if isinstance(recipe, Recipe)
-        else problems.attempt(lambda: recipes.load(Path(recipe)))
-    )
+    loaded, kind, evaluation = _loaded(recipe, target, problems)
+    # Without a device no activation type can be probed; what else is wrong is known all the same.
+    stated = kind.model_copy(update={"activation_type": "int8"})
+    files = list(evaluation.files.values()) if evaluation else []
+    prepared = problems.attempt(lambda: building.prepare(loaded, stated, None, files))
+    _raise_located(problems, recipe)
+    assert prepared is not None
+    device = connect(kind)
+    probe = device.probe()
+    _check_architecture(kind, device, probe)
+    prepared = building.for_device(prepared, kind, probe)
+    where, dumped = _name_and_content(recipe)
+    return Checked(prepared, device, probe, evaluation, where, hashlib.sha256(dumped).hexdigest())
+
+
+def prepared_for_build(recipe: str | Path | Recipe, target: str | Target) -> Prepared:
+    """Check what a build needs; a device only where the target leaves something to be probed.
+
+    Raises InputError(s), and DeviceError where a device is needed.
+    """
+    problems = Problems()
+    loaded, kind, evaluation = _loaded(recipe, target, problems)
+    if kind.activation_type == "probe":
+        return check(recipe, target).prepared
+    files = list(evaluation.files.values()) if evaluation else []
+    prepared = problems.attempt(lambda: building.prepare(loaded, kind, None, files))
+    _raise_located(problems, recipe)
+    assert prepared is not None
+    return prepared
+
+
+def check_room(checked: Checked) -> None:
+    """DeviceError when the images alone would not fit on the device, by its disk or its limit."""
+    files = checked.evaluation.files.values() if checked.evaluation else ()
+    needed = sum(file.stat().st_size for file in files)
+    needed += 2 * checked.prepared.recipe.model.stat().st_size
+    limit = checked.prepared.target.limits.disk_bytes
+    free = checked.probe["disk"]["free_bytes"]
+    rooms = [room for room in (limit, free) if room is not None]
+    if rooms and needed > min(rooms):
+        what = f"{needed / 2**20:.0f} MiB of model and images, room for {min(rooms) / 2**20:.0f}"
+        raise DeviceError(checked.device.address, what, "free some space or evaluate fewer images")
+
+
+def _loaded(
+    recipe: str | Path | Recipe, target: str | Target, problems: Problems
+) -> tuple[Recipe, Target, Evaluation | None]:
+    loaded = recipe if isinstance(recipe, Recipe) else problems.attempt(_loader(recipe))
     kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
     evaluation = problems.attempt(lambda: _evaluation(loaded)) if loaded else None
     if kind is None or loaded is None:
-        problems.raise_all()
+        _raise_located(problems, recipe)
         raise AssertionError("unreachable: what is missing was reported")
-    device = connect(kind)
-    probe = device.probe()
-    prepared = problems.attempt(lambda: building.prepare(loaded, kind, probe))
-    problems.raise_all()
-    assert prepared is not None
-    dumped = loaded.model_dump_json() if isinstance(recipe, Recipe) else Path(recipe).read_text()
-    digest = hashlib.sha256(dumped.encode()).hexdigest()
-    return Checked(prepared, device, probe, evaluation, where, digest)
+    return loaded, kind, evaluation
 
 
-def build_steps(checked: Checked) -> Iterator[str]:
+def _loader(path: str | Path) -> Callable[[], Recipe]:
+    return lambda: recipes.load(Path(path))
+
+
+def _name_and_content(recipe: str | Path | Recipe) -> tuple[str, bytes]:
+    if isinstance(recipe, Recipe):
+        return "recipe", recipe.model_dump_json().encode()
+    return str(recipe), Path(recipe).read_bytes()
+
+
+def _raise_located(problems: Problems, recipe: str | Path | Recipe) -> None:
+    """Raise what was found; where it is a key of the recipe, with file and line."""
+    if problems.found and not isinstance(recipe, Recipe) and Path(recipe).is_file():
+        with contextlib.suppress(InputError):
+            source = document.read(Path(recipe))
+            for problem in problems.found:
+                key = tuple(problem.where.split("."))
+                if key[:1] in source.lines:
+                    problem.where = source.at(key)
+    raise_all(list({str(problem): problem for problem in problems.found}.values()))
+
+
+def _check_architecture(target: Target, device: Device, probe: dict[str, Any]) -> None:
+    found = {"AMD64": "x86_64", "arm64": "aarch64"}.get(probe["arch"], probe["arch"])
+    if target.architecture not in ("host", found):
+        what = f"is {found}; target {target.name} is for {target.architecture}"
+        raise DeviceError(device.address, what, "name the target of that board")
+
+
+def build_steps(prepared: Prepared) -> Iterator[str]:
     """What `build` would do, in words."""
-    prepared = checked.prepared
     images = len(prepared.calibration)
     if building.is_built(prepared):
         yield "take the artifact from the cache: nothing it depends on has changed"
@@ -97,7 +161,7 @@ def build_steps(checked: Checked) -> Iterator[str]:
 def steps(checked: Checked) -> Iterator[str]:
     """What `deploy` would do, in words."""
     recipe, device = checked.prepared.recipe, checked.device
-    yield from build_steps(checked)
+    yield from build_steps(checked.prepared)
     yield f"push it to {device.address}:{device.releases.root}, and verify it there"
     if checked.evaluation is not None:
         images = len(checked.evaluation.files)

@@ -22,19 +22,20 @@ from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
 from edgeq.building import Build, Progress
-from edgeq.checking import Checked, bench_images, check
+from edgeq.checking import Checked, bench_images, check, check_room, prepared_for_build
 from edgeq.device.device import Device, connect, host
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
-from edgeq.prediction import DIVERGENCE_IMAGES, Predictions, compare_outputs, predict
+from edgeq.prediction import DIVERGENCE_IMAGES, Predictions, compare_outputs, naming_images, predict
 from edgeq.recipe import Gates, Recipe
+from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
 from edgeq.store import open_store
 from edgeq.target import Target
-from edgeq.version import version
+from edgeq.version import version, versions
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -64,7 +65,7 @@ def build(
 
     Raises InputError(s) for what is wrong with recipe, target, model or images.
     """
-    built = building.build(check(recipe, target).prepared, progress)
+    built = building.build(prepared_for_build(recipe, target), progress)
     if output is not None:
         artifacts.copy(built.artifact, output)
     return built
@@ -73,7 +74,7 @@ def build(
 def measure(
     artifact: str | Path | Artifact,
     target: str | Target,
-    images: Path,
+    images: str | Path,
     options: recipes.Measure | None = None,
     progress: Progress = _silent,
 ) -> Measurement:
@@ -84,7 +85,7 @@ def measure(
     options = options or recipes.Measure()
     opened = artifact if isinstance(artifact, Artifact) else artifacts.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
-    files = image_files(images, str(images))
+    files = image_files(Path(images), str(images))
     device = connect(kind)
     probe = device.probe()
     release = device.push(opened)
@@ -96,21 +97,26 @@ def deploy(
     target: str | Target,
     store: str | None = None,
     progress: Progress = _silent,
+    report_path: Path | None = None,
 ) -> Report:
     """Build, push, verify, measure and judge; the release becomes current if all gates pass.
 
-    The report is appended to the store (`store` is a URL, by default EDGEQ_STORE). Raises
-    InputError(s) before anything is touched, DeviceError when the device fails.
+    The report is appended to the store (`store` is a URL, by default EDGEQ_STORE) and written to
+    `report_path`, if given. Raises InputError(s) before anything is touched, DeviceError when the
+    device fails.
     """
     clock = _Clock()
     with clock.stage("check"):
         checked = check(recipe, target)
         shelf = open_store(store)
+        if report_path is not None:
+            check_writable(report_path)
+        check_room(checked)
     with clock.stage("build"):
         built = building.build(checked.prepared, progress)
     device = checked.device
     with clock.stage("push"):
-        release = device.push(built.artifact)
+        device.push(built.artifact)
     with clock.stage("evaluate"):
         columns, divergence = _evaluate(checked, built, progress)
     with clock.stage("bench"):
@@ -135,16 +141,18 @@ def deploy(
         layers_quantized=built.plan.layers_quantized,
         layers_float=_layers_float(built),
         stage_seconds=clock.seconds,
-        versions=building.versions(),
+        versions=versions(),
         probe=checked.probe,
     )
-    if report.exit_code == 0:
-        device.releases.activate(built.artifact.id)
-    else:
+    if report.exit_code != 0:
         note = f"release {built.artifact.id[:12]} lies on the device, but was not made current"
         report = report.model_copy(update={"notes": (*report.notes, note)})
+    # What was measured is safe before anything changes on the device.
+    if report_path is not None:
+        write_json(report, report_path)
     shelf.add(report)
-    assert release
+    if report.exit_code == 0:
+        device.releases.activate(built.artifact.id)
     return report
 
 
@@ -269,7 +277,8 @@ def _bench(
         **options.model_dump(exclude={"threads"}),
         "threads": _threads(options, target, probe),
     }
-    result = device.bench(job, progress)
+    with naming_images(paths):
+        result = device.bench(job, progress)
     fields = {name: result[name] for name in Measurement.model_fields if name in result}
     emulated = bool(probe["emulated"]["emulated"])
     return Measurement.model_validate({**fields, "emulated": emulated})

@@ -94,14 +94,18 @@ class Problems:
         raise_all(self.found)
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Import an optional package where it is used; InputError names the extra that brings it."""
+def require(module: str, extra: str = "") -> ModuleType:
+    """Import a heavy package where it is used; InputError says what to install when it is missing.
+
+    `extra` is edgeq's extra that brings it, empty for what every installation has.
+    """
     # ONNX Runtime reports file names and hashes of models to its vendor unless told not to, and
     # reads this when it is imported.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(module)
     except ImportError as exc:
+        wanted = f"'edgeq[{extra}]'" if extra else f"--force-reinstall {module}"
         raise InputError(
-            module, f"is not installed ({exc})", f"run: pip install 'edgeq[{extra}]'"
+            module, f"cannot be imported ({exc})", f"run: pip install {wanted}"
         ) from exc

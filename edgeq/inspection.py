@@ -11,6 +11,7 @@ import numpy as np
 from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
+from edgeq.calibration.images import choose
 from edgeq.graph.layers import layers
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing
@@ -92,7 +93,9 @@ def inspect(
     if path.suffix in (".yaml", ".yml"):
         recipe = recipes.load(path)
         model = load(recipe.model, recipe.preprocess.size)
-        files = image_files(recipe.calibration.images, str(path))
+        building.image_size(model)
+        calibration = recipe.calibration
+        files = choose(image_files(calibration.images, str(path)), calibration.count)
         found = building.measured_mixing(model, files, recipe.preprocess, progress)
         measured_on = f"{min(len(files), building.MIXING_IMAGES)} calibration images"
         return _inspection(model, kind, recipe.quantize, found, measured_on)

@@ -11,6 +11,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq import building, places
+from edgeq import places
 from edgeq.artifact import Artifact
 from edgeq.calibration.images import content_hash
 from edgeq.device.bundle import bundle
 from edgeq.device.device import Device
+from edgeq.errors import DeviceError, InputError, raise_all
 from edgeq.measurement import ImagePrediction
+from edgeq.version import versions
 
 Outputs = dict[str, NDArray[Any]]
 Progress = Callable[[str, int, int], None]
@@ -81,7 +84,8 @@ def predict(
     if keep_count:
         job |= {"keep_outputs": kept, "keep_count": keep_count}
     try:
-        device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+        with naming_images(placed):
+            device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
         if keep_count:
             with np.load(io.BytesIO(device.transport.get(kept))) as stored:
                 outputs = {name: stored[name] for name in stored.files}
@@ -91,6 +95,19 @@ def predict(
     if remember:
         _write(file, lines, outputs)
     return Predictions(tuple(images), outputs)
+
+
+@contextmanager
+def naming_images(placed: Mapping[Path, str]) -> Iterator[None]:
+    """Turn the agent's word on a blob that is no image into one on the file it was sent from."""
+    try:
+        yield
+    except DeviceError as exc:
+        named = [str(file) for file, path in placed.items() if path in exc.what]
+        if exc.kind != "unreadable-image" or not named:
+            raise
+        what = "cannot be read as an image"
+        raise_all([InputError(name, what, "replace or remove it") for name in named])
 
 
 def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
@@ -116,7 +133,7 @@ def _key(artifact: Artifact, files: Mapping[int, Path], optimization: str, keep_
         "optimization": optimization,
         "keep": keep_count,
         "agent": hashlib.sha256(bundle()).hexdigest(),
-        "versions": building.versions(),
+        "versions": versions(),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
@@ -129,9 +146,11 @@ def _write(file: Path, lines: list[dict[str, Any]], outputs: dict[str, NDArray[A
 
 def _read(file: Path) -> Predictions | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        content = io.BytesIO(file.read_bytes())
+        with np.load(content, allow_pickle=False) as stored:
             lines = json.loads(str(stored["edgeq images"]))
             outputs = {name: stored[name] for name in stored.files if name != "edgeq images"}
-    except (OSError, ValueError, KeyError):
+        images = tuple(ImagePrediction.model_validate(line) for line in lines)
+    except Exception:  # none yet, or damaged in one of the many ways a zip can be
         return None
-    return Predictions(tuple(ImagePrediction.model_validate(line) for line in lines), outputs)
+    return Predictions(images, outputs)

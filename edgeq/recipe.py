@@ -61,7 +61,7 @@ class Task(_Part):
     max_detections: PositiveInt = 100
     multi_label: bool = True
     """every class above the threshold counts, not only the best one of a candidate"""
-    mask_threshold: Fraction = 0.5
+    mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     categories: Annotated[dict[int, int] | None, FILE_NAME] = None
     """class index to COCO category id, or a JSON file; default: equal names"""
 

@@ -11,10 +11,11 @@ from edgeq.agent.memory import peak_rss_bytes
 
 
 def arguments() -> dict[str, Any]:
-    """The arguments of the command line; `accelerated` false hides numba from here on."""
+    """The arguments of the command line; `accelerated` false hides the compiler from here on."""
     given: dict[str, Any] = json.loads(sys.argv[1])
     if not given.get("accelerated", True):
-        sys.modules["numba"] = None  # type: ignore[assignment]
+        for package in ("llvmlite", "numba"):
+            sys.modules[package] = None  # type: ignore[assignment]
     return given
 
 

@@ -25,20 +25,20 @@ GROUP = 24
 def main() -> None:
     """Run {model, size, images, threads, affine_every}.
 
-    The answer holds, per figure, the worst relative error and the tensor that it was seen in.
+    The answer holds, per figure, relative errors and tensors, the worst first.
     """
     given = arguments()
     size, images = given["size"], given["images"]
     subject = calibrated(Path(given["model"]), size, images, given["threads"])
     names = [*subject.seen.sources, *sorted(subject.seen.rules.rules)]
-    worst: dict[str, tuple[float, str]] = {}
+    found: dict[str, list[tuple[float, str]]] = {}
     count = 0
     for name, values in _raw(subject, names, images, size, given["threads"]):
         affine = count % given["affine_every"] == 0
         for figure, error in _errors(subject, name, values, affine).items():
-            worst[figure] = max(worst.get(figure, (-1.0, "")), (error, name))
+            found.setdefault(figure, []).append((error, name))
         count += 1
-    answer({"worst": worst, "tensors": count, "sources": len(subject.seen.sources)})
+    answer({"errors": {figure: sorted(errors)[::-1] for figure, errors in found.items()}})
 
 
 def _raw(

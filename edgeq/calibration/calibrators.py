@@ -125,26 +125,34 @@ def mse(histogram: Histogram, symmetric: bool) -> Range:
     """The range of least expected squared error of the quantized values."""
     levels = MSE_LEVELS[symmetric]
     error = SquaredError(histogram, levels)
-    least, greatest = min(histogram.low, 0.0), max(histogram.high, 0.0)
+    low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     if symmetric:
-        limit = _least(lambda t: error(-t, t), max(-least, greatest), lambda t: 2 * t / levels)
+        limit = _least(lambda t: error(-t, t), max(-low, high), lambda t: 2 * t / levels)
         return Range(-limit, limit)
-    low, high = least, greatest
-    # One end at a time, first roughly; the second round sees the first end's new place.
-    for per_step in (_ROUGH, _FINE):
-        high = _least(
-            lambda t, low=low: error(np.full_like(t, low), t),  # type: ignore[misc]
-            greatest,
-            lambda t, low=low: (t - low) / levels,  # type: ignore[misc]
-            per_step,
-        )
-        low = -_least(
-            lambda t, high=high: error(-t, np.full_like(t, high)),  # type: ignore[misc]
-            -least,
-            lambda t, high=high: (t + high) / levels,  # type: ignore[misc]
-            per_step,
-        )
-    return Range(low, high)
+    # Neither end gains by moving alone where the other is far out. So the search starts from
+    # everything and from both ends drawn in alike, roughly, and goes on from the better one.
+    share = _least(
+        lambda t: error(low * t, high * t), 1.0, lambda t: (high - low) * t / levels, _ROUGH
+    )
+    seen = Range(low, high)
+    found = [_ends(error, seen, low * part, _ROUGH) for part in (1.0, share)]
+    errors = error(np.array([f.low for f in found]), np.array([f.high for f in found]))
+    return _ends(error, seen, found[int(np.argmin(errors))].low, _FINE)
+
+
+def _ends(error: SquaredError, seen: Range, low: float, per_step: float) -> Range:
+    """The high end of least error for a low one, then the low end for that."""
+    levels = error.levels
+    high = _least(
+        lambda t: error(np.full_like(t, low), t), seen.high, lambda t: (t - low) / levels, per_step
+    )
+    found = _least(
+        lambda t: error(-t, np.full_like(t, high)),
+        -seen.low,
+        lambda t: (t + high) / levels,
+        per_step,
+    )
+    return Range(-found, high)
 
 
 class SquaredError:

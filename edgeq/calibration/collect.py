@@ -89,7 +89,7 @@ def extremes(
 
 
 def _session(model: Model, outputs: Sequence[str], threads: int) -> Any:
-    ort = require("onnxruntime", "onnxruntime")
+    ort = require("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

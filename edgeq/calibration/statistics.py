@@ -18,6 +18,7 @@ from edgeq.calibration.histogram import SHIFT, Histogram
 from edgeq.calibration.images import content_hash, tensors
 from edgeq.graph.model import Model
 from edgeq.recipe import Preprocess
+from edgeq.version import source_hash, versions
 
 FORMAT = 2
 
@@ -108,6 +109,8 @@ def _key(model: Model, rules: Derivations, files: Sequence[Path], preprocess: Pr
         "preprocess": preprocess.model_dump(mode="json"),
         "images": [content_hash(file) for file in files],
         "sources": rules.feeds_silu,
+        "versions": versions(),
+        "source": source_hash(),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

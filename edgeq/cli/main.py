@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeq.errors import EdgeqError, InputErrors
+from edgeq.errors import EdgeqError, InputError, InputErrors
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -59,12 +60,9 @@ def deploy(
     if dry_run:
         _steps(list(checking.steps(checking.check(recipe, target))), as_json)
         return
-    with shown() as progress:
-        result = deployment.deploy(recipe, target, store, progress)
-    from edgeq.report.files import write_json
-
     path = report or recipe.parent / "report.json"
-    write_json(result, path)
+    with shown() as progress:
+        result = deployment.deploy(recipe, target, store, progress, path)
     if as_json:
         _print_json(result)
     else:
@@ -91,7 +89,7 @@ def build(
     from edgeq.cli.progress import shown
 
     if dry_run:
-        _steps(list(checking.build_steps(checking.check(recipe, target))), as_json)
+        _steps(list(checking.build_steps(checking.prepared_for_build(recipe, target))), as_json)
         return
     with shown() as progress:
         built = deployment.build(recipe, target, output, progress)
@@ -109,7 +107,7 @@ def measure(
     target: TargetName,
     images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
     threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
-    duration: Annotated[float, typer.Option(min=0.1, help="seconds, at least")] = 5.0,
+    duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds, at least")] = 5.0,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -118,7 +116,8 @@ def measure(
     from edgeq.cli.progress import shown
     from edgeq.recipe import Measure
 
-    options = Measure(threads=threads, min_duration_s=duration)
+    longest = max(Measure().max_duration_s, 2 * duration)
+    options = Measure(threads=threads, min_duration_s=duration, max_duration_s=longest)
     if dry_run:
         _steps(list(checking.measure_steps(artifact, target, images, options)), as_json)
         return
@@ -163,11 +162,13 @@ def demo(
     dry_run: DryRun = False,
 ) -> None:
     """Write a project to try edgeq with: model, images, annotations and recipe."""
+    from edgeq.cli.progress import shown
+    from edgeq.demo.project import require_free, write_demo
+
     if dry_run:
+        require_free(folder)
         _steps([f"write model.onnx, images, instances.json and recipe.yaml to {folder}"], as_json)
         return
-    from edgeq.cli.progress import shown
-    from edgeq.demo.project import write_demo
 
     with shown() as progress:
         project = write_demo(folder, progress=progress)
@@ -200,7 +201,7 @@ def recipe_check(
 
 
 @recipe_app.command("schema", epilog="Example: edgeq recipe schema > recipe.schema.json")
-def recipe_schema() -> None:
+def recipe_schema(as_json: Json = True) -> None:
     """Print the JSON Schema of recipes, so that editors complete and check them."""
     from edgeq import recipe as recipes
 
@@ -250,9 +251,13 @@ def run() -> None:
         if exc.exit_code == EdgeqError.exit_code:
             typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was made current", err=True)
-        sys.exit(130)
+    except OSError as exc:  # edgeq's own folders: full, read-only, or not to be made
+        typer.echo(
+            f"error: {exc.filename or 'disk'}: {exc.strerror or exc}; see that $EDGEQ_HOME "
+            "is a folder with space that you may write to",
+            err=True,
+        )
+        sys.exit(InputError.exit_code)
     except Exception:
         import traceback
 
@@ -264,10 +269,10 @@ def run() -> None:
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and (width.isdigit() or not width)):
+    match = re.fullmatch("([1-9][0-9]{0,4})(?:[xX]([1-9][0-9]{0,4}))?", text)
+    if match is None:
         raise typer.BadParameter(f"'{text}' is no size; write 640x640", param_hint="--size")
-    return int(height), int(width or height)
+    return int(match[1]), int(match[2] or match[1])
 
 
 def _steps(steps: list[str], as_json: bool) -> None:
@@ -286,4 +291,7 @@ def _print_json(record: BaseModel) -> None:
 def _print(renderable: Any) -> None:
     from rich.console import Console
 
-    Console().print(renderable)
+    # A file or a pipe has no width; paths cut at 80 columns are of no use to who reads them.
+    console = Console()
+    wide = console if console.is_terminal else Console(width=max(console.width, 120))
+    wide.print(renderable)

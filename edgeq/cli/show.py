@@ -112,7 +112,8 @@ def inspection_text(inspection: Inspection) -> RenderableType:
 
 def targets_text(found: Mapping[str, tuple[Target, Path]]) -> RenderableType:
     """The list of targets for a person."""
-    table = Table("name", "runtime", "architecture", "description", "file", box=None)
+    table = Table("name", "runtime", "architecture", "description", box=None)
+    table.add_column("file", overflow="fold")
     for name, (target, path) in found.items():
         table.add_row(name, target.runtime, target.architecture, target.description, str(path))
     return table

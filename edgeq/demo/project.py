@@ -48,7 +48,7 @@ def write_demo(
     A run that was killed is made good by the next one. Raises InputError when the folder holds
     anything else, or cannot be written.
     """
-    _require_free(folder)
+    require_free(folder)
     try:
         return _write(folder, calibration_count, evaluation_count, progress)
     except OSError as exc:
@@ -57,7 +57,8 @@ def write_demo(
         ) from exc
 
 
-def _require_free(folder: Path) -> None:
+def require_free(folder: Path) -> None:
+    """InputError unless the folder is new, empty or an earlier demo project."""
     if not folder.exists() or (folder / MARKER).is_file():
         return
     if not folder.is_dir():

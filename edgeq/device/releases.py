@@ -9,6 +9,7 @@ work/                   job files and raw outputs of a run
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -57,15 +58,26 @@ class Releases:
         }
         contents[artifact.id] = artifact.manifest.encoded()
         self.put_blobs(contents, anew)
-        if self.transport.run(["test", "-e", release]).status == 0:
+        if not anew and self._exists(release):
             return release
-        partial = self._at("releases", f".{artifact.id}.partial")
-        self._do("rm", "-rf", partial)
+        # Of its own, so that two pushes of one artifact do not meet in it.
+        partial = self._at("releases", f".{artifact.id}.{uuid.uuid4().hex}.partial")
         self._do("mkdir", partial)
         names = {name: file.sha256 for name, file in artifact.manifest.files.items()}
         for name, digest in {**names, MANIFEST: artifact.id}.items():
             self._do("ln", "-s", f"../../blobs/sha256/{digest}", f"{partial}/{name}")
-        self._rename(partial, release)
+        if anew:
+            damaged = f"{partial}.damaged"
+            self._rename(release, damaged)
+            self._rename(partial, release)
+            self._do("rm", "-rf", damaged)
+            return release
+        try:
+            self._rename(partial, release)
+        except DeviceError:
+            self._do("rm", "-rf", partial)
+            if not self._exists(release):  # unless another push was faster
+                raise
         return release
 
     def activate(self, artifact_id: str) -> None:
@@ -106,6 +118,9 @@ class Releases:
 
     def _at(self, *parts: str) -> str:
         return "/".join((self.root.rstrip("/"), *parts))
+
+    def _exists(self, path: str) -> bool:
+        return self.transport.run(["test", "-e", path]).status == 0
 
     def _point(self, link: str, artifact_id: str) -> None:
         temporary = self._at(f".{link}.new")

@@ -27,7 +27,6 @@ class Model:
     sha256: str
     names: dict[str, str]
     """node name to op type, as in the file"""
-    notes: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> list[onnx.NodeProto]:

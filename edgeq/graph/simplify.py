@@ -24,7 +24,7 @@ KEPT_APART = [
 
 def simplify(proto: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """The simplified model with inferred shapes; InputError when ONNX Runtime refuses it."""
-    ort = require("onnxruntime", "onnxruntime")
+    ort = require("onnxruntime")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4

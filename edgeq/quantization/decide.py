@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import onnx
 
@@ -13,7 +14,9 @@ from edgeq.graph.tail import Tail
 from edgeq.quantization.bias import is_one_a_channel
 from edgeq.quantization.plan import Decision
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Activations, Override, Quantize, Weights
+from edgeq.recipe import Activations, Override, Quantize, Quantizer, Weights
+
+Q = TypeVar("Q", bound=Quantizer)
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,12 @@ class Choices:
     def weights(self, node: str) -> Weights:
         """How a layer's weight is quantized."""
         override = self.overrides.get(node)
-        return (override and override.weights) or self.default.weights
+        return _differing(self.default.weights, override.weights if override else None)
 
     def activations(self, node: str) -> Activations:
         """How the tensors that a node writes are quantized."""
         override = self.overrides.get(node)
-        return (override and override.activations) or self.default.activations
+        return _differing(self.default.activations, override.activations if override else None)
 
 
 def resolve_choices(model: Model, quantize: Quantize) -> Choices:
@@ -48,16 +51,26 @@ def resolve_choices(model: Model, quantize: Quantize) -> Choices:
             except InputError as exc:
                 problems.append(exc)
     raise_all(problems)
+    winners = {node: p for p, nodes in found["overrides"].items() for node in nodes}
+    overrides = {node: quantize.overrides[pattern] for node, pattern in winners.items()}
     excluded = {
-        node: f"'{p}' in exclude" for p, nodes in found["exclude"].items() for node in nodes
+        node: f"'{pattern}' in overrides is float"
+        for node, pattern in winners.items()
+        if quantize.overrides[pattern].float
     }
-    overrides: dict[str, Override] = {}
-    for pattern, nodes in found["overrides"].items():
-        for node in nodes:
-            overrides[node] = quantize.overrides[pattern]
-            if quantize.overrides[pattern].float:
-                excluded.setdefault(node, f"'{pattern}' in overrides is float")
+    for pattern, nodes in found["exclude"].items():
+        excluded.update(dict.fromkeys(nodes, f"'{pattern}' in exclude"))
     return Choices(excluded, overrides, quantize)
+
+
+def _differing(default: Q, override: Q | None) -> Q:
+    """The default with what the override says; a calibrator comes with its own parameter."""
+    if override is None:
+        return default
+    changes = {name: getattr(override, name) for name in override.model_fields_set}
+    if "calibrator" in changes:
+        changes.setdefault("percentile", None)
+    return default.model_copy(update=changes)
 
 
 def decide(model: Model, tail: Tail, choices: Choices, placement: Placement) -> dict[str, Decision]:

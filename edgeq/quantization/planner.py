@@ -126,7 +126,8 @@ def _scale(
     quantizer = choices.activations(node.name) if node is not None else choices.default.activations
     symmetric = _symmetric(quantizer.scheme, placement)
     rule = placement.rule(node.op_type) if node is not None else None
-    if rule is not None and rule.bounded:
+    # Pixels are bounded too: 256 values, which the whole range holds without loss.
+    if node is None or (rule is not None and rule.bounded):
         quantizer = Activations(scheme=quantizer.scheme)
     span = calibrate(statistics.histogram(tensor), quantizer, symmetric)
     return arithmetic.activation_scale(span, placement.activation_type, symmetric)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeq.errors import InputError
+from edgeq.places import write_whole
 
 if TYPE_CHECKING:
     from edgeq.measurement import Report
@@ -18,29 +18,16 @@ def write_json(report: Report, path: Path) -> None:
 
     Raises InputError when the folder is missing or cannot be written.
     """
-    text = report.model_dump_json(indent=2) + "\n"
+    check_writable(path)
     try:
-        # os.replace is atomic only within one file system, hence the same folder
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            partial = Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                partial.chmod(0o666 & ~_umask())
-                partial.replace(path)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+        write_whole(path, (report.model_dump_json(indent=2) + "\n").encode())
     except OSError as exc:
         what = f"cannot be written ({exc.strerror})"
         raise InputError(str(path), what, "name a file in a folder that exists") from exc
 
 
-def _umask() -> int:
-    """The process's umask, which NamedTemporaryFile does not follow; it reads only by setting."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def check_writable(path: Path) -> None:
+    """InputError when a report could not be written to `path`; to be asked before any work."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        what = "cannot be written (it is a folder, or its folder is missing or not yours)"
+        raise InputError(str(path), what, "name a file in a folder that exists")

@@ -58,10 +58,22 @@ def test_damaged_blob_is_sent_again(device: Device, root: Path) -> None:
     device.push(demo())
     blob = root / "blobs" / "sha256" / demo().manifest.files["model.onnx"].sha256
     blob.write_bytes(b"rotten")
+    later = Device(LocalTransport(), str(root))
 
-    release = Path(device.push(demo()))
+    release = Path(later.push(demo()))
 
     assert artifact.read(release).id == demo().id
+
+
+def test_damaged_release_is_made_again(device: Device, root: Path) -> None:
+    release = Path(device.push(demo()))
+    (release / "model.onnx").unlink()
+    later = Device(LocalTransport(), str(root))
+
+    later.push(demo())
+
+    assert artifact.read(release).id == demo().id
+    assert [path.name for path in release.parent.iterdir()] == [demo().id]
 
 
 def test_artifact_that_cannot_be_loaded_is_refused(device: Device) -> None:
