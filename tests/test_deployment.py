@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -266,3 +267,84 @@ def test_recipe_object_and_target_object_are_taken_too(project: Path) -> None:
 
     assert building.is_built(checking.check(project / "recipe.yaml", "local").prepared)
     assert built.plan.layers_quantized > 50
+
+
+def test_wrong_decoder_is_named_with_its_line_before_any_work(
+    project: Path, edgeq_home: Path
+) -> None:
+    recipe = edit(project, r"decoder: yolov8-seg", "decoder: end2end-seg")
+    line = recipe.read_text()[: recipe.read_text().index("decoder:")].count("\n") + 1
+
+    with pytest.raises(InputError, match="set the task's decoder to 'yolov8-seg'") as caught:
+        edgeq.deploy(recipe, "local")
+
+    assert caught.value.where == f"{recipe}:{line}"
+    assert not (edgeq_home / "device").exists()
+
+
+def test_pattern_that_matches_nothing_is_named_with_its_line(project: Path) -> None:
+    recipe = edit(project, r"^  weights: (\{.*)$", r'  exclude: ["op:Konv"]\n  weights: \1')
+    line = recipe.read_text()[: recipe.read_text().index("exclude:")].count("\n") + 1
+
+    with pytest.raises(InputError, match="did you mean 'op:Conv'") as caught:
+        edgeq.build(recipe, "local")
+
+    assert caught.value.where == f"{recipe}:{line}"
+
+
+def test_unreadable_evaluation_image_is_named(project: Path) -> None:
+    image = sorted((project / "evaluation").iterdir())[2]
+    image.write_bytes(b"no image")
+
+    with pytest.raises(InputError, match=image.name):
+        edgeq.deploy(project / "recipe.yaml", "local")
+
+
+def test_build_for_a_stated_activation_type_needs_no_device(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "board.yaml"
+    target.write_text(
+        "runtime: onnxruntime\narchitecture: aarch64\nactivation_type: int8\n"
+        "transport: ssh\nroot: ~/edgeq\n"
+    )
+
+    built = edgeq.build(project / "recipe.yaml", str(target))
+
+    assert built.plan.activation_type == "int8"
+
+
+def test_target_of_another_architecture_is_refused(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "board.yaml"
+    target.write_text(
+        "runtime: onnxruntime\narchitecture: aarch64\nactivation_type: int8\n"
+        f"transport: local\nroot: {tmp_path / 'device'}\n"
+    )
+    if platform.machine() == "aarch64":
+        target.write_text(target.read_text().replace("aarch64", "x86_64"))
+
+    with pytest.raises(DeviceError, match=r"target board is for"):
+        edgeq.deploy(project / "recipe.yaml", str(target))
+
+
+def test_report_that_could_not_be_written_is_refused_before_any_work(
+    project: Path, edgeq_home: Path
+) -> None:
+    stages = Stages()
+
+    with pytest.raises(InputError, match="cannot be written"):
+        edgeq.deploy(
+            project / "recipe.yaml", "local", progress=stages, report_path=project / "no" / "r.json"
+        )
+
+    assert stages.seen == []
+    assert current(edgeq_home) is None
+
+
+def test_images_that_would_not_fit_are_refused(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "small.yaml"
+    target.write_text(
+        "runtime: onnxruntime\narchitecture: host\nactivation_type: probe\ntransport: local\n"
+        f"root: {tmp_path / 'device'}\nlimits: {{disk_bytes: 1000}}\n"
+    )
+
+    with pytest.raises(DeviceError, match="room for 0"):
+        edgeq.deploy(project / "recipe.yaml", str(target))

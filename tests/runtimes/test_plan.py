@@ -160,3 +160,42 @@ def test_a_bias_that_outgrows_its_scale_widens_the_weights_scale(tmp_path: Path)
     for level in LEVELS:
         found = run(write_qdq(model, plan), x, level)["one"]
         assert found[0, 0] == pytest.approx(100, rel=0.01)
+
+
+def test_override_changes_what_it_names_and_keeps_the_rest(model: Model) -> None:
+    quantize = Quantize.model_validate(
+        {
+            "activations": {"calibrator": "percentile", "percentile": 99.9},
+            "overrides": {"t*": {"activations": {"scheme": "scale"}}, "three": "float"},
+        }
+    )
+
+    choices = resolve_choices(model, quantize)
+
+    assert choices.activations("two").calibrator == "percentile"
+    assert choices.activations("two").percentile == 99.9
+    assert choices.activations("two").scheme == "scale"
+    assert choices.activations("one").scheme == "target"
+
+
+def test_last_pattern_that_names_a_node_wins(model: Model) -> None:
+    first = {"three": "float", "t*": {"weights": {"granularity": "per-tensor"}}}
+    last = dict(reversed(first.items()))
+
+    def excluded(overrides: dict[str, Any]) -> set[str]:
+        quantize = Quantize.model_validate({"overrides": overrides})
+        return set(resolve_choices(model, quantize).excluded)
+
+    assert "three" not in excluded(first)
+    assert "three" in excluded(last)
+
+
+def test_other_calibrator_comes_without_the_percentile(model: Model) -> None:
+    quantize = Quantize.model_validate(
+        {
+            "activations": {"calibrator": "percentile", "percentile": 99.9},
+            "overrides": {"two": {"activations": {"calibrator": "mse"}}},
+        }
+    )
+
+    assert resolve_choices(model, quantize).activations("two").percentile is None
