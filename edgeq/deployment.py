@@ -12,9 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgeq import artifact as artifacts
 from edgeq import building
@@ -22,14 +20,11 @@ from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
 from edgeq.building import Build, Progress
-from edgeq.checking import Checked, bench_images, check, check_room, prepared_for_build
-from edgeq.device.device import Device, connect, host
-from edgeq.evaluation import bootstrap, score
-from edgeq.evaluation.divergence import outputs_snr_db
-from edgeq.evaluation.matches import Matches, match
+from edgeq.checking import Checked, check, check_room, prepared_for_build
+from edgeq.columns import bench, evaluate, measured
+from edgeq.device.device import connect
 from edgeq.listing import image_files
-from edgeq.measurement import Column, Divergence, Measurement, Report
-from edgeq.prediction import DIVERGENCE_IMAGES, Predictions, compare_outputs, naming_images, predict
+from edgeq.measurement import Measurement, Report
 from edgeq.recipe import Gates, Recipe
 from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
@@ -89,7 +84,7 @@ def measure(
     device = connect(kind)
     probe = device.probe()
     release = device.push(opened)
-    return _bench(device, release, files, options, kind, probe, progress)
+    return bench(device, release, files, options, kind, probe, progress)
 
 
 def deploy(
@@ -118,9 +113,9 @@ def deploy(
     with clock.stage("push"):
         device.push(built.artifact)
     with clock.stage("evaluate"):
-        columns, divergence = _evaluate(checked, built, progress)
+        columns, divergence = evaluate(checked, built, progress)
     with clock.stage("bench"):
-        columns = _measured(checked, columns, built, progress)
+        columns = measured(checked, columns, built, progress)
     gates = _gates(checked)
     verdicts = judge(gates, columns, built.artifact.size_bytes, divergence)
     report = Report(
@@ -139,7 +134,7 @@ def deploy(
         verdicts=verdicts,
         notes=_notes(checked, built),
         layers_quantized=built.plan.layers_quantized,
-        layers_float=_layers_float(built),
+        layers_float=built.plan.layers_float,
         stage_seconds=clock.seconds,
         versions=versions(),
         probe=checked.probe,
@@ -156,139 +151,6 @@ def deploy(
     return report
 
 
-def _evaluate(
-    checked: Checked, built: Build, progress: Progress
-) -> tuple[tuple[Column, ...], Divergence | None]:
-    """The three columns: float and simulation on the host, the artifact on the device."""
-    reference = building.float_artifact(checked.prepared)
-    sizes = {
-        "float": reference.size_bytes,
-        "simulated": None,
-        "device": built.artifact.manifest.files[built.artifact.manifest.runtime.model].bytes,
-    }
-    where = {"float": "host", "simulated": "host", "device": checked.device.address}
-    found = _predicted(checked, built, reference, progress)
-    matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
-    columns = []
-    for name in ("float", "simulated", "device"):
-        drops: dict[str, Any] = {}
-        scored = matches.get(name)
-        if scored is not None and name != "float":
-            for kind in ("mask", "box"):
-                progress(f"resample {name}", 0, 1)
-                drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
-                progress(f"resample {name}", 1, 1)
-        accuracy = score.accuracy(scored) if scored is not None else None
-        columns.append(
-            Column(
-                name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops
-            )
-        )
-    if not found:
-        return tuple(columns), None
-    simulated, device = columns[1].accuracy, columns[2].accuracy
-    gap = None
-    if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
-        gap = simulated.mask.ap - device.mask.ap
-    snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
-    return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
-
-
-def _predicted(
-    checked: Checked, built: Build, reference: Artifact, progress: Progress
-) -> dict[str, Predictions]:
-    if checked.evaluation is None:
-        return {}
-    files, here = checked.evaluation.files, host()
-    count = checked.prepared.recipe.measure.threads or building.threads()
-    simulated = "disabled"
-    return {
-        "float": predict(here, reference, files, "all", count, progress, "float"),
-        "simulated": predict(
-            here, built.artifact, files, simulated, count, progress, "simulated", DIVERGENCE_IMAGES
-        ),
-        "device": predict(
-            checked.device,
-            built.artifact,
-            files,
-            "all",
-            _threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe),
-            progress,
-            "device",
-            DIVERGENCE_IMAGES,
-            remember=False,
-        ),
-    }
-
-
-def _matches(checked: Checked, predictions: Predictions) -> Matches:
-    evaluation = checked.evaluation
-    assert evaluation is not None
-    ids = list(evaluation.files)
-    return match(evaluation.annotations, predictions.images, evaluation.categories, ids)
-
-
-def _measured(
-    checked: Checked, columns: tuple[Column, ...], built: Build, progress: Progress
-) -> tuple[Column, ...]:
-    """The columns with the bench of the device; of the float model too where the host is it."""
-    prepared, device = checked.prepared, checked.device
-    files = list(checked.evaluation.files.values()) if checked.evaluation else prepared.calibration
-    runs = {"device": built.artifact}
-    if prepared.target.transport == "local":
-        runs = {"float": building.float_artifact(prepared), **runs}
-    measured = {}
-    for name, artifact in runs.items():
-        release = device.push(artifact)
-        report = partial(_labelled, progress, name)
-        measured[name] = _bench(
-            device,
-            release,
-            list(files),
-            prepared.recipe.measure,
-            prepared.target,
-            checked.probe,
-            report,
-        )
-    return tuple(
-        column.model_copy(update={"measurement": measured.get(column.name)}) for column in columns
-    )
-
-
-def _labelled(progress: Progress, name: str, stage: str, done: int, total: int) -> None:
-    progress(f"{stage} {name}", done, total)
-
-
-def _bench(
-    device: Device,
-    release: str,
-    files: list[Path],
-    options: recipes.Measure,
-    target: Target,
-    probe: dict[str, Any],
-    progress: Progress,
-) -> Measurement:
-    chosen = bench_images(files)
-    device.releases.prepare()
-    paths = device.releases.put_files(chosen)
-    job = {
-        "release": release,
-        "images": [paths[file] for file in chosen],
-        **options.model_dump(exclude={"threads"}),
-        "threads": _threads(options, target, probe),
-    }
-    with naming_images(paths):
-        result = device.bench(job, progress)
-    fields = {name: result[name] for name in Measurement.model_fields if name in result}
-    emulated = bool(probe["emulated"]["emulated"])
-    return Measurement.model_validate({**fields, "emulated": emulated})
-
-
-def _threads(options: recipes.Measure, target: Target, probe: dict[str, Any]) -> int:
-    available = probe["cpu"]["cores_available"] or 1
-    return options.threads or target.threads or int(available)
-
-
 def _gates(checked: Checked) -> Gates:
     """The recipe's gates; the target's memory limit is one too."""
     gates = checked.prepared.recipe.gates
@@ -298,13 +160,6 @@ def _gates(checked: Checked) -> Gates:
     return gates.model_copy(
         update={"peak_memory_bytes": min(gates.peak_memory_bytes or limit, limit)}
     )
-
-
-def _layers_float(built: Build) -> int:
-    from edgeq.graph.layers import HEAVY
-
-    decisions = built.plan.decisions.values()
-    return sum(1 for d in decisions if d.op_type in HEAVY and not d.quantized)
 
 
 def _notes(checked: Checked, built: Build) -> tuple[str, ...]:

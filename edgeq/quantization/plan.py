@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgeq.graph.layers import HEAVY
 from edgeq.quantization.arithmetic import IntegerType, Scale
 
 
@@ -46,6 +47,11 @@ class Plan:
     def layers_quantized(self) -> int:
         """How many layers with weights compute in int8."""
         return len(self.weights)
+
+    @property
+    def layers_float(self) -> int:
+        """How many compute-heavy nodes stay float."""
+        return sum(d.op_type in HEAVY and not d.quantized for d in self.decisions.values())
 
     def to_json(self) -> str:
         """The plan for a person and for later tools; floats in full."""

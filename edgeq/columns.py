@@ -1,0 +1,159 @@
+"""The columns of a report: what each of float, simulation and device found and cost."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgeq import building
+from edgeq import recipe as recipes
+from edgeq.artifact import Artifact
+from edgeq.building import Build, Progress
+from edgeq.checking import Checked, bench_images
+from edgeq.device.device import Device, host
+from edgeq.evaluation import bootstrap, score
+from edgeq.evaluation.divergence import outputs_snr_db
+from edgeq.evaluation.matches import Matches, match
+from edgeq.measurement import Column, Divergence, Measurement
+from edgeq.prediction import (
+    DIVERGENCE_IMAGES,
+    Predictions,
+    compare_outputs,
+    naming_images,
+    predict,
+)
+from edgeq.target import Target
+
+
+def evaluate(
+    checked: Checked, built: Build, progress: Progress
+) -> tuple[tuple[Column, ...], Divergence | None]:
+    """The three columns: float and simulation on the host, the artifact on the device."""
+    reference = building.float_artifact(checked.prepared)
+    sizes = {
+        "float": reference.size_bytes,
+        "simulated": None,
+        "device": built.artifact.manifest.files[built.artifact.manifest.runtime.model].bytes,
+    }
+    where = {"float": "host", "simulated": "host", "device": checked.device.address}
+    found = _predicted(checked, built, reference, progress)
+    matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
+    columns = []
+    for name in ("float", "simulated", "device"):
+        drops: dict[str, Any] = {}
+        scored = matches.get(name)
+        if scored is not None and name != "float":
+            for kind in ("mask", "box"):
+                progress(f"resample {name}", 0, 1)
+                drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
+                progress(f"resample {name}", 1, 1)
+        accuracy = score.accuracy(scored) if scored is not None else None
+        columns.append(
+            Column(
+                name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops
+            )
+        )
+    if not found:
+        return tuple(columns), None
+    simulated, device = columns[1].accuracy, columns[2].accuracy
+    gap = None
+    if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
+        gap = simulated.mask.ap - device.mask.ap
+    snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
+    return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
+
+
+def _predicted(
+    checked: Checked, built: Build, reference: Artifact, progress: Progress
+) -> dict[str, Predictions]:
+    if checked.evaluation is None:
+        return {}
+    files, here = checked.evaluation.files, host()
+    count = checked.prepared.recipe.measure.threads or building.threads()
+    simulated = "disabled"
+    return {
+        "float": predict(here, reference, files, "all", count, progress, "float"),
+        "simulated": predict(
+            here, built.artifact, files, simulated, count, progress, "simulated", DIVERGENCE_IMAGES
+        ),
+        "device": predict(
+            checked.device,
+            built.artifact,
+            files,
+            "all",
+            threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe),
+            progress,
+            "device",
+            DIVERGENCE_IMAGES,
+            remember=False,
+        ),
+    }
+
+
+def _matches(checked: Checked, predictions: Predictions) -> Matches:
+    evaluation = checked.evaluation
+    assert evaluation is not None
+    ids = list(evaluation.files)
+    return match(evaluation.annotations, predictions.images, evaluation.categories, ids)
+
+
+def measured(
+    checked: Checked, columns: tuple[Column, ...], built: Build, progress: Progress
+) -> tuple[Column, ...]:
+    """The columns with the bench of the device; of the float model too where the host is it."""
+    prepared, device = checked.prepared, checked.device
+    files = list(checked.evaluation.files.values()) if checked.evaluation else prepared.calibration
+    runs = {"device": built.artifact}
+    if prepared.target.transport == "local":
+        runs = {"float": building.float_artifact(prepared), **runs}
+    measured = {}
+    for name, artifact in runs.items():
+        release = device.push(artifact)
+        report = partial(_labelled, progress, name)
+        measured[name] = bench(
+            device,
+            release,
+            list(files),
+            prepared.recipe.measure,
+            prepared.target,
+            checked.probe,
+            report,
+        )
+    return tuple(
+        column.model_copy(update={"measurement": measured.get(column.name)}) for column in columns
+    )
+
+
+def _labelled(progress: Progress, name: str, stage: str, done: int, total: int) -> None:
+    progress(f"{stage} {name}", done, total)
+
+
+def bench(
+    device: Device,
+    release: str,
+    files: list[Path],
+    options: recipes.Measure,
+    target: Target,
+    probe: dict[str, Any],
+    progress: Progress,
+) -> Measurement:
+    chosen = bench_images(files)
+    device.releases.prepare()
+    paths = device.releases.put_files(chosen)
+    job = {
+        "release": release,
+        "images": [paths[file] for file in chosen],
+        **options.model_dump(exclude={"threads"}),
+        "threads": threads(options, target, probe),
+    }
+    with naming_images(paths):
+        result = device.bench(job, progress)
+    fields = {name: result[name] for name in Measurement.model_fields if name in result}
+    emulated = bool(probe["emulated"]["emulated"])
+    return Measurement.model_validate({**fields, "emulated": emulated})
+
+
+def threads(options: recipes.Measure, target: Target, probe: dict[str, Any]) -> int:
+    available = probe["cpu"]["cores_available"] or 1
+    return options.threads or target.threads or int(available)
