@@ -32,12 +32,11 @@ def main() -> None:
     subject = calibrated(Path(given["model"]), size, images, given["threads"])
     names = [*subject.seen.sources, *sorted(subject.seen.rules.rules)]
     found: dict[str, list[tuple[float, str]]] = {}
-    count = 0
-    for name, values in _raw(subject, names, images, size, given["threads"]):
+    raw = _raw(subject, names, images, size, given["threads"])
+    for count, (name, values) in enumerate(raw):
         affine = count % given["affine_every"] == 0
         for figure, error in _errors(subject, name, values, affine).items():
             found.setdefault(figure, []).append((error, name))
-        count += 1
     answer({"errors": {figure: sorted(errors)[::-1] for figure, errors in found.items()}})
 
 

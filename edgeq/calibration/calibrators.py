@@ -25,6 +25,8 @@ MSE_LEVELS = {True: 254, False: 255}
 """Steps of the quantized range: [-127, 127] if symmetric, 256 values if affine."""
 _ROUGH, _FINE = 0.3, 6.0
 """Points a step of the search for the least squared error."""
+_MOVES = 32
+"""Steps by which that search moves a range up and down at the end."""
 
 
 @dataclass(frozen=True)
@@ -129,15 +131,16 @@ def mse(histogram: Histogram, symmetric: bool) -> Range:
     if symmetric:
         limit = _least(lambda t: error(-t, t), max(-low, high), lambda t: 2 * t / levels)
         return Range(-limit, limit)
-    # Neither end gains by moving alone where the other is far out. So the search starts from
-    # everything and from both ends drawn in alike, roughly, and goes on from the better one.
-    share = _least(
-        lambda t: error(low * t, high * t), 1.0, lambda t: (high - low) * t / levels, _ROUGH
-    )
+    # One end at a time, first roughly; the second round sees the first end's new place.
     seen = Range(low, high)
-    found = [_ends(error, seen, low * part, _ROUGH) for part in (1.0, share)]
-    errors = error(np.array([f.low for f in found]), np.array([f.high for f in found]))
-    return _ends(error, seen, found[int(np.argmin(errors))].low, _FINE)
+    found = _ends(error, seen, _ends(error, seen, low, _ROUGH).low, _FINE)
+    # Then both together, as neither gains by moving alone once their distance is right.
+    moves = np.arange(-_MOVES, _MOVES + 1) * (found.high - found.low) / levels
+    lows, highs = found.low + moves, found.high + moves
+    outside = (lows < low) | (lows > 0) | (highs > high) | (highs < 0)
+    outside[_MOVES] = False  # where they are
+    best = int(np.argmin(np.where(outside, np.inf, error(lows, highs))))
+    return Range(float(lows[best]), float(highs[best]))
 
 
 def _ends(error: SquaredError, seen: Range, low: float, per_step: float) -> Range:
