@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from statistics import median
+from statistics import median, quantiles
 
 from benchmarks import inputs
 from benchmarks.child import run
@@ -42,8 +42,11 @@ def measure() -> Iterator[Figure]:
         yield Figure(
             PART, f"int8 ({label}) / float", p50_ms[label] / p50_ms["float"], "x", RATIO, note
         )
-    ours, peer = (_nodes(found["optimized_nodes"][label]) for label in (SHIPPED, PEER))
-    note = "same nodes left to run" if ours == peer else f"nodes {ours}, theirs {peer}"
+    nodes = found["optimized_nodes"]
+    alike = "same" if nodes[SHIPPED] == nodes[PEER] else "DIFFERENT"
+    pairs = zip(found["samples_ms"][SHIPPED], found["samples_ms"][PEER], strict=True)
+    low, _, high = quantiles([one / other for one, other in pairs], n=4)
+    note = f"quartiles of the rounds {low:.2f} to {high:.2f}; {alike} counts of node types"
     ratio = p50_ms[SHIPPED] / p50_ms[PEER]
     yield Figure(PART, "int8: edgeq / onnxruntime", ratio, "x", AGAINST_PEER, note)
     ratio = p50_ms[PEER] / p50_ms["float"]
@@ -51,9 +54,3 @@ def measure() -> Iterator[Figure]:
     for label, snr_db in sorted(found["snr_db"].items(), key=lambda item: -item[1]):
         limit = SNR_DB if label == SHIPPED else None
         yield Figure(PART, f"SNR of class scores, {label}", snr_db, "dB", limit)
-
-
-def _nodes(count: dict[str, int]) -> str:
-    shown = ("QuantizeLinear", "DequantizeLinear", "Conv", "FusedConv")
-    parts = [f"{count[name]} {name}" for name in shown if name in count]
-    return f"{sum(count.values())} ({', '.join(parts)})" if parts else str(sum(count.values()))

@@ -14,7 +14,10 @@ from edgeq.agent.manifest import Preprocess
 
 
 def main() -> None:
-    """Run {model, size, images, threads}; the answer holds a sum, so that all was computed."""
+    """Run {model, size, images, threads, stop_spinning}.
+
+    The answer holds a sum, so that all was computed.
+    """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
@@ -22,6 +25,8 @@ def main() -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = given["threads"]
     options.log_severity_level = 3
+    if given.get("stop_spinning", False):
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(
         given["model"], options, providers=["CPUExecutionProvider"]
     )
