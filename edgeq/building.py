@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
 from edgeq.listing import image_files
+from edgeq.progress import Progress, silent
 from edgeq.quantization.decide import Choices, resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check, make_plan
@@ -36,7 +37,6 @@ from edgeq.runtimes import runtime
 from edgeq.target import Target
 from edgeq.version import source_hash, versions
 
-Progress = Callable[[str, int, int], None]
 MIXING_IMAGES = 4
 """Images that the range-mixing lint looks at; ranges of pixels and scores differ at the first."""
 
@@ -121,7 +121,7 @@ def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> 
     return replace(prepared, target=target, placement=placement, notes=notes)
 
 
-def build(prepared: Prepared, progress: Progress = lambda *_: None) -> Build:
+def build(prepared: Prepared, progress: Progress = silent) -> Build:
     """The artifact, from the cache where the same inputs made it before."""
     key = _key(prepared)
     note = places.cache("builds") / f"{key}.json"
@@ -188,14 +188,14 @@ def float_artifact(prepared: Prepared) -> Artifact:
         files=artifact.describe(files),
         provenance={"model": prepared.model.sha256, "versions": versions()},
     )
-    return artifact.kept(manifest.id) or artifact.keep(manifest, files)
+    return artifact.keep(manifest, files)
 
 
 def measured_mixing(
     model: Model,
     files: Sequence[Path],
     preprocess: Preprocess,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> tuple[Mixing, ...]:
     """Which Concats would put very different ranges under one scale, measured on a few images."""
     names = concat_inputs(model)

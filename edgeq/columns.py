@@ -9,7 +9,7 @@ from typing import Any
 from edgeq import building
 from edgeq import recipe as recipes
 from edgeq.artifact import Artifact
-from edgeq.building import Build, Progress
+from edgeq.building import Build
 from edgeq.checking import Checked, bench_images
 from edgeq.device.device import Device, host
 from edgeq.evaluation import bootstrap, score
@@ -23,6 +23,7 @@ from edgeq.prediction import (
     naming_images,
     predict,
 )
+from edgeq.progress import Progress
 from edgeq.target import Target
 
 

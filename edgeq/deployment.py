@@ -19,22 +19,19 @@ from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
-from edgeq.building import Build, Progress
+from edgeq.building import Build
 from edgeq.checking import Checked, check, check_room, prepared_for_build
 from edgeq.columns import bench, evaluate, measured
 from edgeq.device.device import connect
 from edgeq.listing import image_files
 from edgeq.measurement import Measurement, Report
+from edgeq.progress import Progress, silent
 from edgeq.recipe import Gates, Recipe
 from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
 from edgeq.store import open_store
 from edgeq.target import Target
 from edgeq.version import version, versions
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass
@@ -54,7 +51,7 @@ def build(
     recipe: str | Path | Recipe,
     target: str | Target,
     output: Path | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Build:
     """Build the artifact; with `output` also copy it there, as a folder or a `.edgeq` file.
 
@@ -71,7 +68,7 @@ def measure(
     target: str | Target,
     images: str | Path,
     options: recipes.Measure | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Measurement:
     """Push an artifact and measure its latency and memory on the device; nothing is activated.
 
@@ -91,7 +88,7 @@ def deploy(
     recipe: str | Path | Recipe,
     target: str | Target,
     store: str | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     report_path: Path | None = None,
 ) -> Report:
     """Build, push, verify, measure and judge; the release becomes current if all gates pass.

@@ -19,6 +19,7 @@ from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
 from edgeq.listing import image_files
 from edgeq.measurement import Record
+from edgeq.progress import Progress, silent
 from edgeq.quantization.decide import decide, resolve_choices
 from edgeq.recipe import Preprocess, Quantize
 from edgeq.runtimes import runtime
@@ -82,7 +83,7 @@ def inspect(
     source: str | Path,
     target: str | Target = "local",
     size: tuple[int, int] | None = None,
-    progress: building.Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> Inspection:
     """Inspect a recipe (`.yaml`) or a bare model (`.onnx`); nothing is written or quantized.
 
@@ -162,7 +163,7 @@ def _inspection(
     )
 
 
-def _mixing_on_noise(model: Model, progress: building.Progress) -> tuple[Mixing, ...]:
+def _mixing_on_noise(model: Model, progress: Progress) -> tuple[Mixing, ...]:
     """Boxes come out in pixels and scores below one whatever the picture shows."""
     height, width = building.image_size(model)
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ from edgeq.device.bundle import bundle
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, InputError, raise_all
 from edgeq.measurement import ImagePrediction
+from edgeq.progress import Progress
 from edgeq.version import versions
 
 Outputs = dict[str, NDArray[Any]]
-Progress = Callable[[str, int, int], None]
 
 DIVERGENCE_IMAGES = 4
 """Images whose raw outputs are compared between simulation and device."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,11 +11,11 @@ from edgeq.demo.annotations import write_annotations, write_scenes
 from edgeq.demo.paddock import Scene
 from edgeq.errors import InputError
 from edgeq.places import write_whole
+from edgeq.progress import Progress, silent
 
 CALIBRATION_SEED, EVALUATION_SEED = 2001, 3001
 """Neither is the series that the model was trained on."""
 CALIBRATION_COUNT, EVALUATION_COUNT = 64, 100
-Progress = Callable[[str, int, int], None]
 MARKER = ".edgeq-demo"
 """The file by which a folder is known again as a demo project, written before all else."""
 
@@ -39,7 +39,7 @@ def write_demo(
     folder: Path,
     calibration_count: int = CALIBRATION_COUNT,
     evaluation_count: int = EVALUATION_COUNT,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> DemoProject:
     """Write the demo project into a new or empty folder, or over an earlier demo project.
 

@@ -14,14 +14,10 @@ from edgeq.device.local import LocalTransport
 from edgeq.device.releases import Releases
 from edgeq.device.transport import Transport
 from edgeq.errors import DeviceError, EdgeqError
+from edgeq.progress import Progress, silent
 from edgeq.target import Target
 
-Progress = Callable[[str, int, int], None]
 Event = dict[str, Any]
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 class Device:
@@ -62,7 +58,7 @@ class Device:
         self._verified[artifact.id] = release
         return release
 
-    def bench(self, job: Mapping[str, Any], progress: Progress = _silent) -> Event:
+    def bench(self, job: Mapping[str, Any], progress: Progress = silent) -> Event:
         """Measure latency and memory; the raw result of the agent."""
         return self._ask("bench", job, progress)
 
@@ -70,7 +66,7 @@ class Device:
         self,
         job: Mapping[str, Any],
         on_image: Callable[[Event], None],
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Event:
         """Find instances; `on_image` gets the event of each image."""
         return self._ask("predict", job, progress, on_image)
@@ -79,7 +75,7 @@ class Device:
         self,
         verb: str,
         job: Mapping[str, Any],
-        progress: Progress = _silent,
+        progress: Progress = silent,
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
         agent = self._installed()

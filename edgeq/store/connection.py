@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, exc, make_url
 
+from edgeq import places
 from edgeq.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def default_url() -> str:
     given = os.environ.get("EDGEQ_STORE")
     if given:
         return given
-    home = Path(os.environ.get("EDGEQ_HOME") or "~/.edgeq").expanduser()
+    home = places.home()
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as exc_:
