@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import calibration, commands, inputs, latency, postprocess, thresholds
+from benchmarks import calibration, commands, inputs, latency, link, postprocess, push, thresholds
 from benchmarks.child import ChildError
 from benchmarks.figure import Figure, missing
 from benchmarks.table import render
@@ -26,6 +26,8 @@ def main() -> int:
         latency.PART: latency.measure,
         thresholds.PART: thresholds.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
+        push.PART: push.measure,
+        link.PART: link.measure,
     }
     figures = []
     started = time.monotonic()
@@ -40,7 +42,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [part.PART for part in (commands, postprocess, latency, thresholds, calibration)]
+    modules = (commands, postprocess, latency, thresholds, calibration, push, link)
+    names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all]"

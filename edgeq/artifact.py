@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,10 +26,13 @@ from edgeq import places
 from edgeq.errors import InputError, raise_all
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
 SUFFIX = ".edgeq"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 """Names of files; none can leave the folder."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_LARGEST_MANIFEST = 16 << 20
+_LARGEST_SIGNATURE = 64 << 10
 _BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 """What zipfile raises for files that are cut, damaged, encrypted or no zip at all."""
 
@@ -100,10 +103,11 @@ class Manifest(_Entry):
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact that lies whole in a folder."""
+    """An artifact that lies whole in a folder, and the signature of its manifest if it has one."""
 
     folder: Path
     manifest: Manifest
+    signature: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -156,12 +160,34 @@ def read(path: Path) -> Artifact:
     if path.is_file():
         return _unpack(path)
     try:
-        manifest = _manifest((path / MANIFEST).read_bytes(), path)
-        there = {file.name: file.read_bytes() if file.is_file() else b"" for file in path.iterdir()}
+        manifest = _manifest(_small(path / MANIFEST, _LARGEST_MANIFEST), path)
+        found = {file.name: _described(file, manifest) for file in path.iterdir()}
+        signed = SIGNATURE in found
+        signature = _small(path / SIGNATURE, _LARGEST_SIGNATURE) if signed else None
     except OSError as exc:
         raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'") from exc
-    _check(manifest, there, path)
-    return Artifact(path, manifest)
+    _check(manifest, found, path)
+    return Artifact(path, manifest, signature)
+
+
+def _small(path: Path, limit: int) -> bytes:
+    with path.open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise InputError(str(path), f"is larger than {limit >> 10} KiB", "build or copy it again")
+    return content
+
+
+def _described(path: Path, manifest: Manifest) -> File | None:
+    """Size and hash of one file; None for what is no file. What has another size is not read."""
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    expected = manifest.files.get(path.name)
+    if expected is None or size != expected.bytes:
+        return File(sha256="", bytes=size)
+    with path.open("rb") as stream:
+        return File(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=size)
 
 
 def copy(artifact: Artifact, destination: Path) -> Path:
@@ -177,8 +203,7 @@ def copy(artifact: Artifact, destination: Path) -> Path:
         if destination.suffix == SUFFIX:
             places.write_whole(destination, pack(artifact))
             return destination
-        files = {name: artifact.path(name).read_bytes() for name in artifact.manifest.files}
-        _place({MANIFEST: artifact.manifest.encoded(), **files}, artifact.manifest, destination)
+        _place(_contents(artifact), artifact.manifest, destination)
     except OSError as exc:
         what = f"cannot be written: {exc.strerror or exc}"
         raise InputError(str(destination), what, "name another place") from exc
@@ -193,40 +218,62 @@ def _is_replaceable(place: Path) -> bool:
         return False
 
 
+def _contents(artifact: Artifact) -> dict[str, bytes]:
+    files = {name: artifact.path(name).read_bytes() for name in sorted(artifact.manifest.files)}
+    signature = {SIGNATURE: artifact.signature} if artifact.signature else {}
+    return {MANIFEST: artifact.manifest.encoded(), **signature, **files}
+
+
 def pack(artifact: Artifact) -> bytes:
     """The single-file form; the same artifact gives the same bytes."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for name in (MANIFEST, *sorted(artifact.manifest.files)):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), artifact.path(name).read_bytes())
+        for name, data in _contents(artifact).items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
     return content.getvalue()
 
 
 def _unpack(path: Path) -> Artifact:
     try:
         with zipfile.ZipFile(path) as archive:
-            content = {info.filename: archive.read(info) for info in archive.infolist()}
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if sizes.get(MANIFEST, _LARGEST_MANIFEST + 1) > _LARGEST_MANIFEST:
+                raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
+            manifest = _manifest(archive.read(MANIFEST), path)
+            # Only what has the size that the manifest says is unpacked.
+            right = {n for n, file in manifest.files.items() if sizes.get(n) == file.bytes}
+            if sizes.get(SIGNATURE, _LARGEST_SIGNATURE + 1) <= _LARGEST_SIGNATURE:
+                right.add(SIGNATURE)
+            content = {name: archive.read(name) for name in right}
     except _BROKEN_ZIP as exc:
         raise InputError(str(path), f"is no artifact ({exc})", "run 'edgeq build'") from exc
-    if MANIFEST not in content:
-        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
-    manifest = _manifest(content[MANIFEST], path)
-    _check(manifest, content, path)
-    return keep(manifest, {name: content[name] for name in manifest.files})
+    found = {name: File(sha256="", bytes=size) for name, size in sizes.items()}
+    _check(manifest, {**found, **describe(content)}, path)
+    files = {name: content[name] for name in manifest.files}
+    return replace(keep(manifest, files), signature=content.get(SIGNATURE))
 
 
-def _check(manifest: Manifest, content: Mapping[str, bytes], path: Path) -> None:
+def _check(manifest: Manifest, found: Mapping[str, File | None], path: Path) -> None:
     """Raise InputError(s) for every file that is missing, changed or too many."""
-    expected, found = manifest.files, describe(content)
+    expected = manifest.files
     problems = dict.fromkeys(expected.keys() - found.keys(), "is missing")
     problems |= {
-        name: "is not what the manifest says (sha256 differs)"
+        name: f"is not what the manifest says ({_difference(expected[name], found[name])})"
         for name in expected.keys() & found.keys()
         if expected[name] != found[name]
     }
-    problems |= dict.fromkeys(found.keys() - expected.keys() - {MANIFEST}, "is not in the manifest")
+    extra = found.keys() - expected.keys() - {MANIFEST, SIGNATURE}
+    problems |= dict.fromkeys(extra, "is not in the manifest")
     remedy = "build or copy it again"
     raise_all([InputError(f"{path}/{name}", problems[name], remedy) for name in sorted(problems)])
+
+
+def _difference(expected: File, found: File | None) -> str:
+    if found is None:
+        return "no regular file"
+    if found.bytes != expected.bytes:
+        return f"{found.bytes} bytes instead of {expected.bytes}"
+    return "sha256 differs"
 
 
 def _manifest(content: bytes, path: Path) -> Manifest:
@@ -236,7 +283,7 @@ def _manifest(content: bytes, path: Path) -> Manifest:
         first = exc.errors()[0]
         what = f"its manifest is broken: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(str(path), what, "build or copy it again") from exc
-    names = [n for n in manifest.files if not re.fullmatch(_NAME, n) or n == MANIFEST]
+    names = [n for n in manifest.files if not re.fullmatch(_NAME, n) or n in (MANIFEST, SIGNATURE)]
     if names:
         raise InputError(str(path), f"its manifest names '{names[0]}'", "build it again")
     if manifest.runtime.model not in manifest.files:

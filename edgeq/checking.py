@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from edgeq import building, document
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.building import Prepared
-from edgeq.device.device import Device, connect
+from edgeq.device.device import HERE, Address, Device, check_clock, check_root, connect
 from edgeq.errors import DeviceError, InputError, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
 from edgeq.listing import image_files
 from edgeq.recipe import Recipe
+from edgeq.runtimes import runtime
 from edgeq.target import Target
 
 BENCH_IMAGES = 32
@@ -47,29 +49,42 @@ class Checked:
     recipe_sha256: str
 
 
-def check(recipe: str | Path | Recipe, target: str | Target) -> Checked:
-    """Check all that can be checked before anything is touched.
+def check(
+    recipe: str | Path | Recipe, target: str | Target, address: Address = HERE, keep: bool = True
+) -> Checked:
+    """Check all that can be checked before anything is touched; the device's session is open then.
 
-    Raises InputError(s) with every problem of recipe, target, model, images and annotations, and
-    DeviceError when the device cannot be reached or is of another architecture.
+    Without `keep` not even the agent is written to the device. Raises InputError(s) with every
+    problem of recipe, target, model, images and annotations, and DeviceError when the device cannot
+    be reached, is of another architecture or keeps another time.
     """
     problems = Problems()
     loaded, kind, evaluation = _loaded(recipe, target, problems)
+    device = problems.attempt(lambda: connect(kind, address, keep))
     # Without a device no activation type can be probed; what else is wrong is known all the same.
     stated = kind.model_copy(update={"activation_type": "int8"})
     files = list(evaluation.files.values()) if evaluation else []
     prepared = problems.attempt(lambda: building.prepare(loaded, stated, None, files))
     _raise_located(problems, recipe)
-    assert prepared is not None
-    device = connect(kind)
-    probe = device.probe()
-    _check_architecture(kind, device, probe)
-    prepared = building.for_device(prepared, kind, probe)
+    assert prepared is not None and device is not None
+    try:
+        check_clock(device, kind.limits.clock_skew_s, time.time())
+        check_architecture(kind, device)
+        if kind.transport == "ssh":
+            check_root(device)
+        probe = device.probe()
+        check_engine(kind, device, probe)
+        prepared = building.for_device(prepared, kind, probe)
+    except BaseException:
+        device.close()
+        raise
     where, dumped = _name_and_content(recipe)
     return Checked(prepared, device, probe, evaluation, where, hashlib.sha256(dumped).hexdigest())
 
 
-def prepared_for_build(recipe: str | Path | Recipe, target: str | Target) -> Prepared:
+def prepared_for_build(
+    recipe: str | Path | Recipe, target: str | Target, address: Address = HERE
+) -> Prepared:
     """Check what a build needs; a device only where the target leaves something to be probed.
 
     Raises InputError(s), and DeviceError where a device is needed.
@@ -77,7 +92,9 @@ def prepared_for_build(recipe: str | Path | Recipe, target: str | Target) -> Pre
     problems = Problems()
     loaded, kind, evaluation = _loaded(recipe, target, problems)
     if kind.activation_type == "probe":
-        return check(recipe, target).prepared
+        checked = check(recipe, target, address, keep=False)
+        checked.device.close()
+        return checked.prepared
     files = list(evaluation.files.values()) if evaluation else []
     prepared = problems.attempt(lambda: building.prepare(loaded, kind, None, files))
     _raise_located(problems, recipe)
@@ -132,11 +149,22 @@ def _raise_located(problems: Problems, recipe: str | Path | Recipe) -> None:
     raise_all(list({str(problem): problem for problem in problems.found}.values()))
 
 
-def _check_architecture(target: Target, device: Device, probe: dict[str, Any]) -> None:
-    found = {"AMD64": "x86_64", "arm64": "aarch64"}.get(probe["arch"], probe["arch"])
+def check_architecture(target: Target, device: Device) -> None:
+    """DeviceError when the device is of another architecture than its target."""
+    found = device.architecture
     if target.architecture not in ("host", found):
         what = f"is {found}; target {target.name} is for {target.architecture}"
-        raise DeviceError(device.address, what, "name the target of that board")
+        raise DeviceError(device.address, what, "name the target of that board", "architecture")
+
+
+def check_engine(target: Target, device: Device, probe: dict[str, Any]) -> None:
+    """DeviceError when the device lacks a package that the runtime needs."""
+    needed = runtime(target.runtime).packages
+    missing = [package for module, package in needed.items() if probe["packages"][module] is None]
+    if missing:
+        what = f"{', '.join(missing)} not installed there"
+        remedy = "run 'edgeq targets setup' with the same target and host"
+        raise DeviceError(device.address, what, remedy, kind="missing-engine")
 
 
 def build_steps(prepared: Prepared) -> Iterator[str]:
@@ -162,7 +190,7 @@ def steps(checked: Checked) -> Iterator[str]:
     """What `deploy` would do, in words."""
     recipe, device = checked.prepared.recipe, checked.device
     yield from build_steps(checked.prepared)
-    yield f"push it to {device.address}:{device.releases.root}, and verify it there"
+    yield f"push it to {device.address}:{device.root}, and verify it there"
     if checked.evaluation is not None:
         images = len(checked.evaluation.files)
         yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"
@@ -173,14 +201,15 @@ def steps(checked: Checked) -> Iterator[str]:
 
 
 def measure_steps(
-    artifact: Path, target: str, images: Path, options: recipes.Measure
+    artifact: Path, target: str, images: Path, options: recipes.Measure, address: Address = HERE
 ) -> Iterator[str]:
     """What `measure` would do, in words; checks artifact, target and images."""
     opened, kind = artifacts.read(artifact), targets.load(target)
     files = image_files(images, str(images))
-    device = connect(kind)
-    yield f"push {opened.id[:12]} to {device.address}:{device.releases.root}, and verify it there"
-    yield f"measure for at least {options.min_duration_s:g} s on {len(bench_images(files))} images"
+    with connect(kind, address, keep=False) as device:
+        yield f"push {opened.id[:12]} to {device.address}:{device.root}, and verify it there"
+        count = len(bench_images(files))
+        yield f"measure for at least {options.min_duration_s:g} s on {count} images"
 
 
 def bench_images(files: list[Path]) -> list[Path]:

@@ -70,26 +70,28 @@ def _predicted(
 ) -> dict[str, Predictions]:
     if checked.evaluation is None:
         return {}
-    files, here = checked.evaluation.files, host()
+    files = checked.evaluation.files
     count = checked.prepared.recipe.measure.threads or building.threads()
-    simulated = "disabled"
-    return {
-        "float": predict(here, reference, files, "all", count, progress, "float"),
-        "simulated": predict(
-            here, built.artifact, files, simulated, count, progress, "simulated", DIVERGENCE_IMAGES
-        ),
-        "device": predict(
-            checked.device,
-            built.artifact,
-            files,
-            "all",
-            threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe),
-            progress,
-            "device",
-            DIVERGENCE_IMAGES,
-            remember=False,
-        ),
-    }
+    simulated, kept = "disabled", DIVERGENCE_IMAGES
+    with host() as here:
+        found = {
+            "float": predict(here, reference, files, "all", count, progress, "float"),
+            "simulated": predict(
+                here, built.artifact, files, simulated, count, progress, "simulated", kept
+            ),
+        }
+    found["device"] = predict(
+        checked.device,
+        built.artifact,
+        files,
+        "all",
+        threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe),
+        progress,
+        "device",
+        kept,
+        remember=False,
+    )
+    return found
 
 
 def _matches(checked: Checked, predictions: Predictions) -> Matches:
@@ -140,8 +142,7 @@ def bench(
     progress: Progress,
 ) -> Measurement:
     chosen = bench_images(files)
-    device.releases.prepare()
-    paths = device.releases.put_files(chosen)
+    paths = device.put_files(chosen, progress)
     job = {
         "release": release,
         "images": [paths[file] for file in chosen],

@@ -11,22 +11,23 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeq import artifact as artifacts
-from edgeq import building
+from edgeq import building, signing
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
 from edgeq.building import Build
-from edgeq.checking import Checked, check, check_room, prepared_for_build
+from edgeq.checking import Checked, check, check_engine, check_room, prepared_for_build
 from edgeq.columns import bench, evaluate, measured
-from edgeq.device.device import connect
+from edgeq.device.device import HERE, Address, connect
 from edgeq.listing import image_files
-from edgeq.measurement import Measurement, Report
+from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.progress import Progress, silent
 from edgeq.recipe import Gates, Recipe
+from edgeq.releasing import check_signature_wanted, signers
 from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
 from edgeq.store import open_store
@@ -44,7 +45,8 @@ class _Clock:
     def stage(self, name: str) -> Iterator[None]:
         started = time.monotonic()
         yield
-        self.seconds[name] = round(time.monotonic() - started, 3)
+        spent = time.monotonic() - started
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
 def build(
@@ -52,12 +54,19 @@ def build(
     target: str | Target,
     output: Path | None = None,
     progress: Progress = silent,
+    address: Address = HERE,
+    sign: Path | None = None,
 ) -> Build:
     """Build the artifact; with `output` also copy it there, as a folder or a `.edgeq` file.
 
-    Raises InputError(s) for what is wrong with recipe, target, model or images.
+    `sign` is an SSH key to sign its manifest with, `address` for a target that has to be probed.
+    Raises InputError(s) for what is wrong with recipe, target, model, images or key.
     """
-    built = building.build(prepared_for_build(recipe, target), progress)
+    if sign is not None:
+        signing.check_key(sign)
+    built = building.build(prepared_for_build(recipe, target, address), progress)
+    if sign is not None:
+        built = replace(built, artifact=signing.sign(built.artifact, sign))
     if output is not None:
         artifacts.copy(built.artifact, output)
     return built
@@ -69,6 +78,7 @@ def measure(
     images: str | Path,
     options: recipes.Measure | None = None,
     progress: Progress = silent,
+    address: Address = HERE,
 ) -> Measurement:
     """Push an artifact and measure its latency and memory on the device; nothing is activated.
 
@@ -78,10 +88,12 @@ def measure(
     opened = artifact if isinstance(artifact, Artifact) else artifacts.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
     files = image_files(Path(images), str(images))
-    device = connect(kind)
-    probe = device.probe()
-    release = device.push(opened)
-    return bench(device, release, files, options, kind, probe, progress)
+    with connect(kind, address) as device:
+        device.lock(f"measure {opened.id[:12]}")
+        probe = device.probe()
+        check_engine(kind, device, probe)
+        release = device.push(opened, progress)
+        return bench(device, release, files, options, kind, probe, progress)
 
 
 def deploy(
@@ -90,29 +102,57 @@ def deploy(
     store: str | None = None,
     progress: Progress = silent,
     report_path: Path | None = None,
+    address: Address = HERE,
+    sign: Path | None = None,
 ) -> Report:
     """Build, push, verify, measure and judge; the release becomes current if all gates pass.
 
-    The report is appended to the store (`store` is a URL, by default EDGEQ_STORE) and written to
+    `address` says where a target over SSH is, `sign` is an SSH key to sign the release with. The
+    report is appended to the store (`store` is a URL, by default EDGEQ_STORE) and written to
     `report_path`, if given. Raises InputError(s) before anything is touched, DeviceError when the
     device fails.
     """
     clock = _Clock()
     with clock.stage("check"):
-        checked = check(recipe, target)
-        shelf = open_store(store)
+        if sign is not None:
+            signing.check_key(sign)
+        checked = check(recipe, target, address)
+    with checked.device as device:
+        with clock.stage("check"):
+            shelf = open_store(store)
+            if report_path is not None:
+                check_writable(report_path)
+            check_room(checked)
+            check_signature_wanted(checked.prepared.target, device, sign is not None)
+            device.lock(f"deploy {checked.recipe_name}")
+        with clock.stage("build"):
+            built = building.build(checked.prepared, progress)
+            if sign is not None:
+                built = replace(built, artifact=signing.sign(built.artifact, sign))
+        with clock.stage("push"):
+            device.push(built.artifact, progress)
+        with clock.stage("evaluate"):
+            columns, divergence = evaluate(checked, built, progress)
+        with clock.stage("bench"):
+            columns = measured(checked, columns, built, progress)
+        report = _report(checked, built, columns, divergence, clock)
+        # What was measured is safe before anything changes on the device.
         if report_path is not None:
-            check_writable(report_path)
-        check_room(checked)
-    with clock.stage("build"):
-        built = building.build(checked.prepared, progress)
-    device = checked.device
-    with clock.stage("push"):
-        device.push(built.artifact)
-    with clock.stage("evaluate"):
-        columns, divergence = evaluate(checked, built, progress)
-    with clock.stage("bench"):
-        columns = measured(checked, columns, built, progress)
+            write_json(report, report_path)
+        shelf.add(report)
+        if report.exit_code == 0:
+            device.activate(built.artifact.id, signers(checked.prepared.target))
+        device.collect()
+    return report
+
+
+def _report(
+    checked: Checked,
+    built: Build,
+    columns: tuple[Column, ...],
+    divergence: Divergence | None,
+    clock: _Clock,
+) -> Report:
     gates = _gates(checked)
     verdicts = judge(gates, columns, built.artifact.size_bytes, divergence)
     report = Report(
@@ -123,7 +163,7 @@ def deploy(
         recipe_sha256=checked.recipe_sha256,
         model_sha256=checked.prepared.model.sha256,
         target=checked.prepared.target.name,
-        device=device.address,
+        device=checked.device.address,
         artifact_id=built.artifact.id,
         artifact_bytes=built.artifact.size_bytes,
         columns=columns,
@@ -136,16 +176,10 @@ def deploy(
         versions=versions(),
         probe=checked.probe,
     )
-    if report.exit_code != 0:
-        note = f"release {built.artifact.id[:12]} lies on the device, but was not made current"
-        report = report.model_copy(update={"notes": (*report.notes, note)})
-    # What was measured is safe before anything changes on the device.
-    if report_path is not None:
-        write_json(report, report_path)
-    shelf.add(report)
     if report.exit_code == 0:
-        device.releases.activate(built.artifact.id)
-    return report
+        return report
+    note = f"release {built.artifact.id[:12]} lies on the device, but was not made current"
+    return report.model_copy(update={"notes": (*report.notes, note)})
 
 
 def _gates(checked: Checked) -> Gates:

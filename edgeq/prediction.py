@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,9 +61,8 @@ def predict(
     file = places.cache("predictions") / f"{key}.npz"
     if remember and (found := _read(file)) is not None:
         return found
-    paths = device.releases
-    release = device.push(artifact)
-    placed = paths.put_files(files.values())
+    release = device.push(artifact, progress)
+    placed = device.put_files(files.values(), progress)
     images: list[ImagePrediction] = []
     lines: list[dict[str, Any]] = []
 
@@ -80,18 +78,14 @@ def predict(
         "graph_optimization": graph_optimization,
     }
     outputs: dict[str, NDArray[Any]] = {}
-    kept = paths.work(f"outputs-{uuid.uuid4().hex}.npz")
+    name, kept = device.work_name(".npz")
     if keep_count:
         job |= {"keep_outputs": kept, "keep_count": keep_count}
-    try:
-        with naming_images(placed):
-            device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
-        if keep_count:
-            with np.load(io.BytesIO(device.transport.get(kept))) as stored:
-                outputs = {name: stored[name] for name in stored.files}
-    finally:
-        if keep_count:
-            paths.remove(kept)
+    with naming_images(placed):
+        device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+    if keep_count:
+        with np.load(io.BytesIO(device.take(name))) as stored:
+            outputs = {name: stored[name] for name in stored.files}
     if remember:
         _write(file, lines, outputs)
     return Predictions(tuple(images), outputs)

@@ -9,25 +9,44 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgeq import document, places
 from edgeq.errors import InputError
+from edgeq.values import AS_TUPLE, Bytes, FilePath
 
 RuntimeName = Literal["onnxruntime"]
 
+_CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
 
 class Limits(BaseModel):
-    """What the board has; a push or a bench beyond it is refused. None: whatever is there."""
+    """What the board may be asked for; what goes beyond it is refused. None: whatever is there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = _CONFIG
 
-    memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    memory_bytes: Bytes | None = None
     """peak resident memory of the agent"""
-    disk_bytes: Annotated[int, Field(gt=0)] | None = None
+    disk_bytes: Bytes | None = None
     """what the root folder may hold"""
+    clock_skew_s: Annotated[float, Field(gt=0)] = 86400.0
+    """how far the board's clock may be off; wrong clocks break signatures' validity and reports"""
+
+
+class Facts(BaseModel):
+    """What is known of such a board; `edgeq targets check` compares it with what it finds."""
+
+    model_config = _CONFIG
+
+    model: str | None = None
+    """what the board calls itself in /proc/device-tree/model begins so"""
+    cores: Annotated[int, Field(gt=0)] | None = None
+    dot_product: bool | None = None
+    """whether the CPU has int8 dot products (SDOT; on x86 VNNI): without them int8 gains less"""
+    memory: Annotated[tuple[Bytes, ...], AS_TUPLE] = ()
+    """the memory sizes it is sold with"""
 
 
 class Target(BaseModel):
     """A kind of board: runtime, architecture, activation type, threads, root folder, limits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = _CONFIG
 
     name: str = ""
     """the file's name without .yaml, if left out"""
@@ -43,6 +62,11 @@ class Target(BaseModel):
     transport: Literal["local", "ssh"]
     root: Annotated[str, Field(min_length=1)]
     """the folder on the device that holds everything edgeq puts there"""
+    python: Annotated[str, Field(min_length=1)] = "python3"
+    """the device's own Python, 3.8 or later; `edgeq targets setup` builds on it (transport ssh)"""
+    allowed_signers: FilePath | None = None
+    """file of ssh-keygen's form; a release without a signature by one of them is not activated"""
+    facts: Facts = Facts()
     limits: Limits = Limits()
 
 

@@ -18,6 +18,7 @@ import pytest
 import edgeq
 from edgeq import artifact, building, checking
 from edgeq import recipe as recipes
+from edgeq.device.device import Address
 from edgeq.errors import DeviceError, InputError, InputErrors
 from edgeq.measurement import Report
 from edgeq.store import open_store
@@ -56,7 +57,7 @@ def deploy(recipe: Path, stages: Stages | None = None) -> Report:
 
 def current(home: Path) -> str | None:
     link = home / "device" / "current"
-    return link.readlink().name if link.is_symlink() else None
+    return link.resolve().name if link.exists() else None
 
 
 def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: Path) -> None:
@@ -186,15 +187,16 @@ def test_unknown_target_and_bad_recipe_come_together(project: Path) -> None:
     assert "did you mean 'local'" in str(caught.value) and "nope.onnx" in str(caught.value)
 
 
-def test_unreachable_kind_of_target_is_a_device_error(project: Path, tmp_path: Path) -> None:
-    target = tmp_path / "board.yaml"
-    target.write_text(
-        "runtime: onnxruntime\narchitecture: aarch64\nactivation_type: int8\n"
-        "transport: ssh\nroot: ~/edgeq\n"
-    )
+def test_target_over_ssh_wants_an_address(project: Path) -> None:
+    with pytest.raises(InputError, match="--host: target 'arm-cpu-ort' is reached over SSH"):
+        edgeq.deploy(project / "recipe.yaml", "arm-cpu-ort")
 
-    with pytest.raises(DeviceError, match="ssh"):
-        edgeq.deploy(project / "recipe.yaml", str(target))
+
+def test_board_that_cannot_be_reached_is_a_device_error(project: Path) -> None:
+    nobody = Address("edge@127.0.0.1:9")
+    with pytest.raises(DeviceError, match=r"edge@127\.0\.0\.1:9") as caught:
+        edgeq.deploy(project / "recipe.yaml", "arm-cpu-ort", address=nobody)
+    assert caught.value.kind == "refused"
 
 
 def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_path: Path) -> None:

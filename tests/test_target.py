@@ -6,6 +6,7 @@ import pytest
 
 from edgeq import places, target
 from edgeq.errors import InputError, InputErrors
+from edgeq.runtimes import runtime
 
 GOOD = """
 description: the board on the desk
@@ -16,6 +17,7 @@ transport: ssh
 root: /opt/edgeq
 """
 BUILTIN = sorted(places.builtin("targets").glob("*.yaml"))
+REMOTE = [path for path in BUILTIN if path.stem != "local"]
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -32,6 +34,31 @@ def test_builtin_target_conforms(path: Path) -> None:
     assert by_file.name == path.stem
     assert by_file.description
     assert by_file.root.startswith(("/", "~"))
+
+
+@pytest.mark.parametrize("path", REMOTE, ids=lambda path: path.stem)
+def test_builtin_target_can_be_built_for_without_the_board(path: Path) -> None:
+    board = target.load(str(path))
+    rules, note = runtime(board.runtime).placement(board, None)
+    assert rules.runtime == board.runtime
+    assert note == ""
+
+
+@pytest.mark.parametrize("path", BUILTIN, ids=lambda path: path.stem)
+def test_facts_of_a_builtin_target_agree_with_what_it_asks_for(path: Path) -> None:
+    board = target.load(str(path))
+    facts, limits = board.facts, board.limits
+    assert board.threads is None or facts.cores is None or board.threads <= facts.cores
+    assert list(facts.memory) == sorted(set(facts.memory))
+    if limits.memory_bytes is not None and facts.memory:
+        assert limits.memory_bytes < max(facts.memory)
+    if facts.model is not None:
+        assert facts.model in board.description
+
+
+def test_every_builtin_target_can_be_told_from_the_others() -> None:
+    descriptions = [target.load(str(path)).description for path in BUILTIN]
+    assert len(set(descriptions)) == len(BUILTIN)
 
 
 def test_there_is_a_local_target() -> None:
@@ -80,10 +107,12 @@ def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
     assert [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems] == [
         "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? (onnxruntime)",
         "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
-        "4: 'roott' is unknown; did you mean 'root'? (activation_type, architecture, description, "
-        "limits, name, root, runtime, threads, transport, weight_bits)",
+        "4: 'roott' is unknown; did you mean 'root'? (activation_type, allowed_signers, "
+        "architecture, description, facts, limits, name, python, root, runtime, threads, "
+        "transport, weight_bits)",
         "5: weight_bits '9' is unknown; one of (7, 8)",
         "6: threads is 0; it should be greater than 0",
         '8: root is ""; it should be text that is not empty',
-        "9: 'memory_byte' is unknown; did you mean 'memory_bytes'? (disk_bytes, memory_bytes)",
+        "9: 'memory_byte' is unknown; did you mean 'memory_bytes'? "
+        "(clock_skew_s, disk_bytes, memory_bytes)",
     ]

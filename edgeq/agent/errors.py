@@ -7,9 +7,32 @@ unreadable-image   an image is missing, empty or not decodable
 engine             the inference engine refused the model or failed while it ran
 out-of-memory      the device has too little memory for the job
 bug                anything else: a fault of this program
+
+Kinds of the verb `serve` only:
+
+bad-request        the host asked for something that makes no sense
+locked             another session is using the device; the message says whose
+not-locked         the operation needs the lock that this session does not hold
+no-room            what is to come does not fit on the disk, or in the share given to edgeq
+bad-blob           what arrived is not what its hash says
+no-release         there is no such release to switch to
+no-file            there is no such file in work/
+not-signed         the release carries no signature that those who must have signed it made
+environment        the environment could not be built; the message holds pip's own words
+cancelled          the host cancelled it
+died               a job ended without a result
+garbled            a job said something that is no event
+disk-full          the disk is full, or the user's share of it
+read-only          the filesystem is mounted read-only
+denied             the user may not do that there
+not-a-folder       something else lies where a folder should be
+disk-failed        the disk reports an error
 """
 
 from __future__ import annotations
+
+import errno
+import os
 
 MISSING_ENGINE = "missing-engine"
 BAD_JOB = "bad-job"
@@ -18,6 +41,38 @@ UNREADABLE_IMAGE = "unreadable-image"
 ENGINE = "engine"
 OUT_OF_MEMORY = "out-of-memory"
 BUG = "bug"
+BAD_REQUEST = "bad-request"
+LOCKED = "locked"
+NOT_LOCKED = "not-locked"
+NO_ROOM = "no-room"
+BAD_BLOB = "bad-blob"
+NO_RELEASE = "no-release"
+NO_FILE = "no-file"
+NOT_SIGNED = "not-signed"
+ENVIRONMENT = "environment"
+CANCELLED = "cancelled"
+DIED = "died"
+GARBLED = "garbled"
+DISK_FULL = "disk-full"
+READ_ONLY = "read-only"
+DENIED = "denied"
+NOT_A_FOLDER = "not-a-folder"
+DISK_FAILED = "disk-failed"
+
+_OF_ERRNO = {
+    errno.ENOSPC: (DISK_FULL, "free some space on the device"),
+    errno.EDQUOT: (DISK_FULL, "free some of the user's share of the disk"),
+    errno.EFBIG: (DISK_FULL, "the filesystem takes no file of that size; choose another root"),
+    errno.EROFS: (READ_ONLY, "remount it writable, or choose another root"),
+    errno.EACCES: (DENIED, "give the user the right to write there, or choose another root"),
+    errno.EPERM: (DENIED, "give the user the right to do that there, or choose another root"),
+    errno.ENOTDIR: (NOT_A_FOLDER, "move away what lies there, or choose another root"),
+    errno.EISDIR: (NOT_A_FOLDER, "move away what lies there, or choose another root"),
+    errno.EEXIST: (NOT_A_FOLDER, "move away what lies there, or choose another root"),
+    errno.ENOTEMPTY: (NOT_A_FOLDER, "move away what lies there, or choose another root"),
+    errno.ELOOP: (NOT_A_FOLDER, "move away the link that lies there, or choose another root"),
+    errno.EIO: (DISK_FAILED, "look into the device's kernel log; the disk may be worn out"),
+}
 
 
 class AgentError(Exception):
@@ -37,6 +92,15 @@ class AgentError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def of_os_error(exc: OSError) -> AgentError | None:
+    """What the system refused, as a problem with a path; None for what is no matter of the disk."""
+    if exc.errno not in _OF_ERRNO:
+        return None
+    kind, remedy = _OF_ERRNO[exc.errno]
+    where = exc.filename2 or exc.filename or "disk"
+    return AgentError(kind, os.fsdecode(where), (exc.strerror or str(exc)).lower(), remedy)
 
 
 def raise_problems(kind: str, where: str, problems: list[str], remedy: str) -> None:

@@ -1,19 +1,22 @@
-"""The command line on the device: `agent.pyz VERB [JOB.json]`, JSON lines on standard output."""
+"""The command line on the device: `agent.pyz VERB [JOB.json]`, JSON lines on standard output.
+
+And `agent.pyz serve ROOT`: a whole session over standard input and output, see `serve.py`.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import traceback
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
-from . import job as jobs
 from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
-from .protocol import Events, claim_stdout
+
+if TYPE_CHECKING:
+    from .protocol import Events
 
 VERBS = ("probe", "verify", "bench", "predict")
-USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json]"
+USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json], or serve ROOT"
 
 _NO_MEMORY = "agent: the device has no memory left; free some and run the job again"
 _PACKAGES = {"numpy": "numpy", "cv2": "opencv-python-headless"}
@@ -21,11 +24,21 @@ _PACKAGES = {"numpy": "numpy", "cv2": "opencv-python-headless"}
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb and end the process: status 0 after a result, 1 after an error event."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if len(given) == 2 and given[0] == "serve":
+        from pathlib import Path
+
+        from .serve import serve
+
+        serve(Path(os.path.abspath(os.path.expanduser(given[1]))))  # noqa: PTH100, PTH111
+        os._exit(0)
     # A host that hangs up must not leave a process behind, nor a traceback on somebody's terminal.
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_DFL)
+    from .protocol import claim_stdout
+
     events = claim_stdout()
-    status = run(sys.argv[1:] if arguments is None else arguments, events)
+    status = run(given, events)
     sys.stderr.flush()
     # Engines' threads and atexit hooks have nothing to say any more, and some crash saying it.
     os._exit(status)
@@ -62,6 +75,8 @@ def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
     if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS:
         given = " ".join(arguments) or "nothing"
         raise AgentError(BAD_JOB, "command line", f"cannot make sense of '{given}'", USAGE)
+    from . import job as jobs
+
     verb = arguments[0]
     fields = jobs.read_document(arguments[1] if len(arguments) == 2 else None)
     # Each verb is imported when it is asked for: probe has to work on a board without numpy.
@@ -101,6 +116,8 @@ def _limit_threads(threads: int) -> None:
 
 
 def _report_bug(exc: BaseException, events: Events) -> int:
+    import traceback
+
     traceback.print_exception(type(exc), exc, exc.__traceback__)
     events.error(BUG, f"agent: {type(exc).__name__}: {exc}; report it with the text on stderr")
     return 1

@@ -15,6 +15,9 @@ from edgeq.errors import EdgeqError, InputError, InputErrors
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from edgeq.boards import Examination
+    from edgeq.device.device import Address
+
 app = typer.Typer(
     name="edgeq",
     no_args_is_help=True,
@@ -27,13 +30,25 @@ app = typer.Typer(
     "could not be reached or refused, 4 a measurement was unstable, 5 a bug of edgeq.",
 )
 recipe_app = typer.Typer(no_args_is_help=True, help="Check recipes, or print their JSON Schema.")
-targets_app = typer.Typer(no_args_is_help=True, help="List and show the boards edgeq knows.")
+targets_app = typer.Typer(
+    no_args_is_help=True, help="The boards edgeq knows: list and show them, check one, set one up."
+)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
 
 Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
 TargetName = Annotated[
     str, typer.Option("--target", "-t", metavar="NAME|FILE", help="a name, or a YAML file")
+]
+Host = Annotated[
+    str | None,
+    typer.Option("--host", "-H", metavar="[USER@]HOST", help="the board: address or SSH alias"),
+]
+Identity = Annotated[
+    Path | None, typer.Option("--identity", "-i", help="the SSH key  [default: as ssh would]")
+]
+Sign = Annotated[
+    Path | None, typer.Option("--sign", metavar="KEY", help="an SSH key to sign the release with")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
@@ -50,6 +65,9 @@ def deploy(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
     ] = None,
+    host: Host = None,
+    identity: Identity = None,
+    sign: Sign = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -57,12 +75,15 @@ def deploy(
     from edgeq import checking, deployment
     from edgeq.cli.progress import shown
 
+    address = _address(host, identity)
     if dry_run:
-        _steps(list(checking.steps(checking.check(recipe, target))), as_json)
+        checked = checking.check(recipe, target, address, keep=False)
+        with checked.device:
+            _steps(list(checking.steps(checked)), as_json)
         return
     path = report or recipe.parent / "report.json"
     with shown() as progress:
-        result = deployment.deploy(recipe, target, store, progress, path)
+        result = deployment.deploy(recipe, target, store, progress, path, address, sign)
     if as_json:
         _print_json(result)
     else:
@@ -81,18 +102,26 @@ def build(
         Path | None,
         typer.Option("--output", "-o", help="a new folder, or one file ending in .edgeq"),
     ] = None,
+    sign: Sign = None,
+    host: Host = None,
+    identity: Identity = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Calibrate, plan and write the int8 artifact; nothing is sent to a device."""
+    """Calibrate, plan and write the int8 artifact; nothing is sent to a device.
+
+    --host is for targets that leave something to be probed.
+    """
     from edgeq import checking, deployment
     from edgeq.cli.progress import shown
 
+    address = _address(host, identity)
     if dry_run:
-        _steps(list(checking.build_steps(checking.prepared_for_build(recipe, target))), as_json)
+        prepared = checking.prepared_for_build(recipe, target, address)
+        _steps(list(checking.build_steps(prepared)), as_json)
         return
     with shown() as progress:
-        built = deployment.build(recipe, target, output, progress)
+        built = deployment.build(recipe, target, output, progress, address, sign)
     from edgeq.cli import show
 
     if as_json:
@@ -108,6 +137,8 @@ def measure(
     images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
     threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
     duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds, at least")] = 5.0,
+    host: Host = None,
+    identity: Identity = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -118,11 +149,13 @@ def measure(
 
     longest = max(Measure().max_duration_s, 2 * duration)
     options = Measure(threads=threads, min_duration_s=duration, max_duration_s=longest)
+    address = _address(host, identity)
     if dry_run:
-        _steps(list(checking.measure_steps(artifact, target, images, options)), as_json)
+        steps = checking.measure_steps(artifact, target, images, options, address)
+        _steps(list(steps), as_json)
         return
     with shown() as progress:
-        result = deployment.measure(artifact, target, images, options, progress)
+        result = deployment.measure(artifact, target, images, options, progress, address)
     from edgeq.cli import show
 
     if as_json:
@@ -130,6 +163,75 @@ def measure(
     else:
         _print(show.measurement_text(result))
     raise typer.Exit(4 if result.unstable else 0)
+
+
+@app.command(epilog="Example: edgeq push demo.edgeq --target arm-cpu-ort --host edge@barn7")
+def push(
+    artifact: Annotated[Path, typer.Argument(help="an artifact: folder or .edgeq file")],
+    target: TargetName,
+    host: Host = None,
+    identity: Identity = None,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="make it the current release, without any gate")
+    ] = False,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Send an artifact to a device and verify it there; what is there already is not sent."""
+    from edgeq import releasing
+    from edgeq.cli.progress import shown
+
+    if dry_run:
+        _steps(releasing.push_steps(artifact, target, _address(host, identity), activate), as_json)
+        return
+    with shown() as progress:
+        done = releasing.push(artifact, target, _address(host, identity), activate, progress)
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(show.pushed_text(done))
+
+
+@app.command(epilog="Example: edgeq rollback --target arm-cpu-ort --host edge@barn7")
+def rollback(
+    target: TargetName,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make the previous release of a device the current one; once more undoes it."""
+    from edgeq import releasing
+
+    address = _address(host, identity)
+    if dry_run:
+        found = releasing.status(target, address)
+        _steps([f"make {found.previous or 'nothing'} current instead of {found.current}"], as_json)
+        return
+    done = releasing.rollback(target, address)
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(done)
+    else:
+        _print(show.status_text(done))
+
+
+@app.command(epilog="Example: edgeq status --target arm-cpu-ort --host edge@barn7")
+def status(
+    target: TargetName, host: Host = None, identity: Identity = None, as_json: Json = False
+) -> None:
+    """Releases on a device, which is current, disk use, who is at work there."""
+    from edgeq import releasing
+    from edgeq.cli import show
+
+    found = releasing.status(target, _address(host, identity))
+    if as_json:
+        _print_json(found)
+    else:
+        _print(show.status_text(found))
 
 
 @app.command(epilog="Example: edgeq inspect demo/recipe.yaml")
@@ -186,6 +288,8 @@ def recipe_check(
         str | None,
         typer.Option("--target", "-t", metavar="NAME|FILE", help="check against this one too"),
     ] = None,
+    host: Host = None,
+    identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """Check a recipe; with --target also model, images and what the engine can do."""
@@ -196,7 +300,7 @@ def recipe_check(
     else:
         from edgeq import checking
 
-        checking.check(recipe, target)
+        checking.check(recipe, target, _address(host, identity), keep=False).device.close()
     typer.echo(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
 
 
@@ -236,6 +340,40 @@ def targets_show(name: Annotated[str, typer.Argument()], as_json: Json = False) 
         typer.echo(yaml.safe_dump(found.model_dump(), sort_keys=False).rstrip())
 
 
+@targets_app.command("check", epilog="Example: edgeq targets check raspberry-pi-5 --host pi@barn7")
+def targets_check(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE")],
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """What a board is and what is missing there; nothing on it is touched. 3 if it is not ready."""
+    from edgeq import boards
+
+    _examination(boards.check(name, _address(host, identity)), as_json)
+
+
+@targets_app.command("setup", epilog="Example: edgeq targets setup raspberry-pi-5 --host pi@barn7")
+def targets_setup(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE")],
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Put the engine on a board: it needs no internet, no root and no compiler for that."""
+    from edgeq import boards
+    from edgeq.cli.progress import shown
+
+    address = _address(host, identity)
+    if dry_run:
+        _steps(boards.setup_steps(name, address), as_json)
+        return
+    with shown() as progress:
+        result = boards.setup(name, address, progress)
+    _examination(result, as_json)
+
+
 def run() -> None:
     """The console script: errors become messages and exit codes."""
     wants_json = "--json" in sys.argv
@@ -251,6 +389,10 @@ def run() -> None:
         if exc.exit_code == EdgeqError.exit_code:
             typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(exc.exit_code)
+    except SystemExit as exc:
+        if exc.code == 130:  # what Typer makes of Ctrl-C
+            typer.echo("interrupted; a device keeps the release that it had", err=True)
+        raise
     except OSError as exc:  # edgeq's own folders: full, read-only, or not to be made
         typer.echo(
             f"error: {exc.filename or 'disk'}: {exc.strerror or exc}; see that $EDGEQ_HOME "
@@ -264,6 +406,22 @@ def run() -> None:
         traceback.print_exc()
         typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(EdgeqError.exit_code)
+
+
+def _address(host: str | None, identity: Path | None) -> Address:
+    from edgeq.device.device import Address
+
+    return Address(host, identity)
+
+
+def _examination(result: Examination, as_json: bool) -> None:
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(result)
+    else:
+        _print(show.examination_text(result))
+    raise typer.Exit(0 if result.ready else 3)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

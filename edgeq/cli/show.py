@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from edgeq.boards import Examination
     from edgeq.building import Build
     from edgeq.inspection import Inspection
     from edgeq.measurement import Measurement, Stage
+    from edgeq.releasing import Pushed, Status
     from edgeq.target import Target
 
 
@@ -108,6 +110,46 @@ def inspection_text(inspection: Inspection) -> RenderableType:
     if not inspection.range_mixing:
         mixed.append(Text("  none"))
     return Group(head, Text(), table, *floats, *mixed)
+
+
+def pushed_text(pushed: Pushed) -> str:
+    """A push for a person."""
+    sent = f"{pushed.blobs_sent} files, {pushed.bytes_sent / 2**20:.2f} MiB sent"
+    state = "current" if pushed.current else "not current: say --activate, or deploy its recipe"
+    made = sent if pushed.new else "it was there already" if not pushed.blobs_sent else sent
+    return f"release {pushed.artifact_id} on {pushed.device}: {made}; {state}"
+
+
+def status_text(status: Status) -> RenderableType:
+    """What is on a device, for a person."""
+    table = Table("release", "MiB", "signed", "", box=None, header_style="")
+    roles = {status.previous: "previous", status.current: "current"}
+    for release in status.releases:
+        signed = "yes" if release.signed else "no"
+        table.add_row(release.id, f"{release.bytes / 2**20:.2f}", signed, roles.get(release.id, ""))
+    holder = status.lock
+    lines = [
+        f"{status.device}:{status.root}",
+        f"{status.used_bytes / 2**20:.1f} MiB used, {status.free_bytes / 2**20:.0f} MiB free",
+        f"environment {status.environment}"
+        if status.environment
+        else "no environment of its own: 'edgeq targets setup' makes one",
+        f"at work: {holder.who}, {holder.what}, since {holder.since}"
+        if holder
+        else "nobody is at work there",
+    ]
+    return Group(*map(Text, lines), table if status.releases else Text("no releases"))
+
+
+def examination_text(examination: Examination) -> RenderableType:
+    """What a board is and lacks, for a person."""
+    table = Table("", "", "", "", box=None, show_header=False)
+    for finding in examination.findings:
+        table.add_row(finding.name, finding.state, finding.found, finding.remedy)
+    state = "ready" if examination.ready else "NOT ready"
+    made = ", environment made anew" if examination.changed else ""
+    head = f"{examination.device} as {examination.target}: {state}{made}"
+    return Group(Text(head), table)
 
 
 def targets_text(found: Mapping[str, tuple[Target, Path]]) -> RenderableType:

@@ -1,48 +1,66 @@
-"""How this machine reaches a device: run an argument list, put and get bytes."""
+"""How this machine reaches a device: it starts processes there and talks over their pipes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
+
+STDERR_TAIL = 4000
+"""Characters that are kept of the end of standard error."""
 
 
 @dataclass(frozen=True)
-class Completed:
-    """A command that ended: exit status, standard output and the end of standard error."""
+class Ended:
+    """A process that ended."""
 
-    status: int
-    stdout: str
+    status: int | None
+    """the exit status; None when it was not told, as after a signal or while it still runs"""
     stderr: str
+    """the last 4000 characters of standard error"""
 
 
-class Transport(Protocol):
-    """The way to one device. Paths are the device's, absolute, as text."""
+class Process(Protocol):
+    """A process on the device. One thread may write while another one reads."""
 
-    address: str
-    """how to name the device in messages and reports"""
-    python: str
-    """the interpreter that the agent runs under, on the device"""
+    def write(self, data: bytes | memoryview) -> None:
+        """Hand bytes to its standard input; returns when they are taken.
 
-    def root(self, configured: str) -> str:
-        """The target's root folder with `~` expanded on the device."""
-        ...
-
-    def run(
-        self, arguments: Sequence[str], on_line: Callable[[str], None] | None = None
-    ) -> Completed:
-        """Run a command to its end; `on_line` sees each line of its output as it comes.
-
-        With `on_line` nothing is kept in `stdout`. Raises DeviceError when the device cannot be
-        reached; a failing command is a status. A KeyboardInterrupt ends the command too.
+        Raises DeviceError when the link is gone or the process no longer reads.
         """
         ...
 
-    def put(self, content: Path | bytes, path: str) -> None:
-        """Write a file, whole or not at all; its folder has to exist. Raises DeviceError."""
+    def read(self, timeout_s: float) -> bytes | None:
+        """Some bytes of its standard output, b"" at the end, None when none came in time.
+
+        Raises DeviceError when the link is gone.
+        """
         ...
 
-    def get(self, path: str) -> bytes:
-        """Read a file. Raises DeviceError."""
+    def ended(self, timeout_s: float) -> Ended:
+        """How it ended, to be asked after the end of its output. Raises DeviceError as `read`."""
+        ...
+
+    def close(self) -> None:
+        """End the process and free what it took. Never raises; any thread may call it, twice."""
+        ...
+
+
+class Transport(Protocol):
+    """The way to one device."""
+
+    address: str
+    """how to name the device in messages and reports, as the user wrote it"""
+    python: str
+    """the interpreter to start there"""
+
+    def start(self, arguments: Sequence[str]) -> Process:
+        """Start an argument list, quoted where a shell is in between.
+
+        Raises DeviceError when the device cannot be reached or refuses to run anything.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the connection. Never raises; any thread may call it, twice."""
         ...

@@ -25,6 +25,8 @@ class Runtime(Protocol):
 
     name: str
     engine: Engine
+    packages: Mapping[str, str]
+    """what the agent imports to run it, and the package on the board that brings each module"""
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
         """The rules for a target, and a note on what was decided by probing ('' if nothing was).

@@ -91,6 +91,11 @@ class _OnnxRuntime:
 
     name = "onnxruntime"
     engine = Engine("onnxruntime", "model.onnx")
+    packages: Mapping[str, str] = {
+        "numpy": "numpy",
+        "cv2": "opencv-python-headless",
+        "onnxruntime": "onnxruntime",
+    }
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
         """S8S8 on ARM, U8S8 on x86; see `Runtime.placement`.

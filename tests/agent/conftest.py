@@ -8,7 +8,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeq.agent
+
+from .serving import Host, command
 
 SIDE = 64
 CLASSES = ["cat", "dog"]
@@ -166,3 +168,29 @@ def write_job(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root folder that is not there yet."""
+    return tmp_path / "a root"
+
+
+@pytest.fixture
+def connect(agent_pyz: Path, root: Path) -> Iterator[Callable[..., Host]]:
+    """Start sessions with `root`; they end with the test."""
+    hosts: List[Host] = []
+
+    def start(python: str = sys.executable, **environ: str) -> Host:
+        hosts.append(Host(command(agent_pyz, root, python), **environ))
+        return hosts[-1]
+
+    yield start
+    for host in hosts:
+        host.__exit__()
+
+
+@pytest.fixture
+def host(connect: Callable[..., Host]) -> Host:
+    """One session with `root`."""
+    return connect()

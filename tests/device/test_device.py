@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,24 @@ import numpy as np
 import pytest
 
 from edgeq import artifact, target
-from edgeq.device.bundle import bundle
-from edgeq.device.device import Device, connect, host
+from edgeq.device.device import Address, Device, check_clock, connect, host
 from edgeq.device.local import LocalTransport
-from edgeq.errors import DeviceError, EdgeqError
+from edgeq.errors import DeviceError, InputError
 
 from .artifacts import demo, made
+
+REMOTE = """
+runtime: onnxruntime
+architecture: aarch64
+activation_type: int8
+transport: ssh
+root: ~/.edgeq
+"""
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "device"
-
-
-@pytest.fixture
-def device(root: Path) -> Device:
-    return Device(LocalTransport(), str(root))
 
 
 @pytest.fixture
@@ -36,56 +36,51 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def say(root: Path, script: str) -> None:
-    """Put another program where the device keeps its agent."""
-    agent = root / "blobs" / "sha256" / hashlib.sha256(bundle()).hexdigest()
-    agent.parent.mkdir(parents=True)
-    agent.write_text(script)
+def at(root: Path) -> Device:
+    return Device(LocalTransport(), str(root))
 
 
-def test_probe_says_what_this_machine_is(device: Device) -> None:
-    found = device.probe()
-    assert found["arch"] == platform.machine()
-    assert "event" not in found
+def test_probe_says_what_this_machine_is(root: Path) -> None:
+    with at(root) as device:
+        found = device.probe()
+        assert found["arch"] == device.architecture == platform.machine()
+        assert device.root == str(root)
 
 
-def test_pushed_artifact_is_verified_by_loading_it(device: Device) -> None:
-    release = Path(device.push(demo()))
+def test_pushed_artifact_is_verified_by_loading_it(root: Path) -> None:
+    with at(root) as device:
+        release = Path(device.push(demo()))
     assert artifact.read(release).id == demo().id
 
 
-def test_damaged_blob_is_sent_again(device: Device, root: Path) -> None:
-    device.push(demo())
+def test_damaged_blob_is_sent_again(root: Path) -> None:
+    with at(root) as device:
+        device.push(demo())
     blob = root / "blobs" / "sha256" / demo().manifest.files["model.onnx"].sha256
     blob.write_bytes(b"rotten")
-    later = Device(LocalTransport(), str(root))
-
-    release = Path(later.push(demo()))
-
+    with at(root) as later:
+        release = Path(later.push(demo()))
     assert artifact.read(release).id == demo().id
 
 
-def test_damaged_release_is_made_again(device: Device, root: Path) -> None:
-    release = Path(device.push(demo()))
+def test_damaged_release_is_made_again(root: Path) -> None:
+    with at(root) as device:
+        release = Path(device.push(demo()))
     (release / "model.onnx").unlink()
-    later = Device(LocalTransport(), str(root))
-
-    later.push(demo())
-
+    with at(root) as later:
+        later.push(demo())
     assert artifact.read(release).id == demo().id
     assert [path.name for path in release.parent.iterdir()] == [demo().id]
 
 
-def test_artifact_that_cannot_be_loaded_is_refused(device: Device) -> None:
-    with pytest.raises(DeviceError) as caught:
+def test_artifact_that_cannot_be_loaded_is_refused(root: Path) -> None:
+    with at(root) as device, pytest.raises(DeviceError) as caught:
         device.push(made({"model.onnx": b"no model"}))
     assert caught.value.where == device.address
     assert caught.value.exit_code == 3
 
 
-def test_bench_and_predict_report_their_progress(device: Device, image: Path) -> None:
-    release = device.push(demo())
-    [path] = device.releases.put_files([image]).values()
+def test_bench_and_predict_report_their_progress(root: Path, image: Path) -> None:
     stages: list[str] = []
     images: list[dict[str, Any]] = []
 
@@ -93,21 +88,48 @@ def test_bench_and_predict_report_their_progress(device: Device, image: Path) ->
         stages.append(stage)
         assert 0 <= done <= total
 
-    job = {"release": release, "threads": 1, "warmup_s": 0.0, "min_duration_s": 0.0, "min_count": 2}
-    timed = device.bench({**job, "images": [path], "max_duration_s": 5.0}, progress)
-    predict = {"release": release, "threads": 1, "images": [{"id": 7, "path": path}]}
-    device.predict(predict, images.append, progress)
+    with at(root) as device:
+        release = device.push(demo())
+        [path] = device.put_files([image]).values()
+        job = {"release": release, "threads": 1, "warmup_s": 0.0, "min_duration_s": 0.0}
+        more = {"min_count": 2, "images": [path], "max_duration_s": 5.0}
+        timed = device.bench({**job, **more}, progress)
+        predict = {"release": release, "threads": 1, "images": [{"id": 7, "path": path}]}
+        device.predict(predict, images.append, progress)
 
     assert timed
     assert [event["id"] for event in images] == [7]
-    assert stages
+    assert {"warm-up", "bench"} & set(stages)
 
 
-def test_nothing_is_left_in_work(device: Device, root: Path) -> None:
-    device.push(demo())
-    with pytest.raises(DeviceError):
-        device.bench({"release": "nowhere"})
-    assert list((root / "work").iterdir()) == []
+def test_files_are_sent_once(root: Path, image: Path) -> None:
+    with at(root) as device:
+        first = device.put_files([image])
+        assert device.sent.blobs == 1
+    with at(root) as device:
+        assert device.put_files([image]) == first
+        assert device.sent.blobs == 0
+    assert Path(first[image]).read_bytes() == image.read_bytes()
+
+
+def test_files_survive_a_collection(root: Path, image: Path) -> None:
+    with at(root) as device:
+        device.put_files([image])
+    with at(root) as device:
+        device.lock("test")
+        device.collect()
+        device.put_files([image])
+        assert device.sent.blobs == 0
+
+
+def test_file_of_a_run_is_taken(root: Path, image: Path) -> None:
+    with at(root) as device:
+        name, path = device.work_name(".npz")
+        job = {"release": device.push(demo()), "threads": 1, "keep_outputs": path, "keep_count": 1}
+        images = [{"id": 1, "path": device.put_files([image])[image]}]
+        device.predict({**job, "images": images}, lambda _: None)
+        assert device.take(name)[:2] == b"PK"
+        assert list((root / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -117,92 +139,66 @@ def test_nothing_is_left_in_work(device: Device, root: Path) -> None:
         ({"release": "/nowhere", "images": ["/nowhere.jpg"], "threads": 1}, "nowhere"),
     ],
 )
-def test_error_of_the_agent_is_a_device_error(
-    device: Device, job: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(DeviceError, match=words) as caught:
+def test_error_of_the_agent_is_a_device_error(root: Path, job: dict[str, Any], words: str) -> None:
+    with at(root) as device, pytest.raises(DeviceError, match=words) as caught:
         device.bench(job)
     assert caught.value.where == device.address
 
 
-def test_unreadable_image_is_a_device_error(device: Device, tmp_path: Path) -> None:
-    release = device.push(demo())
+def test_unreadable_image_is_a_device_error(root: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    job = {
-        "release": release,
-        "threads": 1,
-        "images": [{"id": 1, "path": f"{tmp_path}/broken.jpg"}],
-    }
-    with pytest.raises(DeviceError, match=r"broken\.jpg"):
-        device.predict(job, lambda _: None)
+    with at(root) as device:
+        job = {
+            "release": device.push(demo()),
+            "threads": 1,
+            "images": [{"id": 1, "path": f"{tmp_path}/broken.jpg"}],
+        }
+        with pytest.raises(DeviceError, match=r"broken\.jpg") as caught:
+            device.predict(job, lambda _: None)
+    assert caught.value.kind == "unreadable-image"
 
 
-@pytest.mark.parametrize("kind", ["bad-job", "engine", "out-of-memory", "something-new"])
-def test_every_kind_of_error_carries_its_message(device: Device, root: Path, kind: str) -> None:
-    event = {"event": "error", "kind": kind, "message": "model.onnx: is odd; push it again"}
-    say(root, f"print({json.dumps(event)!r})\nraise SystemExit(1)")
-    with pytest.raises(DeviceError) as caught:
-        device.probe()
-    assert str(caught.value) == f"{device.address}: model.onnx: is odd; push it again"
-
-
-def test_bug_of_the_agent_is_a_bug_of_ours(device: Device, root: Path) -> None:
-    say(root, """print('{"event": "error", "kind": "bug", "message": "agent: KeyError"}')""")
-    with pytest.raises(EdgeqError, match="agent: KeyError") as caught:
-        device.probe()
-    assert caught.value.exit_code == 5
-
-
-@pytest.mark.parametrize(
-    "line", ["hello", "5", "null", "[]", '"event"', "{}", '{"event": "party"}', '{"event": 1}', ""]
-)
-def test_garbage_is_a_device_error(device: Device, root: Path, line: str) -> None:
-    say(root, f"print({line!r})")
-    with pytest.raises(DeviceError, match="said something unintelligible during probe"):
-        device.probe()
-
-
-def test_bytes_that_are_no_text_are_a_device_error(device: Device, root: Path) -> None:
-    say(root, r"import sys; sys.stdout.buffer.write(b'\xff\xfe\x00\n')")
-    with pytest.raises(DeviceError, match="said something unintelligible"):
-        device.probe()
-
-
-def test_killed_agent_is_a_device_error(device: Device, root: Path) -> None:
-    say(
-        root,
-        "import os, sys; print('last words', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)",
-    )
-    with pytest.raises(DeviceError, match="ended with status -9 during probe: last words"):
-        device.probe()
-
-
-def test_silent_agent_is_a_device_error(device: Device, root: Path) -> None:
-    say(root, "")
-    with pytest.raises(DeviceError, match="ended with status 0 during probe: it said nothing"):
-        device.probe()
-
-
-def test_agent_is_sent_once(device: Device, root: Path) -> None:
-    device.probe()
-    [agent] = (root / "blobs" / "sha256").iterdir()
-    before = agent.stat()
-    Device(LocalTransport(), str(root)).probe()
-    assert (agent.stat().st_ino, agent.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-
-
-def test_root_that_cannot_be_written_is_a_device_error(device: Device, root: Path) -> None:
-    root.write_text("a file where the folder should be")
-    with pytest.raises(DeviceError, match="'mkdir' failed"):
-        device.probe()
+def test_second_deploy_is_told_who_is_at_work(root: Path) -> None:
+    with at(root) as first, at(root) as second:
+        first.lock("deploy pigs.yaml")
+        with pytest.raises(
+            DeviceError, match=r"is using this device \(deploy pigs\.yaml\)"
+        ) as caught:
+            second.lock("deploy cows.yaml", wait_s=0.0)
+        assert caught.value.kind == "locked"
+    with at(root) as third:
+        third.lock("deploy cows.yaml", wait_s=0.0)
 
 
 def test_local_target_lives_in_the_own_folder(edgeq_home: Path) -> None:
-    assert connect(target.load("local")).releases.root == f"{edgeq_home}/device"
-    assert host().releases.root == f"{edgeq_home}/device"
+    with connect(target.load("local")) as device:
+        assert device.root == f"{edgeq_home}/device"
 
 
-def test_target_over_ssh_is_not_there_yet() -> None:
-    kind = target.load("local").model_copy(update={"transport": "ssh", "name": "board"})
-    with pytest.raises(DeviceError, match="target board: transport ssh is not there yet"):
-        connect(kind)
+def test_predictions_of_two_deploys_do_not_wait_for_each_other(edgeq_home: Path) -> None:
+    with host() as one, host() as other:
+        assert one.root == other.root == f"{edgeq_home}/host"
+
+
+def test_local_target_takes_no_address() -> None:
+    with pytest.raises(InputError, match="--host: target 'local' is this machine"):
+        connect(target.load("local"), Address("pi@barn"))
+
+
+def test_remote_target_wants_an_address(tmp_path: Path) -> None:
+    (tmp_path / "desk.yaml").write_text(REMOTE)
+    with pytest.raises(InputError, match="--host: target 'desk' is reached over SSH"):
+        connect(target.load(str(tmp_path / "desk.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("off_s", "words"),
+    [(-90 * 86400.0, "its clock is 90 days behind"), (7500.0, "its clock is 2 hours ahead")],
+)
+def test_clock_that_is_far_off_is_refused(root: Path, off_s: float, words: str) -> None:
+    with at(root) as device:
+        now_s = device.hello["clock_unix_s"] - off_s
+        check_clock(device, 86400.0 * 365, now_s)
+        with pytest.raises(DeviceError, match=words) as caught:
+            check_clock(device, 3600.0, now_s)
+    assert caught.value.kind == "clock"

@@ -1,0 +1,119 @@
+"""Collection: removing what nothing refers to any more, while nobody else is there."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import disk
+from .layout import is_hash, link_name, unique
+from .sets import read_set
+from .states import read_state
+
+if TYPE_CHECKING:
+    from .arguments import Arguments
+    from .session import Session
+
+KEPT_SETS = 4
+_PART_AGE_S = 7 * 86400
+
+
+def collect_now(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """The operation `collect`."""
+    return dict(collect(session))
+
+
+def collect(session: Session) -> dict[str, int]:
+    """Remove releases, then blobs, then leftovers; AgentError (not-locked) without the lock.
+
+    Kept are: current, previous and the releases that this session named, with their blobs; those
+    of the newest sets; blobs that this session put or asked for; the running agent and the newest
+    other one; the current and the previous environment.
+    """
+    session.need_exclusive("collect")
+    session.prepare()
+    layout = session.layout
+    freed_bytes = 0
+    # What was renamed away must be so for good before anything that it refers to goes.
+    kept = {*read_state(layout), *session.releases}
+    unwanted = [path for path in _visible(layout.releases) if path.name not in kept]
+    for path in unwanted:
+        disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
+    disk.sync(layout.releases)
+    for path in _hidden(layout.releases):
+        freed_bytes += disk.remove_tree(path)
+    freed_bytes += _remove_sets(session)
+    wanted = _wanted(session)
+    blobs = [path for path in layout.blobs.iterdir() if path.name not in wanted]
+    for path in [*blobs, *_leftovers(session), *_old_agents(session), *_environments(session)]:
+        freed_bytes += disk.remove_tree(path)
+    return {
+        "removed_blobs": len(blobs),
+        "removed_releases": len(unwanted),
+        "freed_bytes": freed_bytes,
+    }
+
+
+def _wanted(session: Session) -> set[str]:
+    wanted = set(session.used)
+    for release in _visible(session.layout.releases):
+        wanted.add(release.name)
+        wanted.update(filter(None, map(link_name, release.iterdir())))
+    for path in session.layout.sets.iterdir():
+        wanted.update(read_set(path)[1])
+    return wanted
+
+
+def _remove_sets(session: Session) -> int:
+    sets = sorted(session.layout.sets.iterdir(), key=lambda path: read_set(path)[0])
+    return sum(disk.remove_tree(path) for path in sets[:-KEPT_SETS])
+
+
+def _leftovers(session: Session) -> list[Path]:
+    """Halves that nobody will go on with: parts, folders, states and links."""
+    layout = session.layout
+    own = {whole.path for whole in session.whole.values()}
+    # A clock that was set makes ages large or negative; a part too few only has to be sent again.
+    oldest_s = time.time() - _PART_AGE_S
+    parts = [
+        path
+        for path in layout.incoming.iterdir()
+        if path not in own
+        and not (is_hash(path.name[: -len(".part")]) and path.lstat().st_mtime >= oldest_s)
+    ]
+    state = link_name(layout.state)
+    states = [path for path in layout.states.iterdir() if path.name != state]
+    links = [path for path in _hidden(layout.root) if path.is_symlink()]
+    return [*parts, *states, *links]
+
+
+def _old_agents(session: Session) -> list[Path]:
+    running = Path(__file__).parent.parent
+    others = [path for path in session.layout.agents.iterdir() if not _is_same(path, running)]
+    others.sort(key=lambda path: path.lstat().st_mtime)
+    halves = [path for path in others if path.suffix != ".pyz"]
+    return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
+
+
+def _environments(session: Session) -> list[Path]:
+    folder = session.layout.environments
+    names = ("current", "previous")
+    kept = {*names, *(link_name(folder / name) for name in names), "lock"}
+    return [path for path in folder.iterdir() if path.name not in kept]
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(str(path), str(other))  # noqa: PTH121
+    except OSError:
+        return False
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _hidden(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(".")]

@@ -1,0 +1,56 @@
+"""What a session asks about itself and the root: the lock, patience, the status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .arguments import Arguments
+    from .session import Session
+
+
+def hold(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Take the lock; an exclusive one finds `work/` empty."""
+    who, what = arguments.text("who"), arguments.text("what")
+    shared = arguments.flag("shared", False)
+    wait_s = arguments.number("wait_s", 0.0, 86400.0, 0.0)
+    arguments.check()
+    session.prepare()
+    session.lock.acquire(session.wire, who, what, shared=shared, wait_s=wait_s)
+    if not shared:
+        from . import disk
+
+        for path in list(session.layout.work.iterdir()):
+            disk.remove_tree(path)
+    return {}
+
+
+def be_patient(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Set how long the host may say nothing."""
+    seconds = arguments.number("seconds", 0.1, 86400.0)
+    arguments.check()
+    session.wire.patience_s = seconds
+    session.wire.patience_changed.set()
+    return {}
+
+
+def cancel(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Nothing more: a job that ran when this arrived has ended and been answered before."""
+    return {}
+
+
+def status(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """What lies in the root and who holds it; changes nothing."""
+    from .releases import describe
+    from .room import measure
+    from .states import read_state
+
+    current, previous = read_state(session.layout)
+    return {
+        "current": current,
+        "previous": previous,
+        "releases": describe(session),
+        **measure(session),
+        "lock": session.lock.holder(),
+        "environment": session.layout.environment(),
+    }

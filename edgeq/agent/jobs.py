@@ -1,0 +1,84 @@
+"""Running a verb of the agent as a job: its events become frames, its end the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .child import run
+from .errors import DIED, GARBLED, AgentError
+
+if TYPE_CHECKING:
+    from .arguments import Arguments
+    from .session import Session
+
+VERBS = ("probe", "verify", "bench", "predict")
+
+
+def job(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """What the verb found; AgentError of the job's own kind, or died, garbled, cancelled."""
+    verb = arguments.choice("verb", VERBS)
+    fields = arguments.section("job")
+    arguments.check()
+    del fields
+    last: dict[str, Any] = {}
+
+    def on_line(line: bytes) -> bool:
+        event = _event(line, verb)
+        if event["event"] in ("progress", "image"):
+            session.wire.send_line(line)
+            return False
+        last.update(event)
+        return True
+
+    content = json.dumps(arguments.document["job"]).encode("ascii")
+    command = [_python(session), *_agent(), verb, "-"]
+    ended = run(session.wire, command, on_line, content)
+    kind = last.pop("event", None)
+    if kind == "result":
+        return last
+    if kind == "error":
+        raise _Reported(str(last.get("kind")), str(last.get("message")))
+    what = f"ended without a result ({ended.reason})"
+    raise AgentError(DIED, f"job {verb}", what, "look whether the device ran out of memory")
+
+
+class _Reported(AgentError):
+    """An error that the job put into words itself."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, "", message, "")
+
+    @property
+    def message(self) -> str:
+        return self.what
+
+
+def _event(line: bytes, verb: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict) or event.get("event") not in (
+        "progress",
+        "image",
+        "result",
+        "error",
+    ):
+        what = f"wrote {line[:100]!r}, which is no event"
+        raise AgentError(GARBLED, f"job {verb}", what, "report it as a bug")
+    return event
+
+
+def _python(session: Session) -> str:
+    """The environment's interpreter, or the one that runs this."""
+    key = session.layout.environment()
+    return sys.executable if key is None else str(session.layout.interpreter(key))
+
+
+def _agent() -> list[str]:
+    """How to call this very agent: the file it came as, or the package where it was not packed."""
+    archive = Path(__file__).parent.parent
+    return [str(archive)] if archive.is_file() else ["-m", __package__ or "agent"]

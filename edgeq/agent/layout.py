@@ -1,0 +1,158 @@
+"""The root folder on the device, a content-addressed store, and where everything in it lies.
+
+agent/<sha256>.pyz      the agent
+blobs/sha256/<hash>     files of releases, images, wheels
+incoming/<hash>.part    what is being received
+releases/<id>/          links to blobs; appears by rename when it is complete and durable
+states/<name>/          two links, current and previous, to releases
+state                   link to one of states/, switched by one rename: both change together
+current, previous       links through state, made once: what a service on the board opens
+sets/<name>             lists of blobs that are in use
+env/<key>/              environments; env/current and env/previous are links to two of them
+work/                   files of a run
+lock, allowed_signers
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_FOLDERS = ("agent", "blobs/sha256", "incoming", "releases", "states", "sets", "env", "work")
+
+
+def is_hash(text: str) -> bool:
+    """Whether this is a sha256 as 64 hexadecimal digits."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a file of this name stays in the folder it is put into, and is not hidden there."""
+    return len(name) <= 255 and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name) is not None
+
+
+def unique() -> str:
+    """A name that nothing else has."""
+    return os.urandom(8).hex()
+
+
+class Layout(NamedTuple):
+    """The paths below one root."""
+
+    root: Path
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders that a root has."""
+        return tuple(self.root / name for name in _FOLDERS)
+
+    @property
+    def agents(self) -> Path:
+        """Agents, this one among them."""
+        return self.root / "agent"
+
+    @property
+    def blobs(self) -> Path:
+        """Blobs under their hashes."""
+        return self.root / "blobs" / "sha256"
+
+    @property
+    def incoming(self) -> Path:
+        """What is being received."""
+        return self.root / "incoming"
+
+    @property
+    def releases(self) -> Path:
+        """Releases under their ids."""
+        return self.root / "releases"
+
+    @property
+    def states(self) -> Path:
+        """Pairs of current and previous."""
+        return self.root / "states"
+
+    @property
+    def state(self) -> Path:
+        """The link to the pair that counts."""
+        return self.root / "state"
+
+    @property
+    def sets(self) -> Path:
+        """Lists of blobs that are in use."""
+        return self.root / "sets"
+
+    @property
+    def environments(self) -> Path:
+        """Environments under their keys."""
+        return self.root / "env"
+
+    @property
+    def work(self) -> Path:
+        """Files of a run."""
+        return self.root / "work"
+
+    @property
+    def lock(self) -> Path:
+        """The file that sessions lock."""
+        return self.root / "lock"
+
+    @property
+    def allowed_signers(self) -> Path:
+        """Who must have signed, whatever the host says."""
+        return self.root / "allowed_signers"
+
+    def environment(self) -> str | None:
+        """The key of the current environment, None where there is none that runs."""
+        key = link_name(self.environments / "current")
+        return key if key and self.interpreter(key).exists() else None
+
+    def interpreter(self, key: str) -> Path:
+        """The Python of an environment, by its own path: `current` may change under a job."""
+        return self.environments / key / "bin" / "python"
+
+    def blob(self, digest: str) -> Path:
+        """The path of a blob."""
+        return self.blobs / digest
+
+    def part(self, digest: str) -> Path:
+        """Where a blob is received."""
+        return self.incoming / f"{digest}.part"
+
+    def temporary(self) -> Path:
+        """A new path in a folder whose leftovers are removed."""
+        return self.incoming / f".{unique()}.new"
+
+
+def link_name(link: Path) -> str | None:
+    """The last part of where a link points to, None where there is no link."""
+    try:
+        # Not Path.readlink, which Python 3.8 does not have.
+        return os.path.basename(os.readlink(str(link)))  # noqa: PTH115, PTH119
+    except OSError:
+        return None
+
+
+def points_to(link: Path, target: str) -> bool:
+    """Whether this is a link, and to that."""
+    try:
+        return os.readlink(str(link)) == target  # noqa: PTH115
+    except OSError:
+        return False
+
+
+def free_bytes(root: Path) -> int:
+    """Bytes that this user can still write on the filesystem of `root`, which need not exist."""
+    figures = filesystem(root)
+    return figures.f_bavail * figures.f_frsize
+
+
+def filesystem(root: Path) -> os.statvfs_result:
+    """The filesystem of a folder, or of the nearest one above that exists."""
+    return os.statvfs(str(nearest(root)))
+
+
+def nearest(root: Path) -> Path:
+    """A folder, or the nearest one above it that exists."""
+    return next((path for path in (root, *root.parents) if path.is_dir()), Path("/"))

@@ -1,0 +1,194 @@
+"""The verb `serve`: one session, requests worked off in order until the host hangs up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from .arguments import Arguments
+from .errors import BAD_REQUEST, BUG, OUT_OF_MEMORY, AgentError, of_os_error
+from .frames import Gone, Request, Wire
+from .layout import filesystem, free_bytes, nearest
+from .session import Session
+
+PROTOCOL = 1
+BEAT_S = 5.0
+_TICK_S = 2.5
+_SAME_EDGEQ = "host and agent must be of one edgeq"
+
+Operation = Callable[[Session, Arguments], Optional[Dict[str, Any]]]
+
+_WITH_RAW_BYTES = ("put", "write")
+_OPERATIONS = {
+    "lock": ("holding", "hold"),
+    "patience": ("holding", "be_patient"),
+    "cancel": ("holding", "cancel"),
+    "status": ("holding", "status"),
+    "have": ("blobs", "have"),
+    "recheck": ("blobs", "recheck"),
+    "put": ("blobs", "put"),
+    "commit": ("blobs", "commit_all"),
+    "set": ("sets", "remember"),
+    "room": ("room", "room"),
+    "release": ("releases", "release"),
+    "activate": ("states", "activate"),
+    "rollback": ("states", "roll_back"),
+    "signers": ("signature", "keep_signers"),
+    "collect": ("collect", "collect_now"),
+    "environment": ("environments", "build"),
+    "job": ("jobs", "job"),
+    "write": ("workfiles", "write"),
+    "get": ("workfiles", "get"),
+    "remove": ("workfiles", "remove"),
+}
+"""Module and function of each operation; a function that answers by itself returns None."""
+
+
+def serve(root: Path) -> None:
+    """Work off one session on standard input and output, which nothing else can write to."""
+    sys.stdout.flush()
+    wire = Wire(0, os.dup(1))
+    os.dup2(2, 1)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, _end)
+    session = Session(root, wire)
+    try:
+        wire.send(_ready(session))
+        threading.Thread(target=_beat, args=(session,), daemon=True).start()
+        work_off(session)
+    except Gone:
+        pass
+
+
+def work_off(session: Session) -> None:
+    """Answer requests in order until the end of input; raises Gone."""
+    while True:
+        request = session.wire.request()
+        if request is None:
+            return
+        _answer(session, request)
+
+
+def _answer(session: Session, request: Request) -> None:
+    """Send exactly one answer; only Gone gets through."""
+    try:
+        if request.problem:
+            raise AgentError(BAD_REQUEST, "request", request.problem, _SAME_EDGEQ)
+        if request.op not in _WITH_RAW_BYTES:
+            session.wire.drain()
+        answer = _operation(request.op)(session, Arguments(request.op, request.fields))
+    except AgentError as exc:
+        session.wire.drain()
+        session.wire.send({"error": {"kind": exc.kind, "message": exc.message}})
+    except Gone:
+        raise
+    except Exception as exc:
+        problem = _unexpected(request.op, exc)
+        session.wire.drain()
+        session.wire.send({"error": {"kind": problem.kind, "message": problem.message}})
+    else:
+        session.wire.drain()
+        if answer is not None:
+            session.wire.send({"ok": answer})
+
+
+def _unexpected(op: str, exc: Exception) -> AgentError:
+    problem = of_os_error(exc) if isinstance(exc, OSError) else None
+    if problem is not None:
+        return problem
+    if isinstance(exc, MemoryError):
+        remedy = "free some and try again"
+        return AgentError(OUT_OF_MEMORY, op, "the device has no memory left", remedy)
+    # With what is there already: nothing more can be imported when files or memory have run out.
+    sys.excepthook(type(exc), exc, exc.__traceback__)
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "nowhere"
+    where = f"{op} ({place.rpartition('/')[2]})"
+    return AgentError(BUG, where, f"{type(exc).__name__}: {exc}", "report it")
+
+
+def _operation(op: str) -> Operation:
+    """What works off a request; its module is imported when it is asked for the first time."""
+    if op not in _OPERATIONS:
+        raise AgentError(BAD_REQUEST, op[:60], "is no operation", _SAME_EDGEQ)
+    module, name = _OPERATIONS[op]
+    operation: Operation = getattr(import_module(f".{module}", __package__), name)
+    return operation
+
+
+def _beat(session: Session) -> None:
+    """Tell the host that this side lives, and other sessions that the host does."""
+    wire, said_s = session.wire, time.monotonic()
+    while True:
+        # A host that is less patient is told more often.
+        beat_s = min(BEAT_S, wire.patience_s / 4)
+        wire.patience_changed.wait(min(_TICK_S, beat_s / 2))
+        wire.patience_changed.clear()
+        # While it works rather than waits, it cannot hear the host, who then is not silent.
+        if not wire.is_waiting or time.monotonic() - wire.heard_s < BEAT_S + _TICK_S:
+            session.lock.touch()
+        if time.monotonic() - said_s > beat_s * 0.9:
+            said_s = time.monotonic()
+            try:
+                wire.send({"alive": 1})
+            except Gone:
+                _kill_children()
+                os._exit(0)
+
+
+def _ready(session: Session) -> Dict[str, Any]:
+    root = session.layout.root
+    flags = filesystem(root).f_flag
+    return {
+        "edgeq": "ready",
+        "protocol": PROTOCOL,
+        "python": sys.version.split()[0],
+        "executable": sys.executable,
+        "root": str(root),
+        "machine": os.uname().machine,
+        "libc": _libc(),
+        "clock_unix_s": time.time(),
+        "pid": os.getpid(),
+        "uid": os.getuid(),
+        "read_only": bool(flags & os.ST_RDONLY),
+        "noexec": bool(flags & os.ST_NOEXEC),
+        "writable": os.access(str(nearest(root)), os.W_OK | os.X_OK),
+        "free_bytes": free_bytes(root),
+        "ssh_keygen": _is_installed("ssh-keygen"),
+        "signed_only": session.layout.allowed_signers.exists(),
+        "environment": session.layout.environment(),
+    }
+
+
+def _is_installed(program: str) -> bool:
+    # As shutil.which, whose import takes longer than all else here.
+    return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path())
+
+
+def _libc() -> Optional[str]:
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError):
+        return None
+
+
+def _end(number: int, frame: object) -> None:
+    _kill_children()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _kill_children() -> None:
+    # Only where there can be one: a session without a job never imports this.
+    child = sys.modules.get(f"{__package__}.child")
+    if child is not None:
+        child.kill_all()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgeq import artifact
+from edgeq.errors import InputError
+from edgeq.signing import sign
+
+from .device.artifacts import made
+
+FILES = {"model.onnx": b"weights" * 100, "plan.json": b"{}"}
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "release key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+def verified(folder: Path, key: Path, manifest: bytes, signature: bytes) -> bool:
+    """What OpenSSH itself says, asked as the device would ask it."""
+    public = key.with_name(f"{key.name}.pub").read_text()
+    (folder / "allowed").write_text(f"somebody {public}")
+    (folder / "signature").write_bytes(signature)
+    command = ["ssh-keygen", "-Y", "verify", "-n", "edgeq", "-I", "somebody"]
+    files = ["-f", str(folder / "allowed"), "-s", str(folder / "signature")]
+    return subprocess.run([*command, *files], input=manifest, capture_output=True).returncode == 0
+
+
+def test_signature_is_of_the_manifest(key: Path, tmp_path: Path) -> None:
+    signed = sign(made(FILES), key)
+    assert signed.signature is not None
+    assert signed.id == made(FILES).id
+    assert verified(tmp_path, key, signed.manifest.encoded(), signed.signature)
+    assert not verified(tmp_path, key, made(FILES, "other").manifest.encoded(), signed.signature)
+
+
+@pytest.mark.parametrize("name", ["folder", "one.edgeq"])
+def test_signature_travels_with_the_artifact(key: Path, tmp_path: Path, name: str) -> None:
+    signed = sign(made(FILES), key)
+    place = artifact.copy(signed, tmp_path / name)
+    assert artifact.read(place).signature == signed.signature
+
+
+def test_artifact_without_signature_has_none(tmp_path: Path) -> None:
+    assert artifact.read(artifact.copy(made(FILES), tmp_path / "a.edgeq")).signature is None
+
+
+def test_missing_key_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--sign: there is no key"):
+        sign(made(FILES), tmp_path / "none")
+
+
+def test_file_that_is_no_key_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no key")
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(InputError, match="cannot sign with"):
+        sign(made(FILES), tmp_path / "key")
+
+
+def test_sparse_file_of_10_gb_is_refused_without_being_read(tmp_path: Path) -> None:
+    place = artifact.copy(made(FILES), tmp_path / "folder")
+    with (place / "model.onnx").open("r+b") as stream:
+        stream.truncate(10 << 30)
+    with pytest.raises(InputError, match="10737418240 bytes instead of 700"):
+        artifact.read(place)
+
+
+def test_device_file_is_refused(tmp_path: Path) -> None:
+    place = artifact.copy(made(FILES), tmp_path / "folder")
+    (place / "model.onnx").unlink()
+    (place / "model.onnx").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="no regular file"):
+        artifact.read(place)
