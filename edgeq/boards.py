@@ -1,35 +1,26 @@
-"""Set up a board, or say what is missing there: Python, C library, room, engine, clock, trust."""
+"""Set up a board, or say what is missing there: system, room, engine, and the target's facts."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 from edgeq import target as targets
-from edgeq.device.device import HERE, Address, Device, check_clock, connect
-from edgeq.device.wheels import Platform, fetched
+from edgeq.device.connection import HERE, Address, connect
+from edgeq.device.device import Device
+from edgeq.device.examination import Finding, State, findings, require_fit
+from edgeq.device.wheels import Platform, Wheels, fetched
 from edgeq.errors import DeviceError, InputError
 from edgeq.measurement import Record
 from edgeq.progress import Progress, silent
-from edgeq.releasing import holder, signers
+from edgeq.releasing import holder
 from edgeq.runtimes import runtime
 from edgeq.target import Target
-
-State = Literal["ok", "note", "missing", "wrong"]
+from edgeq.trust import signers
 
 _ROOM_BYTES = 700 << 20
 """For the environment and its wheels, which lie there together for a moment."""
 _LITTLE_MEMORY_BYTES = 512 << 20
-
-
-class Finding(Record):
-    """One thing that was looked at. Wrong: a deploy cannot work; missing: `setup` brings it."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 class Examination(Record):
@@ -66,22 +57,16 @@ def setup(
     never stands without one. A target with `allowed_signers` has the board demand signatures from
     now on. Raises DeviceError for what no setup can mend.
     """
-    kind = target if isinstance(target, Target) else targets.load(target)
-    if kind.transport == "local":
-        what = f"target '{kind.name}' is this machine, which runs edgeq's own Python"
-        raise InputError("--target", what, "there is nothing to set up")
+    kind = _remote(target)
+    trusted = signers(kind)
     with connect(kind, address) as device:
-        hopeless = [finding for finding in _machine(kind, device) if finding.state == "wrong"]
-        if hopeless:
-            wrong = "; ".join(f"{finding.name}: {finding.found}" for finding in hopeless)
-            raise DeviceError(device.address, wrong, hopeless[0].remedy)
+        _require_fit(kind, device)
         device.lock("setup")
         progress("fetch wheels", 0, 1)
-        requirements = list(runtime(kind.runtime).packages.values())
-        with fetched(requirements, _platform(device), device.address) as wheels:
+        with fetched(_requirements(kind), _platform(device), device.address) as wheels:
             progress("fetch wheels", 1, 1)
-            changed = device.install(wheels.key, wheels.files, requirements, progress)
-        for text in signers(kind):
+            changed = _install(kind, device, wheels, progress)
+        for text in trusted:
             device.trust(text)
         device.collect()
         return _examined(kind, device).model_copy(update={"changed": changed})
@@ -89,78 +74,68 @@ def setup(
 
 def setup_steps(target: str | Target, address: Address = HERE) -> list[str]:
     """What `setup` would do, in words; the board is looked at and not touched."""
-    kind = target if isinstance(target, Target) else targets.load(target)
+    kind = _remote(target)
+    trusted = signers(kind)
     with connect(kind, address, keep=False) as device:
-        packages = ", ".join(runtime(kind.runtime).packages.values())
-        steps = [f"fetch {packages} for {_platform(device)}"]
+        _require_fit(kind, device)
+        steps = [f"fetch {', '.join(_requirements(kind))} for {_platform(device)}"]
         steps.append(f"install them in {device.root}/env, beside what is there, if they changed")
-        if kind.allowed_signers is not None:
+        if trusted:
             steps.append(f"demand signatures by {kind.allowed_signers} of every release")
         return steps
 
 
+def _remote(target: str | Target) -> Target:
+    kind = target if isinstance(target, Target) else targets.load(target)
+    if kind.transport == "local":
+        what = f"target '{kind.name}' is this machine, which runs edgeq's own Python"
+        raise InputError("--target", what, "there is nothing to set up")
+    return kind
+
+
+def _require_fit(target: Target, device: Device) -> None:
+    require_fit(target, device)
+    room = _room(device.hello["free_bytes"], device.hello["environment"])
+    if room.state == "wrong":
+        raise DeviceError(device.address, f"free disk: {room.found}", room.remedy, kind="no-room")
+
+
+def _install(target: Target, device: Device, wheels: Wheels, progress: Progress) -> bool:
+    requirements = _requirements(target)
+    changed = device.install(wheels.key, wheels.files, requirements, progress)
+    if all(finding.state == "ok" for finding in _engine(target, device.probe())):
+        return changed
+    # What is there under this key was damaged.
+    return device.install(wheels.key, wheels.files, requirements, progress, anew=True)
+
+
+def _requirements(target: Target) -> list[str]:
+    return list(runtime(target.runtime).packages.values())
+
+
 def _examined(target: Target, device: Device) -> Examination:
     status, probe = device.status(), device.probe()
-    findings = [*_machine(target, device), *_engine(target, probe), *_facts(target, probe)]
+    found = [*findings(target, device), _room(status["free_bytes"], status["environment"])]
+    found += [*_engine(target, probe), *_facts(target, probe)]
     if (other := holder(device, status)) is not None:
-        found = f"held by {other.who}" + (f" for {other.what}" if other.what else "")
-        findings.append(Finding(name="lock", state="note", found=found, remedy="wait for its end"))
+        text = f"held by {other.who} for {other.what}"
+        found.append(Finding(name="lock", state="note", found=text, remedy="wait for its end"))
     return Examination(
         device=device.address,
         target=target.name,
-        findings=tuple(findings),
+        findings=tuple(found),
         environment=status["environment"],
     )
 
 
-def _machine(target: Target, device: Device) -> Iterator[Finding]:
-    """What `setup` itself needs; found in the agent's first words."""
-    hello = device.hello
-    machine = device.architecture
-    fits = target.architecture in ("host", machine)
-    yield Finding(
-        name="architecture",
-        state="ok" if fits else "wrong",
-        found=machine if fits else f"{machine}, the target is for {target.architecture}",
-        remedy="" if fits else "name the target of that board, or install a 64-bit system",
-    )
-    yield Finding(name="Python", state="ok", found=f"{hello['python']} ({hello['executable']})")
-    glibc = str(hello["libc"] or "").startswith("glibc ")
-    yield Finding(
-        name="C library",
-        state="ok" if glibc else "wrong",
-        found=hello["libc"] or "not glibc",
-        remedy="" if glibc else "the engines' wheels need a system with glibc (Debian, Ubuntu)",
-    )
-    blocked = [word for word in ("read_only", "noexec") if hello[word]]
-    yield Finding(
-        name="root folder",
-        state="wrong" if blocked or not hello["writable"] else "ok",
-        found=f"{hello['root']}"
-        + "".join(f", on a file system that is {word.replace('_', '-')}" for word in blocked)
-        + ("" if hello["writable"] or blocked else ", not yours to write"),
-        remedy="name another folder under 'root' in the target" if blocked else "",
-    )
-    room = hello["free_bytes"] >= _ROOM_BYTES or hello["environment"] is not None
-    yield Finding(
+def _room(free_bytes: int, environment: str | None) -> Finding:
+    enough = free_bytes >= _ROOM_BYTES or environment is not None
+    return Finding(
         name="free disk",
-        state="ok" if room else "wrong",
-        found=f"{hello['free_bytes'] / 2**20:.0f} MiB",
-        remedy="" if room else f"free {_ROOM_BYTES >> 20} MiB, or name a root on another disk",
+        state="ok" if enough else "wrong",
+        found=f"{free_bytes / 2**20:.0f} MiB",
+        remedy="" if enough else f"free {_ROOM_BYTES >> 20} MiB, or name a root on another disk",
     )
-    try:
-        check_clock(device, target.limits.clock_skew_s, time.time())
-        yield Finding(name="clock", state="ok", found="as here")
-    except DeviceError as exc:
-        yield Finding(name="clock", state="wrong", found=exc.what, remedy=exc.remedy)
-    if target.allowed_signers is not None or hello["signed_only"]:
-        there = hello["ssh_keygen"]
-        yield Finding(
-            name="ssh-keygen",
-            state="ok" if there else "wrong",
-            found="there" if there else "not found, and signatures are verified with it",
-            remedy="" if there else "install openssh-client on the board",
-        )
 
 
 def _engine(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:

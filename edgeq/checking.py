@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from edgeq import building, document
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.building import Prepared
-from edgeq.device.device import HERE, Address, Device, check_clock, check_root, connect
+from edgeq.device.connection import HERE, Address, connect
+from edgeq.device.device import Device
+from edgeq.device.examination import require_fit
 from edgeq.errors import DeviceError, InputError, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
@@ -68,12 +69,7 @@ def check(
     _raise_located(problems, recipe)
     assert prepared is not None and device is not None
     try:
-        check_clock(device, kind.limits.clock_skew_s, time.time())
-        check_architecture(kind, device)
-        if kind.transport == "ssh":
-            check_root(device)
-        probe = device.probe()
-        check_engine(kind, device, probe)
+        probe = check_device(kind, device)
         prepared = building.for_device(prepared, kind, probe)
     except BaseException:
         device.close()
@@ -103,16 +99,10 @@ def prepared_for_build(
 
 
 def check_room(checked: Checked) -> None:
-    """DeviceError when the images alone would not fit on the device, by its disk or its limit."""
+    """DeviceError when what the device lacks of the images, and two models, would not fit there."""
     files = checked.evaluation.files.values() if checked.evaluation else ()
-    needed = sum(file.stat().st_size for file in files)
-    needed += 2 * checked.prepared.recipe.model.stat().st_size
-    limit = checked.prepared.target.limits.disk_bytes
-    free = checked.probe["disk"]["free_bytes"]
-    rooms = [room for room in (limit, free) if room is not None]
-    if rooms and needed > min(rooms):
-        what = f"{needed / 2**20:.0f} MiB of model and images, room for {min(rooms) / 2**20:.0f}"
-        raise DeviceError(checked.device.address, what, "free some space or evaluate fewer images")
+    model_bytes = checked.prepared.recipe.model.stat().st_size
+    checked.device.require_room(files, 2 * model_bytes)
 
 
 def _loaded(
@@ -149,22 +139,17 @@ def _raise_located(problems: Problems, recipe: str | Path | Recipe) -> None:
     raise_all(list({str(problem): problem for problem in problems.found}.values()))
 
 
-def check_architecture(target: Target, device: Device) -> None:
-    """DeviceError when the device is of another architecture than its target."""
-    found = device.architecture
-    if target.architecture not in ("host", found):
-        what = f"is {found}; target {target.name} is for {target.architecture}"
-        raise DeviceError(device.address, what, "name the target of that board", "architecture")
-
-
-def check_engine(target: Target, device: Device, probe: dict[str, Any]) -> None:
-    """DeviceError when the device lacks a package that the runtime needs."""
+def check_device(target: Target, device: Device) -> dict[str, Any]:
+    """What the device is, as probed. Raises DeviceError when it is not fit or lacks the engine."""
+    require_fit(target, device)
+    probe = device.probe()
     needed = runtime(target.runtime).packages
     missing = [package for module, package in needed.items() if probe["packages"][module] is None]
     if missing:
         what = f"{', '.join(missing)} not installed there"
         remedy = "run 'edgeq targets setup' with the same target and host"
         raise DeviceError(device.address, what, remedy, kind="missing-engine")
+    return probe
 
 
 def build_steps(prepared: Prepared) -> Iterator[str]:
@@ -207,6 +192,7 @@ def measure_steps(
     opened, kind = artifacts.read(artifact), targets.load(target)
     files = image_files(images, str(images))
     with connect(kind, address, keep=False) as device:
+        check_device(kind, device)
         yield f"push {opened.id[:12]} to {device.address}:{device.root}, and verify it there"
         count = len(bench_images(files))
         yield f"measure for at least {options.min_duration_s:g} s on {count} images"

@@ -11,7 +11,8 @@ from edgeq import recipe as recipes
 from edgeq.artifact import Artifact
 from edgeq.building import Build
 from edgeq.checking import Checked, bench_images
-from edgeq.device.device import Device, host
+from edgeq.device.connection import host
+from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match

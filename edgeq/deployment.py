@@ -15,19 +15,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeq import artifact as artifacts
-from edgeq import building, signing
+from edgeq import building, signing, trust
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
 from edgeq.building import Build
-from edgeq.checking import Checked, check, check_engine, check_room, prepared_for_build
+from edgeq.checking import Checked, check, check_device, check_room, prepared_for_build, steps
 from edgeq.columns import bench, evaluate, measured
-from edgeq.device.device import HERE, Address, connect
+from edgeq.device.connection import HERE, Address, connect
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.progress import Progress, silent
 from edgeq.recipe import Gates, Recipe
-from edgeq.releasing import check_signature_wanted, signers
 from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
 from edgeq.store import open_store
@@ -63,13 +62,29 @@ def build(
     Raises InputError(s) for what is wrong with recipe, target, model, images or key.
     """
     if sign is not None:
-        signing.check_key(sign)
+        signing.signature(b"", sign)  # a key that cannot sign is known before any work
     built = building.build(prepared_for_build(recipe, target, address), progress)
     if sign is not None:
         built = replace(built, artifact=signing.sign(built.artifact, sign))
     if output is not None:
         artifacts.copy(built.artifact, output)
     return built
+
+
+def deploy_steps(
+    recipe: str | Path | Recipe,
+    target: str | Target,
+    report_path: Path | None = None,
+    address: Address = HERE,
+    sign: Path | None = None,
+) -> list[str]:
+    """What `deploy` would do, in words; everything is checked, and the device not touched."""
+    checked = check(recipe, target, address, keep=False)
+    with checked.device as device:
+        if report_path is not None:
+            check_writable(report_path)
+        trust.require_key(checked.prepared.target, device, sign)
+        return list(steps(checked))
 
 
 def measure(
@@ -90,8 +105,7 @@ def measure(
     files = image_files(Path(images), str(images))
     with connect(kind, address) as device:
         device.lock(f"measure {opened.id[:12]}")
-        probe = device.probe()
-        check_engine(kind, device, probe)
+        probe = check_device(kind, device)
         release = device.push(opened, progress)
         return bench(device, release, files, options, kind, probe, progress)
 
@@ -114,17 +128,16 @@ def deploy(
     """
     clock = _Clock()
     with clock.stage("check"):
-        if sign is not None:
-            signing.check_key(sign)
         checked = check(recipe, target, address)
     with checked.device as device:
         with clock.stage("check"):
             shelf = open_store(store)
             if report_path is not None:
                 check_writable(report_path)
-            check_room(checked)
-            check_signature_wanted(checked.prepared.target, device, sign is not None)
+            demanded = trust.signers(checked.prepared.target)
+            trust.require_key(checked.prepared.target, device, sign)
             device.lock(f"deploy {checked.recipe_name}")
+            check_room(checked)
         with clock.stage("build"):
             built = building.build(checked.prepared, progress)
             if sign is not None:
@@ -141,7 +154,7 @@ def deploy(
             write_json(report, report_path)
         shelf.add(report)
         if report.exit_code == 0:
-            device.activate(built.artifact.id, signers(checked.prepared.target))
+            device.activate(built.artifact.id, demanded)
         device.collect()
     return report
 

@@ -9,12 +9,15 @@ from typing import Any
 from edgeq import artifact as artifacts
 from edgeq import target as targets
 from edgeq.artifact import Artifact
-from edgeq.checking import check_engine
-from edgeq.device.device import HERE, Address, Device, connect
-from edgeq.errors import DeviceError, InputError
+from edgeq.checking import check_device
+from edgeq.device.connection import HERE, Address, connect
+from edgeq.device.device import Device
+from edgeq.device.examination import require_fit
+from edgeq.errors import DeviceError
 from edgeq.measurement import Record
 from edgeq.progress import Progress, silent
 from edgeq.target import Target
+from edgeq.trust import require_signed, signers
 
 
 class Pushed(Record):
@@ -74,15 +77,16 @@ def push(
     opened = artifact if isinstance(artifact, Artifact) else artifacts.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
     with connect(kind, address) as device:
+        require_fit(kind, device)
         if activate:
-            check_signature_wanted(kind, device, opened.signature is not None)
+            require_signed(kind, device, opened.signature)
         device.lock(f"push {opened.id[:12]}")
         new = device.send(opened, progress)
         is_current = device.status()["current"] == opened.id
         if new or (activate and not is_current):
-            check_engine(kind, device, device.probe())
-            device.push(opened, progress)
-        if activate and not is_current:
+            check_device(kind, device)
+            device.verify(opened, progress)
+        if activate:  # the current one too, so that it is known to be whole and signed
             device.activate(opened.id, signers(kind))
             device.collect()
         return Pushed(
@@ -101,7 +105,12 @@ def push_steps(
 ) -> list[str]:
     """What `push` would do, in words; the device is looked at and not touched."""
     opened = artifacts.read(Path(artifact))
-    found = status(target, address)
+    kind = target if isinstance(target, Target) else targets.load(target)
+    with connect(kind, address, keep=False) as device:
+        check_device(kind, device)
+        if activate:
+            require_signed(kind, device, opened.signature)
+        found = _status(device)
     there = opened.id in {release.id for release in found.releases}
     steps = [
         f"release {opened.id[:12]} is there already, nothing is sent"
@@ -125,30 +134,20 @@ def rollback(target: str | Target, address: Address = HERE) -> Status:
         return _status(device)
 
 
+def rollback_steps(target: str | Target, address: Address = HERE) -> list[str]:
+    """What `rollback` would do, in words. DeviceError when there is nothing to go back to."""
+    found = status(target, address)
+    if found.previous is None:
+        what = "there is no release before the current one"
+        raise DeviceError(found.device, what, "nothing to go back to", kind="no-release")
+    return [f"make {found.previous} current instead of {found.current}"]
+
+
 def status(target: str | Target, address: Address = HERE) -> Status:
     """What is on a device; nothing there is touched. Raises InputError, DeviceError."""
     kind = target if isinstance(target, Target) else targets.load(target)
     with connect(kind, address, keep=False) as device:
         return _status(device)
-
-
-def signers(target: Target) -> list[str]:
-    """The texts of allowed signers that a release has to satisfy."""
-    file = target.allowed_signers
-    return [file.read_text(encoding="utf-8")] if file is not None else []
-
-
-def check_signature_wanted(target: Target, device: Device, signed: bool) -> None:
-    """Say before any work that a release without a signature will not be activated."""
-    if signed:
-        return
-    remedy = "sign it: --sign KEY with 'edgeq build' or 'edgeq deploy'"
-    if target.allowed_signers is not None:
-        what = f"target '{target.name}' has allowed_signers, and this is not signed"
-        raise InputError(str(target.allowed_signers), what, remedy)
-    if device.hello["signed_only"]:
-        what = "it was set up to run signed releases only, and this is not signed"
-        raise DeviceError(device.address, what, remedy, kind="not-signed")
 
 
 def holder(device: Device, found: Mapping[str, Any]) -> Holder | None:

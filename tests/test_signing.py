@@ -7,7 +7,7 @@ import pytest
 
 from edgeq import artifact
 from edgeq.errors import InputError
-from edgeq.signing import sign
+from edgeq.signing import read_signers, require_signer, sign, signature
 
 from .device.artifacts import made
 
@@ -60,6 +60,42 @@ def test_file_that_is_no_key_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(InputError, match="cannot sign with"):
         sign(made(FILES), tmp_path / "key")
+
+
+def test_key_with_a_passphrase_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(tmp_path / "key")]
+    subprocess.run(command, check=True)
+    with pytest.raises(InputError, match="ssh-add"):
+        sign(made(FILES), tmp_path / "key")
+
+
+def test_signer_is_among_the_allowed_ones_or_refused(key: Path, tmp_path: Path) -> None:
+    file = tmp_path / "allowed_signers"
+    file.write_text(f"# ours\nme@x {key.with_name(key.name + '.pub').read_text()}")
+    require_signer(signature(b"", key), read_signers(file), "key", file)
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    with pytest.raises(InputError, match="the key 'other' is not among these"):
+        require_signer(signature(b"", other), read_signers(file), "other", file)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "names no signer"),
+        (b"# nobody\n", "names no signer"),
+        (b"garbage\n", ":1: is no allowed signer"),
+        (b"# a\nme@x ssh-ed25519\n", ":2: is no allowed signer"),
+        (b"\xff\xfe", "cannot be read as text"),
+    ],
+)
+def test_file_that_names_no_signer_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "allowed_signers").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_signers(tmp_path / "allowed_signers")
 
 
 def test_sparse_file_of_10_gb_is_refused_without_being_read(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import edgeq
 from edgeq import places, recipe, target, version
-from edgeq.device.device import host
+from edgeq.device.connection import host
 print(json.dumps({
     "package": edgeq.__file__,
     "targets": {name: str(path) for name, path in target.names().items()},

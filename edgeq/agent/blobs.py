@@ -56,7 +56,8 @@ def recheck(session: Session, arguments: Arguments) -> dict[str, Any]:
     hashes = arguments.hashes("hashes")
     arguments.check()
     found = [digest for digest in hashes if is_file(session.layout.blob(digest))]
-    damaged = [digest for digest in found if not _is_intact(session, digest)]
+    known = session.damaged
+    damaged = [digest for digest in found if digest in known or not _is_intact(session, digest)]
     session.damaged.update(damaged)
     return {"damaged": damaged}
 
@@ -78,20 +79,19 @@ def put(session: Session, arguments: Arguments) -> dict[str, Any]:
         return {"new": False}
     with _opened_part(session, digest, offset) as part:
         there_bytes = os.fstat(part.fd).st_size
-        if offset not in (0, there_bytes):
-            what = f"ends at {there_bytes} bytes, not at {offset}"
-            raise AgentError(BAD_REQUEST, str(part.path), what, "ask 'have' and go on from there")
         # One that is whole is left alone: another session may be about to commit it, or just has.
         if there_bytes != size_bytes or _hash_of(part.fd) != digest:
+            if offset not in (0, there_bytes):
+                what = f"ends at {there_bytes} bytes, not at {offset}"
+                remedy = "ask 'have' and go on from there"
+                raise AgentError(BAD_REQUEST, str(part.path), what, remedy)
             _receive(session, part, digest, size_bytes, offset)
         status = os.fstat(part.fd)
     session.whole[digest] = Whole(part.path, status.st_ino, status.st_size, status.st_mtime_ns)
     return {"new": True}
 
 
-def _receive(
-    session: Session, part: disk.File, digest: str, size_bytes: int, offset: int
-) -> None:
+def _receive(session: Session, part: disk.File, digest: str, size_bytes: int, offset: int) -> None:
     hasher = hashlib.sha256()
     disk.truncate(part, offset)
     _hash_file(part.fd, hasher.update)
@@ -179,7 +179,8 @@ def _opened_part(session: Session, digest: str, offset: int) -> Iterator[disk.Fi
     if not is_file(path) and os.path.lexists(str(path)):
         disk.remove_tree(path)
     part = disk.open_file(path)
-    if not _take(part.fd):
+    # Going on has nowhere else to go; who only asked 'have' holds the part for an instant.
+    if not (_take_soon(part.fd) if offset else _take(part.fd)):
         os.close(part.fd)
         if offset:
             what = "is being sent by another session"

@@ -64,7 +64,7 @@ def run(
     Once that returns True the program has had its say and gets a few seconds to end. Raises
     AgentError (cancelled), and Gone when the host does; the program is gone then, too.
     """
-    with _content(stdin) as content:
+    with nameless(stdin) as content:
         process = subprocess.Popen(
             [sys.executable, "-ISc", _TETHER, str(os.getpid()), *arguments],
             stdin=content,
@@ -153,10 +153,10 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _content(content: bytes) -> BinaryIO:
-    """A file without a name that holds the standard input: no pipe that could fill up."""
+def nameless(content: bytes) -> BinaryIO:
+    """A file without a name, in memory where the system can: no pipe that could fill up."""
     if hasattr(os, "memfd_create"):
-        stream: BinaryIO = os.fdopen(os.memfd_create("stdin"), "w+b")
+        stream: BinaryIO = os.fdopen(os.memfd_create("edgeq"), "w+b")
     else:
         stream = tempfile.TemporaryFile("w+b")  # noqa: SIM115  the caller's
     stream.write(content)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEPT_SETS = 4
 _PART_AGE_S = 7 * 86400
+_AGENT_AGE_S = 86400
 
 
 def collect_now(session: Session, arguments: Arguments) -> dict[str, Any]:
@@ -36,6 +37,10 @@ def collect(session: Session) -> dict[str, int]:
     session.prepare()
     layout = session.layout
     freed_bytes = 0
+    # What a session renamed that was killed before its sync is seen here, and counts only once it
+    # lasts: after a power cut the links could lead to what is removed here.
+    for folder in (layout.root, layout.states, layout.environments, layout.releases):
+        disk.sync(folder)
     # What was renamed away must be so for good before anything that it refers to goes.
     kept = {*read_state(layout), *session.releases}
     unwanted = [path for path in _visible(layout.releases) if path.name not in kept]
@@ -93,7 +98,9 @@ def _old_agents(session: Session) -> list[Path]:
     running = Path(__file__).parent.parent
     others = [path for path in session.layout.agents.iterdir() if not _is_same(path, running)]
     others.sort(key=lambda path: path.lstat().st_mtime)
-    halves = [path for path in others if path.suffix != ".pyz"]
+    # Loaders hold no lock: a young half may be about to get its name.
+    oldest_s = time.time() - _AGENT_AGE_S
+    halves = [p for p in others if p.suffix != ".pyz" and p.lstat().st_mtime < oldest_s]
     return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
 
 

@@ -1,7 +1,12 @@
-"""Environments: a venv of wheels that were sent as blobs, whole or not there."""
+"""Environments: a venv of wheels that were sent as blobs, whole or not there.
+
+One that is built again gets a folder of its own, `<key>~<unique>`, as a venv cannot be moved and
+jobs may run in the one that is there; that goes by a collection, when nobody runs anything.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +18,15 @@ from . import disk
 from .blobs import commit, is_file
 from .child import run
 from .errors import BAD_REQUEST, ENVIRONMENT, LOCKED, AgentError, raise_problems
-from .layout import is_hash, is_plain_name, link_name, unique
+from .layout import (
+    environment_key,
+    interpreter,
+    is_hash,
+    is_plain_name,
+    is_runnable,
+    link_name,
+    unique,
+)
 
 if TYPE_CHECKING:
     from .arguments import Arguments
@@ -25,9 +38,13 @@ _REASON_LINES = 12
 
 
 def build(session: Session, arguments: Arguments) -> dict[str, Any]:
-    """Make an environment if it is not there, and the current one; AgentError (environment)."""
+    """Make an environment if it is not there, or `anew`, and the current one.
+
+    AgentError (environment) when it cannot be built; the current one stays what it was then.
+    """
     key = arguments.plain_name("key")
     requirements = arguments.strings("requirements")
+    anew = arguments.flag("anew", False)
     wheels = arguments.section("wheels")
     hashes = {name: wheels.text(name) for name in wheels.names()}
     for name, digest in hashes.items():
@@ -40,29 +57,61 @@ def build(session: Session, arguments: Arguments) -> dict[str, Any]:
     arguments.check()
     session.enter()
     commit(session)
-    session.used.update(hashes.values())
+    lock = _lock(session)
+    try:
+        there = [path for path in _folders(session, key) if _is_complete(path)]
+        is_new = anew or not there
+        if is_new:
+            _require(session, hashes)
+            folder = _free_folder(session, key)
+            _make(session, folder, hashes, requirements)
+            # Jobs may still run in them; they are not taken again, and a collection removes them.
+            for path in there:
+                disk.remove(path / COMPLETE)
+                disk.sync(path)
+        else:
+            folder = there[0]
+        _switch(session.layout.environments, folder.name)
+    finally:
+        os.close(lock)
+    session.used.difference_update(hashes.values())
+    return {"key": key, "new": is_new}
+
+
+def _folders(session: Session, key: str) -> list[Path]:
+    folders = session.layout.environments.iterdir()
+    return sorted(path for path in folders if environment_key(path.name) == key)
+
+
+def _is_complete(folder: Path) -> bool:
+    # The Python that it was made with may have been replaced since.
+    return (folder / COMPLETE).is_file() and is_runnable(folder)
+
+
+def _require(session: Session, hashes: dict[str, str]) -> None:
     missing = [name for name, digest in hashes.items() if not is_file(session.layout.blob(digest))]
     what = [f"{name} is not there" for name in missing]
     raise_problems(BAD_REQUEST, "wheels", what, "send them before the environment")
-    lock = _lock(session)
-    try:
-        folder = session.layout.environments / key
-        # The Python that it was made with may have been replaced since.
-        is_new = not ((folder / COMPLETE).is_file() and session.layout.interpreter(key).exists())
-        if is_new:
-            _make(session, folder, hashes, requirements)
-        _switch(session.layout.environments, key)
-    finally:
-        os.close(lock)
-    return {"key": key, "new": is_new}
+
+
+def _free_folder(session: Session, key: str) -> Path:
+    """Where nothing lies: what is no use there is removed, what may be in use is passed by."""
+    environments = session.layout.environments
+    folder = environments / key
+    if not os.path.lexists(str(folder)):
+        return folder
+    links = [link_name(environments / name) for name in ("current", "previous")]
+    is_used = folder.name in links and is_runnable(folder)
+    if is_used or session.lock.mode != "exclusive":
+        return environments / f"{key}~{unique()}"
+    disk.remove_tree(folder)
+    return folder
 
 
 def _make(session: Session, folder: Path, hashes: dict[str, str], requirements: list[str]) -> None:
     pip = next((name for name in sorted(hashes) if name.startswith("pip-")), None)
     if requirements and pip is None:
         raise AgentError(BAD_REQUEST, "wheels", "have no pip among them", "send its wheel too")
-    if os.path.lexists(str(folder)):
-        disk.remove_tree(folder)
     shelf = session.layout.work / f"wheels.{unique()}"
     disk.mkdir(shelf)
     try:
@@ -71,23 +120,26 @@ def _make(session: Session, folder: Path, hashes: dict[str, str], requirements: 
         venv = ["-m", "venv", "--without-pip", "--system-site-packages", str(folder)]
         _run(session, folder, [sys.executable, *venv], len(hashes))
         if requirements:
-            options = ["--no-index", "--no-compile", "--no-cache-dir", "--no-input"]
-            options += ["--disable-pip-version-check", "--no-warn-script-location"]
+            # Packages that the system has are no part of what the key names.
+            options = ["--ignore-installed", "--no-index", "--no-compile", "--no-cache-dir"]
+            options += ["--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
             command = [
-                str(session.layout.interpreter(folder.name)),
+                str(interpreter(folder)),
                 f"{shelf / str(pip)}/pip",
                 "install",
             ]
             command += [*options, "--find-links", str(shelf), *requirements]
             _run(session, folder, command, len(hashes))
+        content = json.dumps({"requirements": requirements, "wheels": hashes}).encode("ascii")
+        disk.sync_all(session.layout.root, _files(folder))
+        disk.write_whole(folder / COMPLETE, content, session.layout.temporary())
+        disk.sync(session.layout.environments)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            disk.remove_tree(folder)
+        raise
     finally:
         disk.remove_tree(shelf)
-    content = {"requirements": requirements, "wheels": hashes}
-    disk.sync_all(session.layout.root, _files(folder))
-    disk.write_whole(
-        folder / COMPLETE, json.dumps(content).encode("ascii"), session.layout.temporary()
-    )
-    disk.sync(session.layout.environments)
 
 
 def _run(session: Session, folder: Path, command: list[str], total: int) -> None:
@@ -112,13 +164,14 @@ def _run(session: Session, folder: Path, command: list[str], total: int) -> None
         raise AgentError(ENVIRONMENT, str(folder), what, "send wheels that fit this device")
 
 
-def _switch(environments: Path, key: str) -> None:
+def _switch(environments: Path, name: str) -> None:
     current = link_name(environments / "current")
-    if current != key:
-        if current is not None:
+    if current != name:
+        # One that was built again is no other to go back to.
+        if current is not None and environment_key(current) != environment_key(name):
             disk.link_whole(current, environments / "previous", environments / f".{unique()}")
             disk.sync(environments)
-        disk.link_whole(key, environments / "current", environments / f".{unique()}")
+        disk.link_whole(name, environments / "current", environments / f".{unique()}")
     disk.sync(environments)
 
 

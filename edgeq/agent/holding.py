@@ -53,4 +53,5 @@ def status(session: Session, arguments: Arguments) -> dict[str, Any]:
         **measure(session),
         "lock": session.lock.holder(),
         "environment": session.layout.environment(),
+        "signed_only": session.layout.is_signed_only,
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .child import run
 from .errors import DIED, GARBLED, AgentError
+from .layout import interpreter
 
 if TYPE_CHECKING:
     from .arguments import Arguments
@@ -20,9 +22,8 @@ VERBS = ("probe", "verify", "bench", "predict")
 def job(session: Session, arguments: Arguments) -> dict[str, Any]:
     """What the verb found; AgentError of the job's own kind, or died, garbled, cancelled."""
     verb = arguments.choice("verb", VERBS)
-    fields = arguments.section("job")
+    arguments.section("job")  # the verb itself reads what is in it
     arguments.check()
-    del fields
     last: dict[str, Any] = {}
 
     def on_line(line: bytes) -> bool:
@@ -35,7 +36,9 @@ def job(session: Session, arguments: Arguments) -> dict[str, Any]:
 
     content = json.dumps(arguments.document["job"]).encode("ascii")
     command = [_python(session), *_agent(), verb, "-"]
-    ended = run(session.wire, command, on_line, content)
+    # Who only looks must leave no compiled modules in the environment.
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if verb == "probe" else None
+    ended = run(session.wire, command, on_line, content, environ)
     kind = last.pop("event", None)
     if kind == "result":
         return last
@@ -74,8 +77,8 @@ def _event(line: bytes, verb: str) -> dict[str, Any]:
 
 def _python(session: Session) -> str:
     """The environment's interpreter, or the one that runs this."""
-    key = session.layout.environment()
-    return sys.executable if key is None else str(session.layout.interpreter(key))
+    folder = session.layout.environment_folder()
+    return sys.executable if folder is None else str(interpreter(folder))
 
 
 def _agent() -> list[str]:

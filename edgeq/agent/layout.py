@@ -9,6 +9,7 @@ state                   link to one of states/, switched by one rename: both cha
 current, previous       links through state, made once: what a service on the board opens
 sets/<name>             lists of blobs that are in use
 env/<key>/              environments; env/current and env/previous are links to two of them
+env/<key>~<unique>/     one that was built again while the first was in use
 work/                   files of a run
 lock, allowed_signers
 """
@@ -103,14 +104,21 @@ class Layout(NamedTuple):
         """Who must have signed, whatever the host says."""
         return self.root / "allowed_signers"
 
+    @property
+    def is_signed_only(self) -> bool:
+        """Whether there is a list of signers; one that cannot be read must not count as none."""
+        return os.path.lexists(str(self.allowed_signers))
+
     def environment(self) -> str | None:
         """The key of the current environment, None where there is none that runs."""
-        key = link_name(self.environments / "current")
-        return key if key and self.interpreter(key).exists() else None
+        folder = self.environment_folder()
+        return None if folder is None else environment_key(folder.name)
 
-    def interpreter(self, key: str) -> Path:
-        """The Python of an environment, by its own path: `current` may change under a job."""
-        return self.environments / key / "bin" / "python"
+    def environment_folder(self) -> Path | None:
+        """Where the current environment lies, by its own path: `current` may change under a job."""
+        name = link_name(self.environments / "current")
+        folder = self.environments / (name or "current")
+        return folder if name and is_runnable(folder) else None
 
     def blob(self, digest: str) -> Path:
         """The path of a blob."""
@@ -123,6 +131,21 @@ class Layout(NamedTuple):
     def temporary(self) -> Path:
         """A new path in a folder whose leftovers are removed."""
         return self.incoming / f".{unique()}.new"
+
+
+def environment_key(name: str) -> str:
+    """The key of the environment in the folder of this name."""
+    return name.partition("~")[0]
+
+
+def interpreter(environment: Path) -> Path:
+    """The Python of an environment."""
+    return environment / "bin" / "python"
+
+
+def is_runnable(environment: Path) -> bool:
+    """Whether an environment has its Python; the system's, to which that leads, may have gone."""
+    return _exists(interpreter(environment))
 
 
 def link_name(link: Path) -> str | None:
@@ -155,4 +178,11 @@ def filesystem(root: Path) -> os.statvfs_result:
 
 def nearest(root: Path) -> Path:
     """A folder, or the nearest one above it that exists."""
-    return next((path for path in (root, *root.parents) if path.is_dir()), Path("/"))
+    # Not Path.is_dir, which raises where this user may not look.
+    folders = (root, *root.parents)
+    return next((path for path in folders if os.path.isdir(str(path))), Path("/"))  # noqa: PTH112
+
+
+def _exists(path: Path) -> bool:
+    # Not Path.exists, which raises where this user may not look.
+    return os.path.exists(str(path))  # noqa: PTH110

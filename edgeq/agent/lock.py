@@ -47,6 +47,8 @@ class Lock:
         operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         mode = "shared" if shared else "exclusive"
         if mode != self.mode:
+            # Changing a lock gives the old one up first, so that nothing is left to fall back to.
+            self.mode = None
             while not _try(self._fd, operation):
                 waited_s = time.monotonic() - start_s
                 limit_s = max(wait_s, _SHORTEST_WAIT_S)
@@ -69,16 +71,17 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock up, as the end of the process does."""
-        # Changing a lock gives the old one up first, so that nothing is left to fall back to.
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd, self.mode = None, None
+        fd, self._fd, self.mode = self._fd, None, None
+        if fd is not None:
+            os.close(fd)
 
     def touch(self) -> None:
         """Show that the host of this session is heard; only by the thread that beats."""
-        if self._fd is not None and self.mode is not None:
+        # The other thread may give the lock up at any moment.
+        fd = self._fd
+        if fd is not None and self.mode is not None:
             with contextlib.suppress(OSError):
-                os.utime(self._fd)
+                os.utime(fd)
 
     def holder(self) -> Optional[Dict[str, Any]]:
         """Who holds the lock now, None for nobody."""
@@ -139,13 +142,17 @@ def _try(fd: int, operation: int) -> bool:
     return True
 
 
+# The lock is held all the same: opened for reading only, or on a disk that is full.
+_UNWRITABLE = (errno.EBADF, errno.EINVAL, errno.ENOSPC, errno.EDQUOT)
+
+
 def _write(fd: int, record: Dict[str, Any]) -> None:
     content = json.dumps(record).encode("ascii") + b"\n"
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, content, 0)
     except OSError as exc:
-        if exc.errno not in (errno.EBADF, errno.EINVAL):  # opened for reading only
+        if exc.errno not in _UNWRITABLE:
             raise
 
 

@@ -82,4 +82,8 @@ def _ask(name: str, reader: Reader, program: str, *arguments: str) -> str | None
         reader.note(name, f"importing it failed: {' '.join(last)}")
         return None
     # Libraries may greet on stdout; the answer is the last line.
-    return done.stdout.decode("utf-8", "replace").strip().splitlines()[-1]
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    if not lines:
+        reader.note(name, "importing it worked, but it had nothing to say")
+        return None
+    return lines[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .cpuinfo import parse_cpuinfo
 from .emulation import Evidence, judge
 from .environment import governors, parse_meminfo
+from .layout import free_bytes
 from .packages import onnxruntime_providers, package_versions
 from .reading import Reader
 
@@ -107,11 +107,10 @@ def _memory(reader: Reader) -> dict[str, int | None]:
 
 def _free_bytes(reader: Reader, root: Path) -> int | None:
     # The root folder may not exist before the first deploy; its parent has the same disk.
-    existing = next((p for p in (root, *root.absolute().parents) if p.exists()), Path("/"))
     try:
-        return shutil.disk_usage(str(existing)).free
+        return free_bytes(root.absolute())
     except OSError as exc:
-        reader.note("disk.free_bytes", f"{existing}: {exc.strerror}")
+        reader.note("disk.free_bytes", f"{root}: {exc.strerror}")
         return None
 
 

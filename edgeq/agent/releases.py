@@ -26,11 +26,10 @@ PUSH_AGAIN = "push the release again"
 def release(session: Session, arguments: Arguments) -> dict[str, Any]:
     """Make a release of blobs that are there, or mend one; AgentError (bad-artifact) lists why not.
 
-    A release that is there stays as it is, but for a signature that it lacks or, with `anew`, has.
+    A release that is there stays as it is, but for a signature: one that is given replaces its own.
     """
     digest = arguments.hash("id")
     encoded = arguments.optional_text("signature")
-    anew = arguments.flag("anew", False)
     signature = _decoded(arguments, encoded)
     arguments.check()
     session.enter()
@@ -47,8 +46,8 @@ def release(session: Session, arguments: Arguments) -> dict[str, Any]:
         _make(session, folder, targets, signature)
         return {"path": str(folder), "new": True}
     is_changed = _mend(session, folder, targets)
-    signature_path = folder / SIGNATURE_NAME
-    if signature is not None and (anew or not is_file(signature_path)):
+    if signature is not None:
+        signature_path = folder / SIGNATURE_NAME
         if signature_path.is_dir():
             disk.remove_tree(signature_path)
         disk.write_whole(signature_path, signature, session.layout.temporary())
@@ -117,6 +116,7 @@ def _check_blobs(session: Session, digest: str) -> tuple[FileEntry, ...]:
         raise AgentError(BAD_ARTIFACT, str(path), "is not there or no file", PUSH_AGAIN)
     size_bytes = path.stat().st_size
     if size_bytes > MAX_MANIFEST_BYTES:
+        session.damaged.add(digest)
         what = f"has {size_bytes} bytes; a manifest has at most {MAX_MANIFEST_BYTES}"
         raise AgentError(BAD_ARTIFACT, str(path), what, "build the release again")
     raw = path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ _SAME_EDGEQ = "host and agent must be of one edgeq"
 
 Operation = Callable[[Session, Arguments], Optional[Dict[str, Any]]]
 
-_WITH_RAW_BYTES = ("put", "write")
+_WITH_RAW_BYTES = ("put",)
 _OPERATIONS = {
     "lock": ("holding", "hold"),
     "patience": ("holding", "be_patient"),
@@ -43,7 +44,6 @@ _OPERATIONS = {
     "collect": ("collect", "collect_now"),
     "environment": ("environments", "build"),
     "job": ("jobs", "job"),
-    "write": ("workfiles", "write"),
     "get": ("workfiles", "get"),
     "remove": ("workfiles", "remove"),
 }
@@ -63,8 +63,8 @@ def serve(root: Path) -> None:
         wire.send(_ready(session))
         threading.Thread(target=_beat, args=(session,), daemon=True).start()
         work_off(session)
-    except Gone:
-        pass
+    except Gone as exc:
+        _say_why(exc)
 
 
 def work_off(session: Session) -> None:
@@ -140,9 +140,21 @@ def _beat(session: Session) -> None:
             said_s = time.monotonic()
             try:
                 wire.send({"alive": 1})
-            except Gone:
+            except Gone as exc:
                 _kill_children()
+                _say_why(exc)
                 os._exit(0)
+
+
+def _say_why(gone: Gone) -> None:
+    """Without a word the end would look as if the system had killed this."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{gone}\n".encode())
+
+
+def machine_name(machine: str, maxsize: int) -> str:
+    """The kernel's machine, and that the programs on it are of another kind where they are."""
+    return machine if maxsize > 2**32 else f"{machine} (32-bit Python)"
 
 
 def _ready(session: Session) -> Dict[str, Any]:
@@ -154,7 +166,7 @@ def _ready(session: Session) -> Dict[str, Any]:
         "python": sys.version.split()[0],
         "executable": sys.executable,
         "root": str(root),
-        "machine": os.uname().machine,
+        "machine": machine_name(os.uname().machine, sys.maxsize),
         "libc": _libc(),
         "clock_unix_s": time.time(),
         "pid": os.getpid(),
@@ -164,7 +176,7 @@ def _ready(session: Session) -> Dict[str, Any]:
         "writable": os.access(str(nearest(root)), os.W_OK | os.X_OK),
         "free_bytes": free_bytes(root),
         "ssh_keygen": _is_installed("ssh-keygen"),
-        "signed_only": session.layout.allowed_signers.exists(),
+        "signed_only": session.layout.is_signed_only,
         "environment": session.layout.environment(),
     }
 

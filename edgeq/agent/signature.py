@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import disk
 from .blobs import is_file
-from .errors import NOT_SIGNED, AgentError
-from .layout import unique
+from .errors import BAD_REQUEST, NOT_SIGNED, AgentError
 from .manifest import MANIFEST_NAME, SIGNATURE_NAME
 
 if TYPE_CHECKING:
@@ -22,19 +22,18 @@ _TIMEOUT_S = 60
 
 
 def keep_signers(session: Session, arguments: Arguments) -> dict[str, Any]:
-    """Write, or with null remove, the device's own list of who must have signed."""
-    if "text" not in arguments:
-        arguments.note("text", "is missing")
-    text = arguments.optional_text("text")
+    """Write the device's own list of who must have signed; AgentError for a list of nobody."""
+    text = arguments.optional_text("text") or ""
     arguments.check()
+    # Nothing could be activated any more, whoever signs it.
+    if not any(map(_names_signer, text.splitlines())):
+        what = "has no line of a principal, a key type and a key"
+        remedy = "write one for each signer (ssh-keygen(1), ALLOWED SIGNERS)"
+        raise AgentError(BAD_REQUEST, "allowed_signers", what, remedy)
     session.need_exclusive("signers")
     session.enter()
     path = session.layout.allowed_signers
-    if text is not None:
-        disk.write_whole(path, text.encode("utf-8"), session.layout.temporary())
-    elif os.path.lexists(str(path)):
-        disk.remove(path)
-    disk.sync(session.layout.root)
+    disk.write_whole(path, text.encode("utf-8"), session.layout.temporary())
     return {}
 
 
@@ -44,8 +43,7 @@ def check_signatures(layout: Layout, release: Path, signers: list[str]) -> None:
     The list of the device itself counts too, whatever the host asks for.
     """
     lists = {f"the host's signers, list {n}": text for n, text in enumerate(signers, 1)}
-    # Not `exists`: a list that is there and cannot be read must not count as none.
-    if os.path.lexists(str(layout.allowed_signers)):
+    if layout.is_signed_only:
         lists[str(layout.allowed_signers)] = layout.allowed_signers.read_bytes().decode("utf-8")
     for name, text in lists.items():
         _check(layout, release, name, text)
@@ -56,21 +54,16 @@ def _check(layout: Layout, release: Path, name: str, text: str) -> None:
     if not is_file(signature):
         what = f"is not there, and {name} asks for one"
         raise AgentError(NOT_SIGNED, str(signature), what, "sign the release and push it again")
-    allowed = layout.work / f".signers.{unique()}"
-    file = disk.open_file(allowed)
-    try:
-        try:
-            disk.write(file, text.encode("utf-8"))
-        finally:
-            os.close(file.fd)
-        _verify(release / MANIFEST_NAME, signature, allowed, name)
-    finally:
-        disk.remove(allowed)
+    from .child import nameless
+
+    # On no disk: the way back must be there on one that is full, too.
+    with nameless(text.encode("utf-8")) as allowed:
+        _verify(release / MANIFEST_NAME, signature, allowed.fileno(), name)
 
 
-def _verify(manifest: Path, signature: Path, allowed: Path, name: str) -> None:
-    files = ["-f", str(allowed), "-s", str(signature)]
-    status, output = _ssh_keygen(["find-principals", *files], None)
+def _verify(manifest: Path, signature: Path, allowed_fd: int, name: str) -> None:
+    files = ["-f", f"/proc/self/fd/{allowed_fd}", "-s", str(signature)]
+    status, output = _ssh_keygen(["find-principals", *files], None, allowed_fd)
     if status != 0:
         what = f"is by nobody of {name} ({_signer(manifest, signature) or _words(output)})"
         raise AgentError(NOT_SIGNED, str(signature), what, "have it signed by one of those")
@@ -80,7 +73,7 @@ def _verify(manifest: Path, signature: Path, allowed: Path, name: str) -> None:
     reasons = []
     for principal in principals:
         arguments = ["verify", *files, "-n", NAMESPACE, "-I", principal]
-        status, output = _ssh_keygen(arguments, manifest)
+        status, output = _ssh_keygen(arguments, manifest, allowed_fd)
         if status == 0:
             return
         reasons.append(_words(output))
@@ -100,7 +93,22 @@ def _words(output: str) -> str:
     return ", ".join(lines[-2:]) or "ssh-keygen gives no reason"
 
 
-def _ssh_keygen(arguments: list[str], stdin: Path | None) -> tuple[int, str]:
+def _names_signer(line: str) -> bool:
+    """Whether a line of allowed_signers has a key that says its own type, behind a principal."""
+    words = line.split()
+    return not line.lstrip().startswith("#") and any(map(_is_key, words[1:], words[2:]))
+
+
+def _is_key(kind: str, encoded: str) -> bool:
+    try:
+        raw = binascii.a2b_base64(encoded)
+    except ValueError:
+        return False
+    head = len(kind).to_bytes(4, "big") + kind.encode("utf-8", "surrogatepass")
+    return raw.startswith(head) and len(raw) > len(head)
+
+
+def _ssh_keygen(arguments: list[str], stdin: Path | None, *fds: int) -> tuple[int, str]:
     import subprocess
 
     try:
@@ -110,6 +118,7 @@ def _ssh_keygen(arguments: list[str], stdin: Path | None) -> tuple[int, str]:
                 stdin=content,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                pass_fds=fds,
                 timeout=_TIMEOUT_S,
                 check=False,
             )

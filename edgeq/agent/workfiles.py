@@ -9,30 +9,10 @@ from . import disk
 from .blobs import is_file
 from .errors import NO_FILE, AgentError
 from .frames import PIECE_BYTES, Gone
-from .layout import unique
 
 if TYPE_CHECKING:
     from .arguments import Arguments
     from .session import Session
-
-
-def write(session: Session, arguments: Arguments) -> dict[str, Any]:
-    """Write a file, seen only when it is whole."""
-    name = arguments.plain_name("name")
-    arguments.check()
-    session.enter()
-    path = session.layout.work / name
-    file = disk.open_file(path.with_name(f".{unique()}.new"))
-    try:
-        for piece in session.wire.raw():
-            disk.write(file, piece)
-    except BaseException:
-        disk.remove(file.path)
-        raise
-    finally:
-        os.close(file.fd)
-    disk.rename(file.path, path)
-    return {"path": str(path)}
 
 
 def get(session: Session, arguments: Arguments) -> None:

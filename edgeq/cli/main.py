@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from edgeq.boards import Examination
-    from edgeq.device.device import Address
+    from edgeq.device.connection import Address
 
 app = typer.Typer(
     name="edgeq",
@@ -72,16 +72,14 @@ def deploy(
     dry_run: DryRun = False,
 ) -> None:
     """Build, push, verify, measure, judge; make it the current release if all gates pass."""
-    from edgeq import checking, deployment
+    from edgeq import deployment
     from edgeq.cli.progress import shown
 
     address = _address(host, identity)
-    if dry_run:
-        checked = checking.check(recipe, target, address, keep=False)
-        with checked.device:
-            _steps(list(checking.steps(checked)), as_json)
-        return
     path = report or recipe.parent / "report.json"
+    if dry_run:
+        _steps(deployment.deploy_steps(recipe, target, path, address, sign), as_json)
+        return
     with shown() as progress:
         result = deployment.deploy(recipe, target, store, progress, path, address, sign)
     if as_json:
@@ -207,8 +205,7 @@ def rollback(
 
     address = _address(host, identity)
     if dry_run:
-        found = releasing.status(target, address)
-        _steps([f"make {found.previous or 'nothing'} current instead of {found.current}"], as_json)
+        _steps(releasing.rollback_steps(target, address), as_json)
         return
     done = releasing.rollback(target, address)
     from edgeq.cli import show
@@ -409,7 +406,7 @@ def run() -> None:
 
 
 def _address(host: str | None, identity: Path | None) -> Address:
-    from edgeq.device.device import Address
+    from edgeq.device.connection import Address
 
     return Address(host, identity)
 

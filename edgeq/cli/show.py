@@ -131,9 +131,7 @@ def status_text(status: Status) -> RenderableType:
     lines = [
         f"{status.device}:{status.root}",
         f"{status.used_bytes / 2**20:.1f} MiB used, {status.free_bytes / 2**20:.0f} MiB free",
-        f"environment {status.environment}"
-        if status.environment
-        else "no environment of its own: 'edgeq targets setup' makes one",
+        f"environment {status.environment}" if status.environment else "no environment of its own",
         f"at work: {holder.who}, {holder.what}, since {holder.since}"
         if holder
         else "nobody is at work there",

@@ -6,23 +6,19 @@ import getpass
 import hashlib
 import os
 import platform
-import sys
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgeq.artifact import Artifact
-from edgeq.device.local import LocalTransport
-from edgeq.device.sending import Content, Sent, send_blobs
+from edgeq.device.sending import Content, Sent, hash_of, send_blobs
 from edgeq.device.session import PATIENCE_S, Event, Session
 from edgeq.device.transport import Transport
-from edgeq.errors import DeviceError, InputError
+from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
-from edgeq.target import Target
 
 
 class Device:
@@ -98,7 +94,7 @@ class Device:
 
     def lock(self, what: str, shared: bool = False, wait_s: float = 3.0) -> None:
         """Keep other deploys away until `close`; DeviceError (locked) names who holds it."""
-        who = f"{getpass.getuser()}@{platform.node()}, process {os.getpid()}"
+        who = f"{_user()}@{platform.node()}, process {os.getpid()}"
         self._ask("lock", {"who": who, "what": what, "shared": shared, "wait_s": wait_s})
 
     def probe(self) -> Event:
@@ -108,41 +104,41 @@ class Device:
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.
 
-        What lies there already is not sent.
+        What lies there already is not sent, unless it is found to be damaged.
         """
-        contents: dict[str, Content] = {
-            file.sha256: artifact.path(name) for name, file in artifact.manifest.files.items()
-        }
-        contents[artifact.id] = artifact.manifest.encoded()
-        self._send(contents, progress)
-        signature = b64encode(artifact.signature).decode() if artifact.signature else None
-        placed = self._ask("release", {"id": artifact.id, "signature": signature})
-        return bool(placed["new"])
+        try:
+            return self._place(artifact, progress)
+        except DeviceError as exc:
+            if exc.kind != "bad-artifact":
+                raise
+        self._recheck(artifact)
+        return self._place(artifact, progress)
+
+    def verify(self, artifact: Artifact, progress: Progress = silent) -> None:
+        """Check a release that was sent by hash and by loading it; once in the life of this object.
+
+        What is damaged there is sent again: then it is right, or the disk is failing.
+        """
+        if artifact.id in self._verified:
+            return
+        release = self.release(artifact.id)
+        job = {"release": release, "id": artifact.id, "load": True, "threads": 1}
+        try:
+            self._job("verify", job)
+        except DeviceError as exc:
+            if exc.kind != "bad-artifact":
+                raise
+            self._recheck(artifact)
+            self._place(artifact, progress)
+            self._job("verify", job)
+        self._verified.add(artifact.id)
 
     def push(self, artifact: Artifact, progress: Progress = silent) -> str:
-        """Send an artifact and have the agent verify it by hash and by loading it; its folder.
-
-        Once in the life of this object; a second push only answers.
-        """
+        """Send an artifact and verify it; the folder of the release."""
         if artifact.id not in self._verified:
-            try:
-                self.send(artifact, progress)
-                self.verify(artifact.id)
-            except DeviceError as exc:
-                if exc.kind != "bad-artifact":
-                    raise
-                # What lay there was damaged; sent anew it is either right or the disk is failing.
-                files = artifact.manifest.files.values()
-                self._ask("recheck", {"hashes": [artifact.id, *(file.sha256 for file in files)]})
-                self.send(artifact, progress)
-                self.verify(artifact.id)
-            self._verified.add(artifact.id)
+            self.send(artifact, progress)
+            self.verify(artifact, progress)
         return self.release(artifact.id)
-
-    def verify(self, artifact_id: str) -> Event:
-        """Check a release by hash and load it once; DeviceError says what is wrong with it."""
-        job = {"release": self.release(artifact_id), "id": artifact_id, "load": True, "threads": 1}
-        return self._job("verify", job)
 
     def activate(self, artifact_id: str, signers: Sequence[str] = ()) -> None:
         """Make a release the current one, and keep the one before it as previous.
@@ -179,7 +175,7 @@ class Device:
 
     def put_files(self, files: Iterable[Path], progress: Progress = silent) -> dict[Path, str]:
         """Send files of this machine as blobs; file to path on the device. Kept for later."""
-        digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        digests = {file: hash_of(file) for file in files}
         wanted = sorted(set(digests.values()))
         if not self._placed.issuperset(wanted):
             self._send({digest: file for file, digest in digests.items()}, progress)
@@ -188,25 +184,38 @@ class Device:
             self._placed.update(wanted)
         return {file: f"{self.root}/blobs/sha256/{digest}" for file, digest in digests.items()}
 
+    def require_room(self, files: Iterable[Path], more_bytes: int) -> None:
+        """DeviceError (no-room) when what the device lacks of files, and more, would not fit."""
+        sizes = {hash_of(file): file.stat().st_size for file in files}
+        missing = self._ask("have", {"hashes": list(sizes)})["missing"]
+        needed = more_bytes + sum(sizes[digest] for digest in missing)
+        self._ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
+
     def install(
         self,
         key: str,
         wheels: Mapping[str, Path],
         requirements: Sequence[str],
         progress: Progress = silent,
+        anew: bool = False,
     ) -> bool:
         """Make an environment of wheels (name to file) the one that jobs run in; whether it is new.
 
-        DeviceError (environment) with pip's own reason.
+        One that is there already is taken, unless `anew`. DeviceError (environment) with pip's own
+        reason.
         """
-        if self.hello["environment"] == key:
-            return False
-        digests = {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in wheels.items()}
+        digests = {name: hash_of(file) for name, file in wheels.items()}
+        job = {"key": key, "requirements": list(requirements), "wheels": digests, "anew": anew}
+        if not anew:
+            try:
+                return bool(self._ask("environment", job, progress)["new"])
+            except DeviceError as exc:
+                if exc.kind != "bad-request":  # which says what wheels are missing
+                    raise
         self._send({digests[name]: file for name, file in wheels.items()}, progress)
-        job = {"key": key, "wheels": digests, "requirements": list(requirements)}
         return bool(self._ask("environment", job, progress)["new"])
 
-    def trust(self, signers: str | None) -> None:
+    def trust(self, signers: str) -> None:
         """Have the device demand a signature by these of every release, whoever activates it."""
         self._ask("signers", {"text": signers})
 
@@ -225,6 +234,22 @@ class Device:
         content = self.session.answer().content
         self._ask("remove", {"name": name})
         return content
+
+    def _place(self, artifact: Artifact, progress: Progress) -> bool:
+        contents: dict[str, Content] = {
+            file.sha256: artifact.path(name) for name, file in artifact.manifest.files.items()
+        }
+        contents[artifact.id] = artifact.manifest.encoded()
+        self._send(contents, progress)
+        # A signature given now takes the place of the one there: keys change.
+        signature = b64encode(artifact.signature).decode() if artifact.signature else None
+        fields = {"id": artifact.id, "signature": signature, "anew": signature is not None}
+        return bool(self._ask("release", fields)["new"])
+
+    def _recheck(self, artifact: Artifact) -> None:
+        """Have the device find out which files of an artifact are not what they should be."""
+        files = artifact.manifest.files.values()
+        self._ask("recheck", {"hashes": [artifact.id, *(file.sha256 for file in files)]})
 
     def _send(self, contents: Mapping[str, Content], progress: Progress) -> None:
         moved = send_blobs(self.session, contents, self._limit_bytes, progress)
@@ -256,70 +281,8 @@ def _listener(progress: Progress, on_image: Callable[[Event], None]) -> Callable
     return on_event
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a device is: user@host or a name of ~/.ssh/config, and the key to get in with.
-
-    None for both: this machine, or whatever keys SSH would use.
-    """
-
-    host: str | None = None
-    identity: Path | None = None
-
-
-HERE = Address()
-
-
-def connect(target: Target, address: Address = HERE, keep: bool = True) -> Device:
-    """The device that a target and an address mean; it is reached at the first need.
-
-    Raises InputError when the target wants an address and has none, or the other way round.
-    """
-    limit, host = target.limits.disk_bytes, address.host
-    if target.transport == "local":
-        if host is not None:
-            what = f"target '{target.name}' is this machine"
-            raise InputError("--host", what, "leave it out, or name the target of that board")
-        local = LocalTransport()
-        return Device(local, local.root(target.root), limit, keep)
-    if host is None:
-        what = f"target '{target.name}' is reached over SSH, and no address is given"
-        raise InputError("--host", what, "add: --host user@address, or a name of ~/.ssh/config")
-    from edgeq.device.ssh import SshTransport
-
-    # Who sits at a terminal is asked for the passphrase of a key; nobody else can answer.
-    ask = getpass.getpass if sys.stdin.isatty() else None
-    transport = SshTransport(host, python=target.python, identity=address.identity, ask=ask)
-    return Device(transport, target.root, limit, keep)
-
-
-def host() -> Device:
-    """This machine, where the float model and the simulated plan run; its lock is not taken."""
-    local = LocalTransport()
-    device = Device(local, local.root("~/.edgeq/host"))
-    device.lock("predictions", shared=True, wait_s=3600.0)
-    return device
-
-
-def check_clock(device: Device, skew_s: float, now_s: float) -> None:
-    """DeviceError when the device's clock is further than that from ours."""
-    off_s = float(device.hello["clock_unix_s"]) - now_s
-    if abs(off_s) > skew_s:
-        what = f"its clock is {_words(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
-        remedy = "set it (timedatectl, chrony), or raise limits.clock_skew_s in the target"
-        raise DeviceError(device.address, what, remedy, kind="clock")
-
-
-def check_root(device: Device) -> None:
-    """DeviceError when nothing could be run from the device's root folder."""
-    if device.hello["noexec"]:
-        what = f"{device.root} is on a file system that is mounted noexec"
-        remedy = "name another folder under 'root' in the target, or mount it with exec"
-        raise DeviceError(device.address, what, remedy, kind="noexec")
-
-
-def _words(seconds: float) -> str:
-    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        return f"user {os.getuid()}"

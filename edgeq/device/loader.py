@@ -6,7 +6,8 @@ It goes there as an argument, so that one process and one round trip are enough.
 missing it prints `{"edgeq": "send"}` and reads it from standard input; what stops it is one line,
 `{"edgeq": "refused", "kind": ..., "message": ...}`. With `memory` it writes nothing to the disk: an
 agent that is not there is run from memory. Old Pythons must understand enough of it to say that
-they are too old.
+they are too old; those older than 3.4 know no -I and end before it, from which the host tells.
+A host that says nothing for two minutes while it should send the agent ends this.
 """
 
 from __future__ import annotations
@@ -54,14 +55,18 @@ def is_there():
             raise
         return False
 def fetch():
+    import signal
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     sys.stdout.write(json.dumps({"edgeq": "send"}) + "\\n")
     sys.stdout.flush()
     content = b""
     while len(content) < size:
+        signal.alarm(120)
         piece = os.read(0, min(size - len(content), 65536))
         if not piece:
             os._exit(1)
         content += piece
+    signal.alarm(0)
     if hashlib.sha256(content).hexdigest() != digest:
         refuse("garbled", path, "the agent did not arrive as it was sent", "try again")
     return content
@@ -103,10 +108,13 @@ except OSError as exc:
         errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only",
         errno.EACCES: "denied", errno.EPERM: "denied",
         errno.ENOTDIR: "not-a-folder", errno.EEXIST: "not-a-folder",
+        errno.ENOENT: "busy",
     }
     where = getattr(exc, "filename", None) or path
-    refuse(kinds.get(exc.errno, "bug"), where, str(exc.strerror).lower(),
-           "look after it, or choose another root in the target")
+    remedy = "look after it, or choose another root in the target"
+    if exc.errno == errno.ENOENT:
+        remedy = "another session removes what it leads through; try again"
+    refuse(kinds.get(exc.errno, "bug"), where, str(exc.strerror).lower(), remedy)
 import zipimport
 sys.argv = [path, "serve", root]
 sys.path.insert(0, path)

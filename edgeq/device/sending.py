@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from edgeq.device.session import Session
@@ -63,7 +66,8 @@ def send_blobs(
         try:
             session.answer()
         except DeviceError as exc:
-            if exc.kind != "bad-blob":
+            # Locked: another session receives the same blob; begun anew it gets its own place.
+            if exc.kind not in ("bad-blob", "locked"):
                 # What was sent ahead is answered too; the session goes on after that.
                 for _ in waiting:
                     with suppress(DeviceError):
@@ -95,8 +99,29 @@ def send_blobs(
     return Sent(len(missing), done)
 
 
+def hash_of(content: Content) -> str:
+    """The sha256 of a content. Raises InputError for a file that cannot be read."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with _opened(content) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BufferedReader]:
+    try:
+        with file.open("rb") as stream:
+            yield stream
+    except OSError as exc:
+        what = f"cannot be read: {exc.strerror or exc}"
+        raise InputError(str(file), what, "check that it is there and yours to read") from exc
+
+
 def _size(content: Content) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
+    if isinstance(content, bytes):
+        return len(content)
+    with _opened(content) as stream:
+        return os.fstat(stream.fileno()).st_size
 
 
 def _pieces(content: Content, offset: int, size: int) -> Iterator[bytes]:
@@ -105,7 +130,7 @@ def _pieces(content: Content, offset: int, size: int) -> Iterator[bytes]:
             yield content[start : start + _CHUNK]
         return
     left = size - offset
-    with content.open("rb") as stream:
+    with _opened(content) as stream:
         stream.seek(offset)
         while left > 0:
             piece = stream.read(min(_CHUNK, left))
@@ -117,11 +142,8 @@ def _pieces(content: Content, offset: int, size: int) -> Iterator[bytes]:
 
 
 def _never_right(address: str, content: Content, digest: str) -> DeviceError | InputError:
-    if isinstance(content, Path):
-        import hashlib
-
-        if hashlib.sha256(content.read_bytes()).hexdigest() != digest:
-            what = "changed while it was being sent"
-            return InputError(str(content), what, "run it again when nothing writes to it")
+    if isinstance(content, Path) and hash_of(content) != digest:
+        what = "changed while it was being sent"
+        return InputError(str(content), what, "run it again when nothing writes to it")
     what = f"blob {digest[:12]} arrives damaged, twice"
     return DeviceError(address, what, "the disk or the memory of the device may be failing")

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from edgeq.device.bundle import bundle
+from edgeq.device.frames import Stream, parsed
 from edgeq.device.loader import LOADER
-from edgeq.device.transport import Process, Transport
+from edgeq.device.transport import Transport
 from edgeq.errors import DeviceError, EdgeqError
 
 Event = dict[str, Any]
@@ -26,8 +27,9 @@ OnEvent = Callable[[Event], None]
 PATIENCE_S = 30.0
 """Silence after which either side gives the link up; TCP bridges shorter cuts by itself."""
 _ALIVE_S = 5.0
+_ALIVE = b'{"op": "alive"}\n'
+_LOST_REMEDY = "see to the link and run it again; what was sent is kept there"
 _CHUNK = 1 << 20
-_LONGEST_LINE = 64 << 20
 _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
 
@@ -56,7 +58,7 @@ class Session:
         self._frames: queue.SimpleQueue[Answer | EdgeqError] = queue.SimpleQueue()
         self._writing = threading.Lock()
         self._written_s = time.monotonic()
-        self._closed = False
+        self._over = threading.Event()
         self._ready = False
         self._noise = "it said nothing"
         content = bundle()
@@ -66,8 +68,11 @@ class Session:
         self._process = transport.start([transport.python, "-IS", "-c", *loader])
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
         self._reader.start()
+        self._beats = threading.Thread(target=self._beat, name="edgeq-beat", daemon=True)
         try:
-            self.hello = self._begin(content, transport.python)
+            self.hello = self._begin(content)
+            self.clock_off_s = float(self.hello.get("clock_unix_s", time.time())) - time.time()
+            self._beats.start()  # not before: the loader takes nothing but the agent
             if patience_s != PATIENCE_S:
                 self.ask("patience", {"seconds": patience_s})
         except BaseException:
@@ -94,10 +99,16 @@ class Session:
             request["bytes"] = size
         with self._writing:
             self._write(json.dumps(request).encode() + b"\n")
-            for piece in content:
-                view = memoryview(piece)
-                for start in range(0, len(view), _CHUNK):
-                    self._write(view[start : start + _CHUNK])
+            try:
+                for piece in content:
+                    view = memoryview(piece)
+                    for start in range(0, len(view), _CHUNK):
+                        self._write(view[start : start + _CHUNK])
+            except BaseException:
+                # Half a frame cannot be taken back; the agent would take what follows for its rest.
+                self._over.set()
+                self._process.close()
+                raise
 
     def answer(self, on_event: OnEvent | None = None) -> Answer:
         """The answer to the oldest request that has none yet; its events go to `on_event`."""
@@ -117,17 +128,16 @@ class Session:
 
     def close(self) -> None:
         """End the agent and whatever it runs."""
-        self._closed = True
+        self._over.set()
         self._process.close()
-        if threading.current_thread() is not self._reader:
-            self._reader.join(5.0)
+        for thread in (self._reader, self._beats):
+            if thread.is_alive():
+                thread.join(5.0)
 
     def _write(self, data: bytes | memoryview) -> None:
         try:
             self._process.write(data)
         except DeviceError as exc:
-            if threading.current_thread() is self._reader:
-                return  # reading tells why
             raise self._reason(exc) from exc
         self.sent_bytes += len(data)
         self._written_s = time.monotonic()
@@ -140,9 +150,10 @@ class Session:
             except queue.Empty:
                 return exc
             if isinstance(frame, EdgeqError):
+                self._frames.put(frame)  # for whoever asks next
                 return frame
 
-    def _begin(self, content: bytes, python: str) -> Event:
+    def _begin(self, content: bytes) -> Event:
         while True:
             frame = self._frames.get()
             if isinstance(frame, EdgeqError):
@@ -169,6 +180,25 @@ class Session:
         what = f"the agent said something unintelligible: {line.strip()[:80]!r}"
         return DeviceError(self.address, what, "another version of edgeq may be at work there")
 
+    def _beat(self) -> None:
+        """Say every few seconds that this side lives: a thread of its own, as writing may block."""
+        beat_s = min(_ALIVE_S, self._patience_s / 4)
+        while not self._over.wait(max(0.0, self._written_s + beat_s - time.monotonic())):
+            if time.monotonic() < self._written_s + beat_s:
+                continue
+            # Who holds the lock is sending, which is a sign of life itself.
+            if not self._writing.acquire(blocking=False):
+                self._over.wait(beat_s)
+                continue
+            try:
+                self._process.write(_ALIVE)
+            except DeviceError:
+                return  # the reader finds out why
+            finally:
+                self._writing.release()
+            self.sent_bytes += len(_ALIVE)
+            self._written_s = time.monotonic()
+
     # Everything below runs in the reader's thread.
 
     def _read(self) -> None:
@@ -178,16 +208,17 @@ class Session:
             self._frames.put(exc)
         except Exception as exc:  # must not end a thread unheard
             self._frames.put(EdgeqError(self.address, f"{type(exc).__name__}: {exc}"))
+        self._over.set()
         self._process.close()  # wakes who is writing; the reason stands in the queue by now
 
     def _read_frames(self) -> None:
-        stream = _Stream(self._process, self._tick)
+        stream = Stream(self._process, self._check_silence)
         noise = 0
         while True:
             line = stream.line()
             if line is None:
                 raise self._ended()
-            frame = _parsed(line)
+            frame = parsed(line)
             if not self._ready:
                 frame = _first(line)
                 if frame is None:
@@ -210,26 +241,22 @@ class Session:
                 raise self._ended()
             self._frames.put(Answer(frame, content))
 
-    def _tick(self, silence_s: float) -> None:
-        """At least once a second: say that we live, and give up when nothing came for long."""
+    def _check_silence(self, silence_s: float) -> None:
         if silence_s > self._patience_s:
             what = f"the connection is lost: nothing came for {silence_s:.0f} s"
-            remedy = "see to the link and run it again; what was sent is kept there"
-            raise DeviceError(self.address, what, remedy, kind="link-lost")
-        due_s = self._written_s + min(_ALIVE_S, self._patience_s / 4)
-        # Before it is ready it takes its own code only. Who holds the lock is sending, which is a
-        # sign of life itself.
-        if self._ready and time.monotonic() > due_s and self._writing.acquire(blocking=False):
-            try:
-                self._write(b'{"op": "alive"}\n')
-            finally:
-                self._writing.release()
+            raise DeviceError(self.address, what, _LOST_REMEDY, kind="link-lost")
 
     def _ended(self) -> EdgeqError:
-        if self._closed:
+        if self._over.is_set():
             return DeviceError(self.address, "the session is closed")
         ended = self._process.ended(5.0)
         tail = (ended.stderr.strip().splitlines() or [self._noise])[-1]
+        if "Unknown option: -I" in ended.stderr:
+            what, remedy = "its Python is older than 3.4", "name a Python of 3.8 or later there"
+            return DeviceError(self.address, what, f"{remedy} in the target", "python-too-old")
+        if ended.status == 0:
+            what = f"the device gave this side up: {tail}"
+            return DeviceError(self.address, what, _LOST_REMEDY, kind="link-lost")
         if ended.status in (126, 127):
             what = f"cannot start Python: {tail}"
             remedy = "install python3 (3.8 or later) there, or name it under 'python' in the target"
@@ -239,58 +266,10 @@ class Session:
         return DeviceError(self.address, what, "see whether the device ran out of memory")
 
 
-class _Stream:
-    """Lines and blocks of bytes out of what a process writes."""
-
-    def __init__(self, process: Process, tick: Callable[[float], None]) -> None:
-        self._process = process
-        self._tick = tick
-        self._heard_s = time.monotonic()
-        self._buffer = bytearray()
-
-    def line(self) -> bytes | None:
-        """Up to and with the next newline; None at the end."""
-        looked = 0
-        while (end := self._buffer.find(b"\n", looked)) < 0:
-            looked = len(self._buffer)
-            if looked > _LONGEST_LINE or not self._more():
-                return None
-        return self._take(end + 1)
-
-    def exactly(self, count: int) -> bytes | None:
-        """That many bytes; None when it ends before."""
-        while len(self._buffer) < count:
-            if not self._more():
-                return None
-        return self._take(count)
-
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
-
-    def _more(self) -> bool:
-        while True:
-            self._tick(time.monotonic() - self._heard_s)
-            piece = self._process.read(1.0)
-            if piece is not None:
-                self._heard_s = time.monotonic()
-                self._buffer += piece
-                return bool(piece)
-
-
-def _parsed(line: bytes) -> Event | None:
-    try:
-        frame = json.loads(line)
-    except ValueError:
-        return None
-    return frame if isinstance(frame, dict) else None
-
-
 def _first(line: bytes) -> Event | None:
     """The agent's first words, perhaps behind what a login script printed without a newline."""
     start = max(0, line.find(b'{"edgeq"'))
-    frame = _parsed(line[start:])
+    frame = parsed(line[start:])
     return frame if frame is not None and "edgeq" in frame else None
 
 

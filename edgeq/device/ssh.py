@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeq.device import ssh_config
 from edgeq.device.transport import Process
-from edgeq.errors import require
+from edgeq.errors import InputError, require
 
 if TYPE_CHECKING:
     from edgeq.device.ssh_link import Link
@@ -20,10 +20,13 @@ class SshTransport:
     """See `Transport`. Connects at the first start, and anew when the connection was lost.
 
     `destination` is what ssh takes: `user@host`, a host, an alias of ~/.ssh/config, or
-    `ssh://user@host:port`. `ask` is called with a prompt for the passphrase of a key; without it
-    such keys come from the agent or not at all. `config_files` are read in their order.
+    `ssh://user@host:port`. `identity` is the first key to be shown, as after `ssh -i`: the files
+    that the configuration names come next, then the agent's other keys unless it says
+    IdentitiesOnly; the default files do not. A jump host does not see it. `ask` is called with a
+    prompt for the passphrase of a key, when no key without one logs in; without it such keys come
+    from the agent or not at all. `config_files` are read in their order.
 
-    Raises InputError for what can be no destination.
+    Raises InputError for what can be no destination, and for an identity that is no file.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class SshTransport:
         self.python = python
         parsed = ssh_config.parse(destination)
         self._destination = ssh_config.Destination(parsed.host, parsed.user, port or parsed.port)
-        self._identity = identity
+        self._identity = None if identity is None else _existing(identity)
         self._connect_timeout_s = connect_timeout_s
         self._ask = ask
         self._config_files = config_files
@@ -87,3 +90,14 @@ class SshTransport:
             hop = ssh_config.resolve(self.address, self._destination, files, self._identity)
             self._link = open_link(hop, self._ask, self._connect_timeout_s)
             return self._link
+
+
+def _existing(identity: Path) -> Path:
+    try:
+        whole = identity.expanduser()
+        if whole.is_file():
+            return whole
+    except (OSError, RuntimeError):  # a folder that may not be entered; no user of that name
+        pass
+    remedy = "name the file of a private key, or leave it out to have keys taken as ssh would"
+    raise InputError("--identity", f"there is no key '{identity}'", remedy)

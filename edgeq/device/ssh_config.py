@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import getpass
 import io
+import os
 import re
 import shlex
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq.device.ssh_config_lines import bad, lines
 from edgeq.errors import DeviceError, InputError, require
 
 SYSTEM = Path("/etc/ssh/ssh_config")
-_SETTING = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
 _DESTINATION = re.compile(
-    r"(?:(?P<user>[^\s:]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:@\[\]]+))"
+    r"(?:(?P<user>[^\s:]+)@)?(?:\[(?P<v6>[^\s@\[\]]+)\]|(?P<host>[^\s:@\[\]]+))"
     r"(?::(?P<port>[0-9]+))?"
 )
+# Names stand in the shell lines of ProxyCommand and Match exec, where %h and %r are.
+_HOST = re.compile(r"(?!-)[\w.:%-]+")
+# OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
+_USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
+_TOKEN = re.compile("%(.?)")
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 _DEEPEST = 16
 # What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
@@ -72,7 +79,12 @@ def parse(text: str) -> Destination:
     port = int(found["port"]) if found and found["port"] else None
     if found is None or (port is not None and not 0 < port < 65536):
         raise InputError(repr(text), "is no destination", "write user@host or ssh://user@host:port")
-    return Destination(found["v6"] or found["host"], found["user"], port)
+    host, user = found["v6"] or found["host"], found["user"]
+    for kind, name, names in (("host", host, _HOST), ("user", user, _USER)):
+        if name is not None and not names.fullmatch(name):
+            what = f"is no destination: {name!r} can be the name of no {kind}"
+            raise InputError(repr(text), what, "write user@host or ssh://user@host:port")
+    return Destination(host, user, port)
 
 
 def default_files() -> tuple[Path, ...]:
@@ -112,8 +124,8 @@ def _resolve(
     return Hop(
         device=device,
         name=destination.host,
-        host=options.text("hostname") or destination.host,
-        port=int(options.number("port", 22)),
+        host=options.host(),
+        port=options.port(),
         user=options.user(),
         identities=(*([identity] if identity else []), *options.identities(identity is None)),
         identities_only=options.text("identitiesonly") == "yes",
@@ -133,6 +145,7 @@ class _Options:
         require("paramiko")
         import paramiko
 
+        self._name = destination.host
         self._file = files[0] if files else SYSTEM
         # What the user wrote comes first, as the first value is the one that counts; so the
         # tokens (%p, %r) of the rest see it too.
@@ -148,15 +161,15 @@ class _Options:
         config = paramiko.SSHConfig()
         config.parse(io.StringIO("".join(own)))
         for file in files:
-            text = "".join(f"{line}\n" for line in _lines(file, file.parent, 0))
+            text = "".join(f"{line}\n" for line in lines(file))
             try:
                 config.parse(io.StringIO(text))
             except (paramiko.SSHException, ValueError) as exc:
-                raise _bad(str(file), str(exc)) from exc
+                raise bad(str(file), str(exc)) from exc
         try:
             self._found = config.lookup(destination.host)
         except (paramiko.SSHException, ValueError, KeyError, OSError, ImportError) as exc:
-            raise _bad(str(self._file), f"{type(exc).__name__}: {exc}") from exc
+            raise bad(str(self._file), f"{type(exc).__name__}: {exc}") from exc
 
     def text(self, key: str) -> str | None:
         value = self._found.get(key)
@@ -167,19 +180,30 @@ class _Options:
         if value is None or value.lower() == "none":
             return default
         if not value.isdecimal() or (key == "port" and not 0 < int(value) < 65536):
-            raise _bad(str(self._file), f"{key} '{value}' is not possible")
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
         return int(value)
 
     def first(self, *keys: str) -> str:
         return next(key for key in self._found if key in keys)
 
+    def host(self) -> str:
+        return self._fit("hostname", self.text("hostname") or self._name, _HOST)
+
+    def port(self) -> int:
+        return int(self.number("port", 22))
+
     def user(self) -> str:
         try:
-            return self.text("user") or getpass.getuser()
+            return self._fit("user", self.text("user") or getpass.getuser(), _USER)
         except (KeyError, OSError) as exc:
             raise InputError(
                 self.text("hostname") or "ssh", "has no user", "say user@host"
             ) from exc
+
+    def _fit(self, key: str, value: str, names: re.Pattern[str]) -> str:
+        if not names.fullmatch(value):
+            raise bad(str(self._file), f"{key} {value!r} is not possible")
+        return value
 
     def identities(self, defaults: bool) -> Iterable[Path]:
         named = self._found.get("identityfile")
@@ -193,40 +217,29 @@ class _Options:
         system = self.text("globalknownhostsfile") or (
             "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
         )
-        names = [name for name in shlex.split(f"{own} {system}") if name.lower() != "none"]
-        return tuple(Path(name.replace("%d", "~", 1)).expanduser() for name in names)
+        files = [self._expanded(name) for name in shlex.split(own) if name.lower() != "none"]
+        files += [Path(name) for name in shlex.split(system) if name.lower() != "none"]
+        return tuple(file.expanduser() for file in files)
 
+    def _expanded(self, name: str) -> Path:
+        """The name of a file with its tokens, as TOKENS of ssh_config(5) has them."""
+        values = {
+            "%": "%",
+            "d": str(Path("~").expanduser()),
+            "h": self.host(),
+            "i": str(os.getuid()),
+            "k": self.text("hostkeyalias") or self._name,
+            "L": socket.gethostname().partition(".")[0],
+            "l": socket.gethostname(),
+            "n": self._name,
+            "p": str(self.port()),
+            "r": self.user(),
+            "u": getpass.getuser(),
+        }
 
-def _lines(file: Path, folder: Path, depth: int) -> Iterable[str]:
-    """The lines of a configuration, with the files it includes, which paramiko does not read."""
-    try:
-        content = file.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (OSError, UnicodeDecodeError) as exc:
-        raise _bad(str(file), f"cannot be read: {exc}") from exc
-    block = "Host *"
-    for number, line in enumerate((line.strip() for line in content.splitlines()), 1):
-        if not line or line.startswith("#"):
-            continue
-        found = _SETTING.fullmatch(line)
-        if found is None:
-            raise _bad(f"{file}:{number}", f"'{line}' is no setting")
-        key = found[1].lower()
-        if key != "include":
-            if key in ("host", "match"):
-                block = line
-            yield line
-            continue
-        if depth >= _DEEPEST:
-            raise _bad(f"{file}:{number}", "includes itself")
-        for pattern in shlex.split(found[2]):
-            whole = Path(pattern).expanduser()
-            whole = whole if whole.is_absolute() else folder / whole
-            for included in sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
-                yield from _lines(included, folder, depth + 1)
-        yield block
+        def value(token: re.Match[str]) -> str:
+            if token[1] not in values:
+                raise bad(str(self._file), f"'{token[0]}' of '{name}' is not supported here")
+            return values[token[1]]
 
-
-def _bad(where: str, what: str) -> InputError:
-    return InputError(where, f"this is no configuration of OpenSSH: {what}", "see ssh_config(5)")
+        return Path(_TOKEN.sub(value, name))

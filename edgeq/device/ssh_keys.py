@@ -33,8 +33,8 @@ class _Tried:
 def authenticate(transport: paramiko.Transport, hop: Hop, ask: Ask | None) -> None:
     """Log in at a host. Raises DeviceError, auth-failed or passphrase.
 
-    Keys that cost nothing come first, as servers allow six in all: the agent's of the files that
-    the configuration names, those files, the agent's others, and what needs a passphrase.
+    Keys that cost nothing come first, as servers allow six in all: the hop's own in their order,
+    each by the agent where that holds it, the agent's others, and what needs a passphrase.
     """
     agent = _agent()
     tried = _Tried()
@@ -78,12 +78,14 @@ def _keys(
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     blobs = {path: _public(path) for path in hop.identities}
     held = [_usable(key) for key in agent.get_keys()] if agent is not None else []
-    named = [key for key in held if key.asbytes() in blobs.values()]
-    for key in named:
-        yield _name(key), key
-    done = {key.asbytes() for key in named}
+    named = {key.asbytes(): key for key in held if key.asbytes() in blobs.values()}
+    done = set()
     for path in hop.identities:
-        if blobs[path] in done:
+        blob = blobs[path]
+        if blob in named:
+            if blob not in done:
+                yield _name(named[blob]), named[blob]
+            done.add(blob)
             continue
         try:
             yield str(path), paramiko.PKey.from_path(path)
@@ -95,7 +97,7 @@ def _keys(
             tried.unusable.append(f"{path} ({exc or type(exc).__name__})")
     if not hop.identities_only:
         for key in held:
-            if key not in named:
+            if key.asbytes() not in named:
                 yield _name(key), key
     for path in list(tried.locked) if ask is not None else []:
         opened = _opened(path, ask, tried)

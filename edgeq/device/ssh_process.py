@@ -17,6 +17,8 @@ _CHUNK = 1 << 20
 _OVERHEAD = 64
 """What paramiko takes off the largest packet of a channel."""
 _GRACE_S = 2.0
+_WAKE_S = 0.5
+"""How long a writer may stay in the middle of a packet once the process is closed."""
 
 
 def start(link: Link, command: bytes) -> SshProcess:
@@ -44,6 +46,8 @@ class SshProcess:
         self._piece = max(channel.out_max_packet_size - _OVERHEAD, 1024)
         self._stderr = b""
         self._closing = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
         # Either output wakes the reader: standard error must not fill the window they share.
         self._news = threading.Event()
         channel.in_buffer.set_event(self._news)
@@ -53,11 +57,15 @@ class SshProcess:
         """See `Process.write`.
 
         A process that closes its input and lives on is not noticed: the server throws away what
-        it will not take, and tells only clients of OpenSSH's own.
+        it will not take, and tells only clients of OpenSSH's own. One that lives and does not read,
+        or a server that hangs, is waited for until `close`, which ends the wait within a second.
         """
         view = memoryview(data).cast("B")
+        self._idle.clear()
         try:
             while len(view):
+                if self._closing.is_set():
+                    raise self._deaf()
                 # Sliced here, as paramiko would copy all the rest for each packet. It takes any
                 # buffer, whatever its types say.
                 piece: Any = view[: self._piece]
@@ -67,6 +75,8 @@ class SshProcess:
                 view = view[sent:]
         except (OSError, EOFError, paramiko.SSHException) as exc:
             raise self._deaf() from exc
+        finally:
+            self._idle.set()
         if not self._link.alive:
             raise self._deaf()
 
@@ -111,15 +121,22 @@ class SshProcess:
         return Ended(status if status >= 0 else None, tail)
 
     def close(self) -> None:
-        """See `Process.close`. The process sees the end of its input."""
+        """See `Process.close`. The process sees the end of its input.
+
+        The link ends with it when it does not take what is being written; the next start makes a
+        new one.
+        """
         if self._closing.is_set():
             return
         self._closing.set()
         # Telling the server waits behind a writer, for ever when the link is dead.
         closer = threading.Thread(target=self._tell, name="edgeq-ssh-close", daemon=True)
         closer.start()
-        closer.join(_GRACE_S)
-        if closer.is_alive():
+        # The channel's end wakes who waits for its window. Who is in the middle of a packet, or
+        # behind another one's, comes out with the link's end alone.
+        if self._idle.wait(_WAKE_S):
+            closer.join(_GRACE_S)
+        if closer.is_alive() or not self._idle.is_set():
             self._link.close()
             closer.join(_GRACE_S)
 

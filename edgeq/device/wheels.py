@@ -56,6 +56,8 @@ def fetched(packages: Sequence[str], platform: Platform, where: str) -> Iterator
         files = {file.name: file for file in sorted(Path(folder).glob("*.whl"))}
         digest = hashlib.sha256(str(platform).encode())
         for name, file in files.items():
+            if name.startswith("pip-"):
+                continue  # it installs the others and is not part of them
             digest.update(f"\n{name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
         yield Wheels(files, digest.hexdigest()[:16])
 

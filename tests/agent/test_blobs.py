@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Callable
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +156,29 @@ def test_two_sessions_send_the_same_blob_at_once(connect: Connect, root: Path) -
     assert first.do("commit") == {"blobs": 1}
     assert blob(root, CONTENT).read_bytes() == CONTENT
     assert list((root / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("more", [b"", CONTENT[100:]])
+def test_part_that_another_session_holds_for_an_instant_is_gone_on_with(
+    host: Host, root: Path, more: bytes
+) -> None:
+    host.do("commit")
+    part(root, CONTENT).write_bytes(CONTENT[:100])
+    with part(root, CONTENT).open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def give_up() -> None:
+            # One that only looked, or one that received the rest.
+            other.write(more)
+            other.flush()
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        timer = threading.Timer(0.3, give_up)
+        timer.start()
+        host.put(CONTENT, offset=100)
+        timer.join()
+    assert host.do("commit") == {"blobs": 1}
+    assert blob(root, CONTENT).read_bytes() == CONTENT
 
 
 def test_part_that_another_session_took_over_is_not_committed(connect: Connect, root: Path) -> None:

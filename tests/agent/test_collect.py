@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Set, Tuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .serving import Host, command, current_of, files_of, manifest_of, sha256
+from .serving import Host, Inside, command, current_of, files_of, manifest_of, sha256
+from .unsynced import Log, record
 
 Connect = Callable[..., Host]
 NOTES = "abcde"
@@ -148,9 +150,12 @@ def test_leftovers_of_all_kinds_go_and_what_may_go_on_stays(connect: Connect, ro
         (root / "env" / name).mkdir()
     (root / "env" / "current").symlink_to("a")
     (root / "env" / "previous").symlink_to("b")
-    for age_s, name in enumerate(("newest.pyz", "old.pyz", "older.pyz", "x.123.new")):
+    ages_s = {"newest.pyz": 0, "old.pyz": 1, "older.pyz": 2, "x.123.new": 90_000, "y.1.new": 80_000}
+    for name, age_s in ages_s.items():
         (root / "agent" / name).write_bytes(b"")
         os.utime(str(root / "agent" / name), (time.time() - age_s,) * 2)
+    # Another loader may be writing this one.
+    kept.append(root / "agent" / "y.1.new")
     half = root / "releases" / f".{digest}.123.partial"
     half.mkdir()
     (half / "model.onnx").symlink_to("../../blobs/sha256/x")
@@ -175,6 +180,22 @@ def test_what_another_session_needs_cannot_be_collected(connect: Connect, root: 
     assert second.ask("lock", who="x", what="y", shared=False, wait_s=0)["error"]["kind"]
     assert second.refused("collect")[0] == "not-locked"
     assert first.do("have", hashes=[sha256(b"image")])["missing"] == []
+
+
+def test_what_is_seen_lasts_before_anything_goes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.mkdir()
+    with Inside(root) as host:
+        host.push("a")
+    log: Log = []
+    record(root, log, monkeypatch)
+    with Inside(root) as host:
+        host.lock()
+        host.do("collect")
+    first = next(n for n, done in enumerate(log) if done.name in ("rename", "remove"))
+    synced = {done.path for done in log[:first] if done.name == "sync"}
+    assert {".", "states", "env", "releases"} <= synced
 
 
 def test_figures_of_a_collection(connect: Connect) -> None:

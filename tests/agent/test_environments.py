@@ -60,10 +60,13 @@ def pip() -> Dict[str, bytes]:
     return {found[-1].name: found[-1].read_bytes()}
 
 
-def build(host: Host, key: str, wheels: Dict[str, bytes], *requirements: str) -> Dict[str, object]:
+def build(
+    host: Host, key: str, wheels: Dict[str, bytes], *requirements: str, anew: bool = False
+) -> Dict[str, Any]:
     """The answer to `environment` after sending the wheels."""
     hashes = {name: host.put(raw) for name, raw in wheels.items()}
-    return host.ask("environment", key=key, wheels=hashes, requirements=list(requirements))
+    fields: Dict[str, Any] = {"key": key, "wheels": hashes, "requirements": list(requirements)}
+    return host.ask("environment", **fields, anew=anew)
 
 
 def gadget(version: str, **options: str) -> Dict[str, bytes]:
@@ -126,8 +129,90 @@ def test_reason_of_a_failed_build_is_pips_own(
     assert isinstance(error, dict) and error["kind"] == "environment"
     assert "No matching distribution found" in error["message"] and said in error["message"]
     assert host.do("status")["environment"] is None
-    # A half of it is in nobody's way.
+    assert not [path for path in (root / "env").iterdir() if path.is_dir()]
     assert build(host, "x", {**pip, **gadget("1.0")}, "gadget")["ok"]
+
+
+def test_environment_that_is_there_needs_no_wheels_any_more(
+    host: Host, connect: Connect, root: Path, pip: Dict[str, bytes]
+) -> None:
+    host.lock()
+    wheels = {**pip, **gadget("1.0")}
+    assert build(host, "x", wheels, "gadget")["ok"]
+    # By the session that sent them, too.
+    assert host.do("collect")["removed_blobs"] == 2
+    hashes = {name: sha256(raw) for name, raw in wheels.items()}
+    fields: Dict[str, Any] = {"key": "x", "wheels": hashes, "requirements": ["gadget"]}
+    assert host.do("environment", **fields) == {"key": "x", "new": False}
+    kind, message = host.refused("environment", **fields, anew=True)
+    assert kind == "bad-request" and "gadget-1.0-py3-none-any.whl is not there" in message
+
+
+def test_environment_holds_what_its_key_says_whatever_the_system_has(
+    connect: Connect, root: Path, pip: Dict[str, bytes], tmp_path: Path
+) -> None:
+    system = tmp_path / "system"
+    system.mkdir()
+    with zipfile.ZipFile(BytesIO(wheel("gadget", "1.0"))) as archive:
+        archive.extractall(str(system))
+    host = connect(PYTHONPATH=str(system))
+    assert build(host, "x", {**pip, **gadget("1.0")}, "gadget==1.0")["ok"]
+    assert list((root / "env" / "x").rglob("gadget.py"))
+
+
+def modules(folder: Path) -> List[str]:
+    """What the gadget of an environment is."""
+    return [path.read_text() for path in folder.glob("lib/*/site-packages/gadget.py")]
+
+
+def test_environment_is_built_again_beside_the_one_that_jobs_run_in(
+    connect: Connect, root: Path, pip: Dict[str, bytes]
+) -> None:
+    first, second = connect(), connect()
+    wheels = {**pip, **gadget("1.0")}
+    old, environments = root / "env" / "x", root / "env"
+    first.lock(shared=True)
+    assert build(first, "x", wheels, "gadget")["ok"]
+    next(old.glob("lib/*/site-packages/gadget.py")).write_text("damaged")
+    second.lock(shared=True)
+    assert build(second, "x", wheels, "gadget") == {"ok": {"key": "x", "new": False}}
+    failed = build(second, "x", wheels, "gadget==9", anew=True)
+    assert failed["error"]["kind"] == "environment"
+    assert (environments / "current").resolve() == old
+    assert build(second, "x", wheels, "gadget", anew=True) == {"ok": {"key": "x", "new": True}}
+    assert modules(old) == ["damaged"] and (old / "bin" / "python").exists()
+    new = (environments / "current").resolve()
+    assert modules(new) == ["VERSION = '1.0'\n"]
+    assert second.do("status")["environment"] == connect().ready["environment"] == "x"
+    found = second.do("job", verb="probe", job={})["python"]["executable"]
+    assert found == str(new / "bin" / "python")
+    # The old one is nothing to come back to.
+    assert not (environments / "previous").exists()
+    assert build(second, "y", {})["ok"]
+    assert build(second, "x", wheels, "gadget") == {"ok": {"key": "x", "new": False}}
+    assert (environments / "current").resolve() == new
+    for host in (first, second):
+        host.hang_up()
+        host.process.wait(timeout=5)
+    third = connect()
+    third.do("lock", who="x", what="y", shared=False, wait_s=5)
+    third.do("collect")
+    names = sorted(path.name for path in environments.iterdir())
+    assert names == ["current", "lock", "previous", new.name, "y"]
+    assert build(third, "x", wheels, "gadget", anew=True)["ok"]
+    assert (environments / "current").resolve() == old
+
+
+def test_probe_leaves_no_compiled_modules(host: Host, root: Path) -> None:
+    host.lock()
+    assert build(host, "x", {})["ok"]
+    packages = next((root / "env" / "x" / "lib").glob("*/site-packages"))
+    program = "__version__ = '1'\nget_available_providers = list\n"
+    for name in ("onnxruntime", "tensorrt"):
+        (packages / f"{name}.py").write_text(program)
+    before = sorted(root.rglob("*"))
+    assert host.do("job", verb="probe", job={})["packages"]["tensorrt"] == "1"
+    assert sorted(root.rglob("*")) == before
 
 
 def test_request_that_makes_no_sense_is_refused(host: Host, pip: Dict[str, bytes]) -> None:

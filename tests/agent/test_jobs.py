@@ -66,7 +66,7 @@ def test_verbs_run_in_a_session(
     job = {"release": path, "id": digest, "load": True, "threads": 1}
     assert host.do("job", verb="verify", job=job)["release"] == digest
     images = [{"id": number, "path": str(red_rectangle)} for number in (3, 4)]
-    kept = host.do("write", b"", name="kept.npz")["path"]
+    kept = str(root / "work" / "kept.npz")
     fields = {"release": path, "threads": 1, "images": images, "keep_outputs": kept}
     host.events.clear()
     assert "event" not in host.do("job", verb="predict", job=fields)
@@ -196,11 +196,11 @@ def test_file_behind_a_job_waits_for_its_end(
     raw = os.urandom(200_000)
     host.do("patience", seconds=0.5)
     host.send("job", verb="probe", job={})
-    host.send("write", raw, name="x")
-    host.send("get", name="x")
+    host.send("put", raw, hash=sha256(raw), size=len(raw), offset=0)
+    host.send("commit")
     assert host.answer() == {"ok": {}}
-    assert "path" in host.answer()["ok"]
-    assert host.answer()["raw"] == raw
+    assert host.answer() == {"ok": {"new": True}}
+    assert host.answer() == {"ok": {"blobs": 1}}
 
 
 def test_large_events_arrive_whole(host: Host, play: Callable[[str], None]) -> None:

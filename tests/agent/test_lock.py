@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Iterator
 
 import pytest
 
-from .serving import Host, eventually
+from edgeq.agent.frames import Wire
+from edgeq.agent.lock import Lock
+
+from .serving import SIGNER, Host, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Connect = Callable[..., Host]
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """A host that says nothing."""
+    ends = [*os.pipe(), *os.pipe()]
+    yield Wire(ends[0], ends[3])
+    for fd in ends:
+        os.close(fd)
 
 
 def asked(host: Host, shared: bool = False, wait_s: float = 0.0) -> str:
@@ -120,6 +133,48 @@ def test_heard_host_shows_in_the_age_of_the_lock(connect: Connect, root: Path) -
     assert eventually(lambda: (root / "lock").stat().st_mtime > 1, 6)
 
 
+def test_change_that_waits_holds_nothing_and_makes_nobody_look_alive(
+    tmp_path: Path, wire: Wire
+) -> None:
+    path = tmp_path / "lock"
+    mine, other = Lock(path), Lock(path)
+    for lock in (mine, other):
+        lock.acquire(wire, "", "", shared=True, wait_s=0)
+    fields = {"shared": False, "wait_s": 5}
+    waiting = threading.Thread(target=mine.acquire, args=(wire, "", ""), kwargs=fields)
+    waiting.start()
+    assert eventually(lambda: mine.mode is None)
+    os.utime(str(path), (time.time() - 5, 1e9))
+    mine.touch()
+    assert path.stat().st_mtime == 1e9
+    other.release()
+    waiting.join()
+    assert mine.mode == "exclusive"
+    mine.release()
+
+
+def test_lock_can_be_given_up_while_it_is_touched(tmp_path: Path, wire: Wire) -> None:
+    lock = Lock(tmp_path / "lock")
+    is_over = threading.Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            lock.acquire(wire, "", "", shared=True, wait_s=0)
+            lock.release()
+
+    other = threading.Thread(target=come_and_go)
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    other.start()
+    try:
+        for _ in range(30_000):
+            lock.touch()
+    finally:
+        is_over.set()
+        other.join()
+        sys.setswitchinterval(interval_s)
+
+
 def test_waiting_can_be_cancelled(connect: Connect) -> None:
     first, second = connect(), connect()
     first.lock()
@@ -140,7 +195,7 @@ def test_record_that_is_no_record_harms_nobody(connect: Connect, root: Path) -> 
 
 def test_what_needs_the_lock_says_so(connect: Connect) -> None:
     host = connect()
-    for op, fields in (("collect", {}), ("signers", {"text": None})):
-        assert host.refused(op, **fields)[0] == "not-locked"
+    assert host.refused("collect")[0] == "not-locked"
+    assert host.refused("signers", text=SIGNER)[0] == "not-locked"
     host.lock(shared=True)
     assert host.refused("collect")[0] == "not-locked"

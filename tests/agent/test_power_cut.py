@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -12,7 +13,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import pytest
 
-from .serving import Host, Inside, command, current_of, files_of, manifest_of, sha256
+from edgeq.agent import disk
+from edgeq.agent.frames import Gone
+
+from .serving import SIGNER, Host, Inside, command, current_of, files_of, manifest_of, sha256
 from .unsynced import Disk, Log, Operation, record
 
 RANDOM_STATES = 6
@@ -27,8 +31,26 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextlib.contextmanager
+def killed_after_renaming(name: str) -> Iterator[None]:
+    """What is renamed to this name is the last that a session does."""
+    real = disk.rename
+
+    def rename(before: Path, after: Path) -> None:
+        real(before, after)
+        if after.name == name:
+            raise Gone("killed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "rename", rename)
+        yield
+
+
 def story(root: Path, log: Log) -> None:
-    """A, then B, then C in two sessions with a cut between, a collection and a rollback."""
+    """A, then B, then C in two sessions with a cut between, a collection and a rollback.
+
+    Then A, and C by a session that is killed before it syncs, and a collection.
+    """
 
     def answered(digest: str, before: Callable[[], Any]) -> None:
         log.append(Operation("asked", digest))
@@ -58,8 +80,16 @@ def story(root: Path, log: Log) -> None:
         answered(B, lambda: host.do("rollback", signers=[]))
     with Inside(root) as host:
         assert host.push("a") == A
-        host.do("release", id=A, signature="b3RoZXI=", anew=True)
+        host.do("release", id=A, signature="b3RoZXI=")
         answered(A, lambda: host.activate(A))
+    with killed_after_renaming("state"), Inside(root) as host:
+        host.push("c")
+        log.append(Operation("asked", C))
+        host.send("activate", id=C, signers=[])
+    with Inside(root) as host:
+        host.lock()
+        assert host.do("collect")["removed_releases"] == 1
+    log.append(Operation("answered", C))
 
 
 def old_root(root: Path) -> None:
@@ -100,7 +130,7 @@ def look(folder: Path) -> Tuple[Any, ...]:
     return tuple(found)
 
 
-def check_every_cut(log: Log, disk: Disk, first: Optional[str], memory: Path, pyz: Path) -> int:
+def check_every_cut(log: Log, made: Disk, first: Optional[str], memory: Path, pyz: Path) -> int:
     """Check what each prefix of the log may leave; how many different states there were."""
     fate = random.Random(7)
     seen: Set[Any] = set()
@@ -111,12 +141,12 @@ def check_every_cut(log: Log, disk: Disk, first: Optional[str], memory: Path, py
             continue
         if operation.name == "answered":
             last = coming = operation.path
-        disk.apply(operation)
+        made.apply(operation)
         choices: List[Callable[[], bool]] = [lambda: False, lambda: True]
         choices += [lambda p=p: fate.random() < p for p in (0.2, 0.5, 0.8)] * (RANDOM_STATES // 3)
         for choose in choices:
             folder = memory / "cut"
-            disk.write_to(folder, choose, fate)
+            made.write_to(folder, choose, fate)
             found = current_of(folder)
             assert found in (last, coming), f"after {number}: {operation}"
             state = (look(folder), last, coming)
@@ -167,7 +197,7 @@ def test_every_cut_of_a_deploy_leaves_a_whole_release(
     with monkeypatch.context() as patch:
         record(root, log, patch)
         story(root, log)
-    assert current_of(root) == A
+    assert current_of(root) == C
     assert len(log) > 150
     assert check_every_cut(log, Disk(), None, memory, agent_pyz) > 100
 
@@ -249,11 +279,10 @@ def test_nothing_but_disk_py_changes_the_disk(memory: Path) -> None:
         root.mkdir()
         story(root, [])
         with Inside(root) as host:
-            host.do("write", b"x", name="x")
+            (root / "work" / "x").write_bytes(b"x")
             host.do("remove", name="x")
             host.lock()
-            host.do("signers", text="somebody")
-            host.do("signers", text=None)
+            host.do("signers", text=SIGNER)
             host.do("environment", key="e", wheels={}, requirements=[])
     finally:
         _watched.clear()

@@ -61,7 +61,7 @@ def test_release_is_links_to_blobs_that_survive_a_move(host: Host, root: Path) -
 def test_same_release_again_changes_nothing(host: Host, root: Path) -> None:
     digest = host.push("a")
     inode = (root / "releases" / digest).stat().st_ino
-    assert host.do("release", id=digest, signature=None, anew=True)["new"] is False
+    assert host.do("release", id=digest, signature=None)["new"] is False
     assert (root / "releases" / digest).stat().st_ino == inode
 
 

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .serving import Host, command, eventually, sha256
+from edgeq.agent.serve import machine_name
+
+from .serving import SIGNER, Host, command, eventually, sha256
 
 Connect = Callable[..., Host]
 
@@ -40,9 +42,23 @@ def test_ready_frame_describes_the_device(connect: Connect, root: Path, agent_py
 def test_looking_writes_nothing(host: Host, root: Path) -> None:
     status = host.do("status")
     assert (status["current"], status["releases"], status["lock"]) == (None, [], None)
+    assert status["signed_only"] is False
     assert host.do("have", hashes=["0" * 64]) == {"missing": ["0" * 64], "partial": {}}
     assert host.do("job", verb="probe", job={"root": str(root)})["arch"]
     assert not root.exists()
+
+
+def test_list_of_signers_shows_at_once_and_where_it_leads_nowhere(
+    connect: Connect, root: Path
+) -> None:
+    host = connect()
+    host.lock()
+    host.do("signers", text=SIGNER)
+    assert host.do("status")["signed_only"] is True
+    (root / "allowed_signers").unlink()
+    (root / "allowed_signers").symlink_to("nowhere")
+    assert host.do("status")["signed_only"] is True
+    assert connect().ready["signed_only"] is True
 
 
 def test_serve_imports_the_standard_library_only(agent_pyz: Path, tmp_path: Path) -> None:
@@ -129,7 +145,6 @@ def test_line_without_end_is_refused_without_being_kept(host: Host) -> None:
 def test_refused_request_consumes_its_raw_bytes(host: Host) -> None:
     raw = b'{"op": "collect"}\n' * 1000
     assert host.refused("fly", raw)[0] == "bad-request"
-    assert host.refused("write", raw, name="../x")[0] == "bad-request"
     assert host.refused("put", raw, hash="0" * 64, size=1, offset=0)[0] == "bad-request"
     assert host.do("status", raw)["current"] is None
 
@@ -154,16 +169,18 @@ def test_what_nobody_foresaw_is_a_bug_with_its_place_and_the_session_goes_on(hos
 
 def test_files_of_a_run_come_and_go(host: Host, root: Path) -> None:
     raw = os.urandom(2_500_000)
-    path = host.do("write", raw, name="job.json")["path"]
-    assert path == str(root / "work" / "job.json")
+    host.do("commit")
+    path = root / "work" / "job.json"
+    path.write_bytes(raw)
     answer = host.ask("get", name="job.json")
     assert answer["ok"] == {"name": "job.json", "size_bytes": len(raw)}
     assert answer["raw"] == raw
-    assert host.do("write", b"", name="job.json") and host.ask("get", name="job.json")["raw"] == b""
+    path.write_bytes(b"")
+    assert host.ask("get", name="job.json")["raw"] == b""
     assert host.do("remove", name="job.json") == {"removed": True}
     assert host.do("remove", name="job.json") == {"removed": False}
     kind, message = host.refused("get", name="job.json")
-    assert (kind, message.split(":")[0]) == ("no-file", path)
+    assert (kind, message.split(":")[0]) == ("no-file", str(path))
     (root / "work" / "out").symlink_to("/etc/passwd")
     assert host.refused("get", name="out")[0] == "no-file"
     host.lock()
@@ -179,6 +196,7 @@ def test_silent_host_is_given_up(host: Host) -> None:
     start_s = time.monotonic()
     assert host.process.wait(timeout=10) == 0
     assert 0.4 < time.monotonic() - start_s < 5
+    assert host.last_words() == "the host is silent\n"
 
 
 def test_host_that_lives_is_not_given_up(host: Host) -> None:
@@ -189,18 +207,33 @@ def test_host_that_lives_is_not_given_up(host: Host) -> None:
     assert host.do("status")["current"] is None
 
 
-def test_host_that_reads_no_more_is_given_up(host: Host) -> None:
+def test_host_that_reads_no_more_is_given_up(host: Host, root: Path) -> None:
     host.do("patience", seconds=0.5)
-    raw = bytes(4_000_000)
-    host.do("write", raw, name="big")
+    host.do("commit")
+    (root / "work" / "big").write_bytes(bytes(4_000_000))
     host.send("get", name="big")
     assert host.process.wait(timeout=10) == 0
+    assert "the host reads no more\n" in host.last_words()
 
 
-def test_broken_standard_output_ends_it_quietly(host: Host) -> None:
-    host.stdout.close()
-    host.send("status")
+def test_host_that_hung_up_in_the_middle_is_named_as_the_reason(host: Host) -> None:
+    host.announce("put", 10, hash="0" * 64, size=10, offset=0)
+    host.hang_up()
     assert host.process.wait(timeout=10) == 0
+    assert host.last_words() == "the host hung up in the middle of a file\n"
+
+
+@pytest.mark.parametrize("op", ["status", "alive"])
+def test_broken_standard_output_ends_it_with_its_reason(host: Host, op: str) -> None:
+    host.stdout.close()
+    host.send(op)
+    assert host.process.wait(timeout=10) == 0
+    assert "the host hung up\n" in host.last_words()
+
+
+def test_32_bit_python_on_a_64_bit_kernel_is_told_apart() -> None:
+    assert machine_name("aarch64", 2**63 - 1) == "aarch64"
+    assert machine_name("aarch64", 2**31 - 1) == "aarch64 (32-bit Python)"
 
 
 def test_end_of_input_ends_it_at_once_and_quietly(host: Host) -> None:

@@ -76,13 +76,13 @@ def test_each_fault_is_named(host: Host, root: Path, people: Callable[[str], Sig
     digest = host.push("a")
     for name, (signature, said) in faults.items():
         if signature is not None:
-            host.do("release", id=digest, signature=signature, anew=True)
+            host.do("release", id=digest, signature=signature)
         kind, message = host.refused("activate", id=digest, signers=[anna.allowed])
         assert kind == "not-signed" and said in message, (name, message)
         assert current_of(root) is None
     assert host.refused("activate", id=digest, signers=[""])[0] == "not-signed"
     assert host.refused("activate", id=digest, signers=["nonsense"])[0] == "not-signed"
-    host.do("release", id=digest, signature=good, anew=True)
+    host.do("release", id=digest, signature=good)
     host.activate(digest, anna.allowed)
     assert current_of(root) == digest
 
@@ -137,13 +137,42 @@ def test_list_of_the_device_counts_whatever_the_host_says(
     (root / "allowed_signers").unlink()
     (root / "allowed_signers").symlink_to("nowhere")
     assert "error" in later.ask("activate", id=by_anna, signers=[])
-    later.lock()
-    later.do("signers", text=None)
+    (root / "allowed_signers").unlink()
     later.do("rollback", signers=[])
     assert current_of(root) == unsigned
 
 
-def test_signature_comes_later_and_is_not_replaced_unasked(
+def test_list_that_nobody_is_on_is_not_taken(
+    host: Host, root: Path, people: Callable[[str], Signer]
+) -> None:
+    good = people("anna").allowed
+    _, options, kind, key = good.split()
+    host.lock()
+    nobody = [
+        None,
+        "",
+        "\n",
+        "anna\n",
+        f"# {good}",
+        f"{kind} {key}",
+        f"anna {kind}",
+        "anna ssh-rsa AAAA",
+    ]
+    for text in [*nobody, f"anna ssh-rsa {key}"]:
+        refusal, message = host.refused("signers", text=text)
+        assert refusal == "bad-request" and "allowed_signers" in message
+    assert host.refused("signers")[0] == "bad-request"
+    assert not (root / "allowed_signers").exists()
+    for text in (
+        good,
+        f"# ours\n\nanna,bert {kind} {key} anna's\n",
+        f"anna {options},x {kind} {key}",
+    ):
+        host.do("signers", text=text)
+        assert (root / "allowed_signers").read_text() == text
+
+
+def test_signature_comes_later_and_is_replaced_by_one_that_is_given(
     host: Host, root: Path, people: Callable[[str], Signer]
 ) -> None:
     anna = people("anna")
@@ -151,10 +180,9 @@ def test_signature_comes_later_and_is_not_replaced_unasked(
     digest = host.push("a")
     path = root / "releases" / digest / "manifest.json.sig"
     host.do("release", id=digest, signature=anna.sign(manifest))
-    first = path.read_bytes()
     host.do("release", id=digest, signature=base64.b64encode(b"other").decode())
-    assert path.read_bytes() == first
-    host.do("release", id=digest, signature=base64.b64encode(b"other").decode(), anew=True)
+    assert path.read_bytes() == b"other"
+    host.do("release", id=digest, signature=None)
     assert path.read_bytes() == b"other"
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edgeq import artifact, target
-from edgeq.device.device import Address, Device, check_clock, connect, host
+from edgeq.device.connection import Address, connect, host
+from edgeq.device.device import Device
+from edgeq.device.examination import require_fit
 from edgeq.device.local import LocalTransport
 from edgeq.errors import DeviceError, InputError
 
@@ -193,12 +195,55 @@ def test_remote_target_wants_an_address(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("off_s", "words"),
-    [(-90 * 86400.0, "its clock is 90 days behind"), (7500.0, "its clock is 2 hours ahead")],
+    [(-90 * 86400.0, "clock: is 90 days behind"), (7500.0, "clock: is 2 hours ahead")],
 )
 def test_clock_that_is_far_off_is_refused(root: Path, off_s: float, words: str) -> None:
+    patient, strict = (
+        target.load("local").model_copy(update={"limits": target.Limits(clock_skew_s=seconds)})
+        for seconds in (86400.0 * 365, 3600.0)
+    )
     with at(root) as device:
-        now_s = device.hello["clock_unix_s"] - off_s
-        check_clock(device, 86400.0 * 365, now_s)
+        device.session.clock_off_s = off_s
+        require_fit(patient, device)
         with pytest.raises(DeviceError, match=words) as caught:
-            check_clock(device, 3600.0, now_s)
+            require_fit(strict, device)
     assert caught.value.kind == "clock"
+
+
+def test_everything_that_is_wrong_is_said_at_once(root: Path) -> None:
+    elsewhere = target.load("raspberry-pi-5").model_copy(update={"architecture": "aarch64"})
+    with at(root) as device:
+        device.session.clock_off_s = -1e9
+        device.hello["writable"] = False
+        device.hello["machine"] = "armv7l"
+        with pytest.raises(DeviceError) as caught:
+            require_fit(elsewhere, device)
+    assert caught.value.kind == "architecture"
+    for words in ("is armv7l, the target is for aarch64", "not yours to write", "clock: is"):
+        assert words in caught.value.what
+
+
+def test_damaged_blob_is_found_by_a_plain_send_too(root: Path) -> None:
+    with at(root) as device:
+        device.send(demo())
+    blob = root / "blobs" / "sha256" / demo().manifest.files["model.onnx"].sha256
+    blob.write_bytes(b"rotten")
+    with at(root) as later:
+        later.send(demo())
+    assert artifact.read(root / "releases" / demo().id).id == demo().id
+
+
+def test_room_is_asked_for_what_is_missing_only(root: Path, image: Path) -> None:
+    size = image.stat().st_size
+    with Device(LocalTransport(), str(root), limit_bytes=size + (1 << 20)) as device:
+        device.lock("test")
+        device.require_room([image], 0)
+        device.put_files([image])
+        device.require_room([image], 0)
+        with pytest.raises(DeviceError, match="are to come"):
+            device.require_room([image], 2 << 20)
+
+
+def test_file_that_cannot_be_read_is_named(root: Path, tmp_path: Path) -> None:
+    with at(root) as device, pytest.raises(InputError, match=r"gone\.jpg: cannot be read"):
+        device.put_files([tmp_path / "gone.jpg"])

@@ -6,8 +6,11 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +158,76 @@ def test_folder_of_another_user_is_denied(tmp_path: Path) -> None:
         assert refused(place / "root", python="/usr/bin/python3", user=nobody.pw_uid) == "denied"
     finally:
         place.rmdir()
+
+
+def test_root_that_one_may_not_even_look_into_is_described(tmp_path: Path) -> None:
+    who: dict[str, Any] = {}
+    place, python = tmp_path / "closed", sys.executable
+    if os.getuid() == 0:
+        place, python = Path("/var/tmp") / f"edgeq-{os.getpid()}", "/usr/bin/python3"
+        who = {"user": pwd.getpwnam("nobody").pw_uid}
+    root = place / "root"
+    command = [python, "-IS", "-c", LOADER, str(root), DIGEST, str(len(AGENT)), "memory"]
+    requests = b'{"op": "status"}\n{"op": "job", "verb": "probe", "job": {"root": "%s"}}\n'
+    place.mkdir(mode=0o000)
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", **who
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(AGENT + requests % str(root).encode())
+            process.stdin.flush()
+            lines = [json.loads(process.stdout.readline()) for _ in range(4)]
+            process.stdin.close()
+    finally:
+        place.rmdir()
+    assert process.returncode == 0 and lines[0] == {"edgeq": "send"}
+    assert (lines[1]["writable"], lines[1]["signed_only"]) == (False, False)
+    assert lines[1]["environment"] is None
+    assert lines[2]["error"]["kind"] == "denied"
+    assert lines[3]["ok"]["disk"]["free_bytes"] > 0
+
+
+@contextmanager
+def waiting(root: Path, loader: str = LOADER) -> Iterator[subprocess.Popen[bytes]]:
+    """A loader that has got half of the agent."""
+    arguments = [str(root), DIGEST, str(len(AGENT)), "keep"]
+    with subprocess.Popen(
+        [sys.executable, "-IS", "-c", loader, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert json.loads(process.stdout.readline()) == {"edgeq": "send"}
+        process.stdin.write(AGENT[:1000])
+        process.stdin.flush()
+        yield process
+
+
+def test_folder_that_goes_meanwhile_is_no_bug(tmp_path: Path) -> None:
+    with waiting(tmp_path) as process:
+        (tmp_path / "agent").rmdir()
+        line = json.loads(process.communicate(AGENT[1000:], timeout=10)[0])
+    assert (line["kind"], line["message"].split("; ")[-1]) == ("busy", "try again")
+    assert f"{DIGEST}.pyz" in line["message"]
+
+
+def test_host_that_falls_silent_leaves_no_loader(tmp_path: Path) -> None:
+    assert LOADER.count("alarm(120)") == 1
+    with waiting(tmp_path, LOADER.replace("alarm(120)", "alarm(1)")) as process:
+        assert process.wait(timeout=10) == -signal.SIGALRM
+    assert list((tmp_path / "agent").iterdir()) == []
+
+
+def test_time_of_the_transfer_is_not_that_of_the_session(tmp_path: Path) -> None:
+    with waiting(tmp_path, LOADER.replace("alarm(120)", "alarm(1)")) as process:
+        assert process.stdin is not None
+        process.stdin.write(AGENT[1000:])
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.5)
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
 
 
 @pytest.fixture

@@ -193,3 +193,49 @@ def test_nothing_is_logged(
 def test_importing_the_transport_does_not_import_paramiko() -> None:
     code = "import sys, edgeq.device.ssh; sys.exit('paramiko' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("others", [0, 7])
+def test_closing_wakes_a_writer_whose_server_hangs(
+    transport: SshTransport, server: Sshd, others: int
+) -> None:
+    # Alone it waits for its window; with others, which fill the socket, amid a packet.
+    processes = [transport.start(["cat"]) for _ in range(others + 1)]
+    server.signal(signal.SIGSTOP)
+
+    def write(process: Process) -> tuple[str, float]:
+        with pytest.raises(DeviceError) as found:
+            while True:
+                process.write(b"alive\n" * 1000)
+        return found.value.kind, time.monotonic()
+
+    with ThreadPoolExecutor(8) as pool:
+        written = [pool.submit(write, process) for process in processes]
+        time.sleep(1.0)
+        assert not any(result.done() for result in written)
+        start = time.monotonic()
+        processes[0].close()
+        kind, woken = written[0].result()
+        transport.close()
+    assert kind == "input-closed"
+    assert woken - start < 1
+
+
+def test_closing_wakes_a_writer_and_spares_the_link(transport: SshTransport, server: Sshd) -> None:
+    process = transport.start(["sleep", "60"])
+
+    def write() -> None:
+        with pytest.raises(DeviceError) as found:
+            while True:
+                process.write(b"alive\n" * 1000)
+        assert found.value.kind == "input-closed"
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        time.sleep(0.5)
+        process.close()
+        written.result(1.0)
+    with pytest.raises(DeviceError):
+        process.write(b"more")
+    assert run(transport, "echo", "hello")[0] == b"hello\n"
+    assert server.log.read_text().count("Accepted publickey") == 1

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import gc
 import getpass
+import io
+import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from edgeq.device.ssh import SshTransport
 from edgeq.device.ssh_config import Destination, Hop, parse
 from edgeq.errors import InputError
 from tests.device import sshd
-from tests.device.sshd import USER, Home, Sshd
+from tests.device.sshd import USER, Home, Sshd, need
 
 home, start_sshd, server = sshd.home, sshd.start_sshd, sshd.server
 connect, transport = sshd.connect, sshd.transport
@@ -33,6 +37,8 @@ def resolve(home: Home, destination: str, config: str) -> Hop:
         ("[::1]", Destination("::1")),
         ("edge@[fe80::1%eth0]:22", Destination("fe80::1%eth0", "edge", 22)),
         ("::1", Destination("::1")),
+        ("corp\\edge.one_2-x@board_1.local", Destination("board_1.local", "corp\\edge.one_2-x")),
+        ("büro", Destination("büro")),
     ],
 )
 def test_destinations(text: str, expected: Destination) -> None:
@@ -40,7 +46,13 @@ def test_destinations(text: str, expected: Destination) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "@", "a b", "edge@", "-oProxyCommand=x", "a:0", "a:99999", "a\nb", "[x"]
+    "text",
+    [
+        *("", "@", "a b", "edge@", "-oProxyCommand=x", "a:0", "a:99999", "a\nb", "[x", "a\0"),
+        *("x@-oProxyCommand=y", "-l@board", "[-x]", "a/b", "edge\\@board", "a\x1b@board"),
+        *(f"a{char}b" for char in "'\"`$;&<>|(){}*?!#~\\"),
+        *(f"a{char}b@board" for char in "'\"`$;&<>|(){}*?!#~[]"),
+    ],
 )
 def test_what_is_no_destination(text: str) -> None:
     with pytest.raises(InputError, match="no destination"):
@@ -126,8 +138,12 @@ def test_jump_hosts_that_form_a_loop(home: Home) -> None:
     ("config", "where"),
     [
         ("Host board\n???\n", "config:2: "),
-        ("Match user\n", "config: "),
-        ('Host "board\n', "config: "),
+        ("\nMatch user\n", "config:2: .*'Match user' has no value"),
+        ("Match # all\n", "config:1: .*'Match' has no condition"),
+        ('Host "board\n', "config:1: .*quote"),
+        ("ProxyCommand it's\n", "config:1: .*quote"),
+        ("Port # 2222\n", "config:1: .*no value"),
+        ("Port 2222#\n", "config: "),
         ("Port many\n", "config: "),
         ("Port 70000\n", "config: "),
         ("ConnectTimeout soon\n", "config: "),
@@ -144,6 +160,134 @@ def test_configuration_that_is_no_text(home: Home) -> None:
     home.config.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read"):
         ssh_config.resolve("board", parse("board"), [home.config])
+
+
+@pytest.mark.parametrize(
+    ("config", "destination"),
+    [
+        ("ProxyCommand false %h %p\n", "edge@x;touch${IFS}{pwn}"),
+        ("ProxyCommand false %r\n", "x;touch${IFS}{pwn};@board"),
+        ("Match exec 'false %h'\n", "edge@x;touch${IFS}{pwn}"),
+        ("Host board\n HostName %h;touch${IFS}{pwn}\nHost *\n ProxyCommand false %h\n", "board"),
+        ('User "x;touch {pwn};"\nProxyCommand false %r\n', "board"),
+        ("Host board\n ProxyJump x;touch${IFS}{pwn}\nHost x*\n ProxyCommand false %h\n", "board"),
+    ],
+)
+def test_names_run_no_command(
+    home: Home, connect: Callable[..., SshTransport], config: str, destination: str
+) -> None:
+    pwn = home.folder / "pwn"
+    home.config.write_text(config.replace("{pwn}", str(pwn)))
+    with pytest.raises(InputError, match=r"name of no|not possible"):
+        connect(destination.replace("{pwn}", str(pwn))).connect()
+    assert not pwn.exists()
+
+
+# Each is a configuration of a file `config`, with another file `more` beside it.
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [
+        ("Port 2222 # comment\nUser\tedge\t#\n", ""),
+        ('User "edge" # "me\nHostName=board1 #\n', ""),
+        ("ProxyCommand nc %h # %p\n", ""),
+        ('ProxyCommand "nc" "%h"\n', ""),
+        ("Host board\n ProxyJump gate # first\n", ""),
+        ("Host other # board\n Port 1\nHost board# board # x\n Port 2\n", ""),
+        ("Host other,board\n Port 1\nHost oth* b* !*x\n Port 2\n", ""),
+        ("Match all # for all\n Port 1\n", ""),
+        ("Match !all\n Port 1\n", ""),
+        ("Match final all\n Port 1\nHost board\n Port 2\n", ""),
+        ("Match final host=board\n Port 1\n", ""),
+        ("Match canonical all\n Port 1\n", ""),
+        ("Match Host BOARD,boar? !USER nobody # x\n Port 1\n", ""),
+        ('Match originalhost "board" localuser root,*\n Port 1\n', ""),
+        ("Host other\n Include more\n User a\nHost *\n User b\n", "Port 1\nHost *\n Port 2\n"),
+        ("Host bo*\n Include more\n User a\n", "Host other\n Port 1\nHost *\n Port 2\n"),
+        ("Host bo*\n Include more # x\n User a\n", "Match all\n Port 1\nMatch host b*\n User b\n"),
+        ("Match originalhost b*\n Include more\n User a\n", "Host other\n Port 1\n"),
+        ("Match final\n Include more\n User a\n", "Host board\n Port 1\n"),
+        ('Match !final\n Include "more"\n User a\n', "Host *\n Port 1\n"),
+        ("Include more\nUser a\n", "Host other\n Port 1\n"),
+        (
+            "HostName h\nPort 5\nUser me\nUserKnownHostsFile /k/%h_%n_%p_%r_%u_%% %d/b '/c d'\n",
+            "",
+        ),
+        ("HostKeyAlias as\nUserKnownHostsFile /k/%k/%i/%L/%l\n", ""),
+        ("UserKnownHostsFile none # x\n", ""),
+    ],
+)
+def test_it_is_read_as_ssh_reads_it(home: Home, config: str, more: str) -> None:
+    (home.ssh / "more").write_text(more)
+    # An absolute name, as the folder is ~/.ssh to ssh, which has another home.
+    hop = resolve(home, "board", config.replace("more", str(home.ssh / "more")))
+    found = ssh_says(home)
+    assert (hop.host, str(hop.port)) == (found["hostname"], found["port"])
+    assert hop.user == found["user"]
+    command = found.get("proxycommand")
+    assert hop.command == (command and command.replace("%h", hop.host).replace("%p", "22"))
+    assert (hop.behind and hop.behind.name) == found.get("proxyjump")
+    if "userknownhostsfile" in config.lower():
+        # To ssh, home is what the system says.
+        theirs = found["userknownhostsfile"].replace(str(Path(f"~{USER}").expanduser()), "~")
+        ours = " ".join(str(path) for path in hop.known_hosts[:-2]) or "none"
+        assert ours.replace(str(home.folder), "~") == theirs
+
+
+def ssh_says(home: Home) -> dict[str, str]:
+    run = [need("ssh"), "-G", "-F", str(home.config), "board"]
+    printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    return dict(line.split(" ", 1) for line in printed.splitlines() if " " in line)
+
+
+@pytest.mark.parametrize(("command", "port"), [("test 1 = 1", 1), ("test 1 = 2", 22)])
+def test_match_exec_asks_a_command(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: str, port: int
+) -> None:
+    more = home.ssh / "more"
+    more.write_text("Host board\n Port 1\n")
+    # What paramiko runs it with hands on this process's input, and leaves pipes.
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        hop = resolve(home, "board", f'Match exec "{command}" # x\n Include {more}\n')
+        gc.collect()
+    assert hop.port == port
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name"),
+    [
+        ("localnetwork 10.0.0.0/8", "localnetwork"),
+        ("host board !tagged x", "tagged"),
+        ("Version OpenSSH_9*", "version"),
+    ],
+)
+def test_match_of_unknown_meaning_is_refused(home: Home, criterion: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"config:2: 'Match {name}' is not supported here; .*Host"):
+        resolve(home, "board", f"Port 1\nMatch {criterion}\n Port 2222\n")
+
+
+@pytest.mark.parametrize("criterion", ["host board", "!user x", 'exec "test %h = board"'])
+def test_include_below_what_may_change_is_refused(home: Home, criterion: str) -> None:
+    with pytest.raises(InputError, match="config:3: Include below 'Match "):
+        resolve(home, "board", f"Match {criterion}\n HostName x\n Include more\n Port 2\n")
+
+
+def test_unknown_token_of_known_hosts_is_refused(home: Home) -> None:
+    for name, token in (("~/%C", "%C"), ("~/x%", "%")):
+        with pytest.raises(InputError, match=f"config: .*'{token}' of '{name}'"):
+            resolve(home, "board", f"UserKnownHostsFile {name}\n")
+
+
+def test_host_is_known_by_a_file_of_its_own(
+    server: Sshd, home: Home, connect: Callable[..., SshTransport]
+) -> None:
+    home.known_hosts.rename(home.ssh / "kh_board")
+    home.config.write_text(
+        f"Host board\n HostName 127.0.0.1\n Port {server.port} # odd\n User {USER}\n"
+        " UserKnownHostsFile ~/.ssh/kh_%n\n"
+    )
+    connect("board").connect()
 
 
 def test_alias_is_connected_to(

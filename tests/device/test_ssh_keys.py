@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.device.ssh import SshTransport
-from edgeq.errors import DeviceError
+from edgeq.errors import DeviceError, InputError
 from tests.device import sshd
 from tests.device.sshd import USER, Home, Sshd, generate, need
 
@@ -236,3 +236,28 @@ def test_certificate_logs_in(
         os.environ.pop("SSH_AUTH_SOCK")
         connect(f"{USER}@127.0.0.1", server.port, identity=key).connect()
     assert "ED25519-CERT" in server.log.read_text() or "RSA-CERT" in server.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["nope", ".", "id_ed25519/nope", "~no-such-user/key"])
+def test_identity_that_is_not_there_is_said_at_once(home: Home, name: str) -> None:
+    path = Path(name) if name.startswith("~") else home.ssh / name
+    with pytest.raises(InputError) as found:
+        SshTransport("board", identity=path)
+    assert str(found.value).startswith(f"--identity: there is no key '{path}'; ")
+
+
+def test_identity_may_begin_with_a_tilde(server: Sshd, connect: Connect, home: Home) -> None:
+    home.key.rename(home.ssh / "mine")
+    connect(f"{USER}@127.0.0.1", server.port, identity=Path("~/.ssh/mine")).connect()
+
+
+def test_identity_is_shown_first_and_default_files_are_not(
+    server: Sshd, connect: Connect, home: Home, agent: None, tmp_path: Path
+) -> None:
+    identity, named = generate(tmp_path / "identity"), generate(tmp_path / "named")
+    add(named)
+    add(generate(tmp_path / "other"))
+    home.config.write_text(f"IdentityFile {named}\n")
+    server.authorized.write_text("")
+    error = refusal(connect(f"{USER}@127.0.0.1", server.port, identity=identity))
+    assert f"tried {identity}, named (of the agent), other (of the agent); the" in error.what

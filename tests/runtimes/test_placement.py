@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgeq import target
-from edgeq.device.device import host
+from edgeq.device.connection import host
 from edgeq.errors import InputError
 from edgeq.runtimes import runtime
 from edgeq.target import Target
