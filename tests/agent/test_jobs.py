@@ -127,9 +127,10 @@ def test_what_a_job_leaves_running_is_killed(
     play(GRANDCHILD + 'print(\'{"event": "result", "a": 1}\', flush=True)')
     start_s = time.monotonic()
     assert host.do("job", verb="probe", job={}) == {"a": 1}
-    assert time.monotonic() - start_s < 4
+    # What it started holds its pipes for a minute.
+    assert time.monotonic() - start_s < 20
     pids = [int(text) for text in (root / "pids").read_text().split()]
-    assert eventually(lambda: not any(map(is_alive, pids)), 1)
+    assert eventually(lambda: not any(map(is_alive, pids)), 5)
 
 
 @pytest.mark.parametrize("way", ["hang up", "close output", "terminate", "kill"])
@@ -143,7 +144,6 @@ def test_job_ends_with_the_session(
     host.lock()
     host.send("job", verb="probe", job={})
     pids = pids_of(root)
-    start_s = time.monotonic()
     if way == "hang up":
         host.hang_up()
     elif way == "close output":
@@ -153,8 +153,8 @@ def test_job_ends_with_the_session(
     else:
         host.process.kill()
         os.kill(pids.pop(), signal.SIGKILL)  # the kernel kills the job only, not its children
-    assert eventually(lambda: not any(map(is_alive, pids)), 1)
-    assert time.monotonic() - start_s < 1.5
+    # It would go on for a minute.
+    assert eventually(lambda: not any(map(is_alive, pids)), 5)
     host.process.wait(timeout=5)
 
 

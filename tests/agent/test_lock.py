@@ -104,7 +104,7 @@ def test_waiting_ends_in_time_when_the_holder_is_alive(connect: Connect) -> None
     first.lock()
     start_s = time.monotonic()
     assert asked(second, wait_s=1.0) != "ok"
-    assert 0.9 < time.monotonic() - start_s < 4
+    assert 0.9 < time.monotonic() - start_s < 12
 
 
 def test_silent_holder_is_waited_for_until_it_is_given_up(connect: Connect, root: Path) -> None:
@@ -122,7 +122,7 @@ def test_clock_that_was_set_back_makes_nobody_silent(connect: Connect, root: Pat
     os.utime(str(root / "lock"), (time.time() + 1e6, time.time() + 1e6))
     start_s = time.monotonic()
     assert asked(second, wait_s=0.5) != "ok"
-    assert time.monotonic() - start_s < 4
+    assert time.monotonic() - start_s < 12
 
 
 def test_heard_host_shows_in_the_age_of_the_lock(connect: Connect, root: Path) -> None:

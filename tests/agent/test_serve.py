@@ -269,16 +269,6 @@ def test_one_socket_for_both_directions_will_do(agent_pyz: Path, root: Path) -> 
         stream.close()
 
 
-def test_start_is_quick(agent_pyz: Path, root: Path) -> None:
-    def start_s() -> float:
-        begin_s = time.monotonic()
-        with Host(command(agent_pyz, root)):
-            return time.monotonic() - begin_s
-
-    # 60 ms where nothing else runs; the bound leaves room for a busy machine.
-    assert min(start_s() for _ in range(5)) < 0.25
-
-
 def test_holder_that_hung_up_leaves_no_process(host: Host) -> None:
     pid = host.ready["pid"]
     host.hang_up()

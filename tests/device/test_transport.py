@@ -49,7 +49,7 @@ def test_reading_waits_as_long_as_it_is_told(transport: Transport) -> None:
     process = transport.start(["sh", "-c", "read line; echo $line"])
     start = time.monotonic()
     assert process.read(0.2) is None
-    assert 0.15 < time.monotonic() - start < 1
+    assert 0.15 < time.monotonic() - start < 5
     process.write(memoryview(b"hello\n"))
     assert output(process) == b"hello\n"
     process.close()
@@ -132,7 +132,7 @@ def test_closing_does_not_wait_for_a_local_process_that_will_not_end(tmp_path: P
     child = int(process.read(10.0) or b"")
     start = time.monotonic()
     process.close()
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20
     for _ in range(100):
         try:
             os.kill(child, 0)
