@@ -145,7 +145,7 @@ def examination_text(examination: Examination) -> RenderableType:
     for finding in examination.findings:
         table.add_row(finding.name, finding.state, finding.found, finding.remedy)
     state = "ready" if examination.ready else "NOT ready"
-    made = ", environment made anew" if examination.changed else ""
+    made = ", with a new environment" if examination.changed else ""
     head = f"{examination.device} as {examination.target}: {state}{made}"
     return Group(Text(head), table)
 

@@ -28,7 +28,7 @@ def findings(target: Target, device: Device) -> Iterator[Finding]:
     yield _finding(
         "architecture",
         target.architecture in ("host", device.architecture),
-        f"is {device.architecture}",
+        device.architecture,
         f"is {device.architecture}, the target is for {target.architecture}",
         "name the target of that board, or install a 64-bit system on it",
     )
