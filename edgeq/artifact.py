@@ -48,11 +48,19 @@ class File(_Entry):
     bytes: int
 
 
+class Compile(_Entry):
+    """How the device makes an engine of the model file; `typing` as in `Target.typing`."""
+
+    precision: Literal["int8", "fp16"]
+    typing: Literal["weak", "strong"]
+
+
 class Engine(_Entry):
-    """Which runtime loads which file."""
+    """Which runtime loads which file, and how that is compiled there if it has to be."""
 
     name: str
     model: str
+    compile: Compile | None = None
 
 
 class Task(_Entry):
@@ -93,7 +101,10 @@ class Manifest(_Entry):
 
     def encoded(self) -> bytes:
         """Canonical JSON; its sha256 is the artifact's id."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
+        document = self.model_dump(mode="json")
+        if self.runtime.compile is None:
+            del document["runtime"]["compile"]
+        return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
     @property
     def id(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgeq import target as targets
+from edgeq.agent.room import RESERVE_BYTES
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
-from edgeq.device.examination import Finding, State, findings, require_fit
+from edgeq.device.examination import Finding, State, findings, require_fit, why_missing
 from edgeq.device.wheels import Platform, Wheels, fetched
 from edgeq.errors import DeviceError, InputError
 from edgeq.measurement import Record
@@ -63,7 +64,7 @@ def setup(
         _require_fit(kind, device)
         device.lock("setup")
         progress("fetch wheels", 0, 1)
-        with fetched(_requirements(kind), _platform(device), device.address) as wheels:
+        with fetched(_requirements(kind, device), _platform(device), device.address) as wheels:
             progress("fetch wheels", 1, 1)
             changed = _install(kind, device, wheels, progress)
         for text in trusted:
@@ -78,7 +79,7 @@ def setup_steps(target: str | Target, address: Address = HERE) -> list[str]:
     trusted = signers(kind)
     with connect(kind, address, keep=False) as device:
         _require_fit(kind, device)
-        steps = [f"fetch {', '.join(_requirements(kind))} for {_platform(device)}"]
+        steps = [f"fetch {', '.join(_requirements(kind, device))} for {_platform(device)}"]
         steps.append(f"install them in {device.root}/env, beside what is there, if they changed")
         if trusted:
             steps.append(f"demand signatures by {kind.allowed_signers} of every release")
@@ -101,16 +102,17 @@ def _require_fit(target: Target, device: Device) -> None:
 
 
 def _install(target: Target, device: Device, wheels: Wheels, progress: Progress) -> bool:
-    requirements = _requirements(target)
+    requirements = _requirements(target, device)
     changed = device.install(wheels.key, wheels.files, requirements, progress)
-    if all(finding.state == "ok" for finding in _engine(target, device.probe())):
+    lacking = {finding.name for finding in _engine(target, device.probe()) if finding.state != "ok"}
+    if not lacking - set(runtime(target.runtime).from_system):
         return changed
     # What is there under this key was damaged.
     return device.install(wheels.key, wheels.files, requirements, progress, anew=True)
 
 
-def _requirements(target: Target) -> list[str]:
-    return list(runtime(target.runtime).packages.values())
+def _requirements(target: Target, device: Device) -> list[str]:
+    return runtime(target.runtime).requirements(_platform(device).python)
 
 
 def _examined(target: Target, device: Device) -> Examination:
@@ -129,22 +131,34 @@ def _examined(target: Target, device: Device) -> Examination:
 
 
 def _room(free_bytes: int, environment: str | None) -> Finding:
-    enough = free_bytes >= _ROOM_BYTES or environment is not None
+    # One that is there is enough; for another beside it `install` asks, which knows its size.
+    needed = _ROOM_BYTES if environment is None else RESERVE_BYTES
+    enough = free_bytes >= needed
     return Finding(
         name="free disk",
         state="ok" if enough else "wrong",
         found=f"{free_bytes / 2**20:.0f} MiB",
-        remedy="" if enough else f"free {_ROOM_BYTES >> 20} MiB, or name a root on another disk",
+        remedy="" if enough else f"free {needed >> 20} MiB, or name a root on another disk",
     )
 
 
 def _engine(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
-    for module, package in runtime(target.runtime).packages.items():
+    engine = runtime(target.runtime)
+    for module, message in engine.from_system.items():
+        found = probe["packages"][module]
+        lack, _, remedy = message.partition("; ")
+        yield Finding(
+            name=module,
+            state="ok" if found else "missing",
+            found=found or lack,
+            remedy="" if found else remedy,
+        )
+    for module, package in engine.packages.items():
         found = probe["packages"][module]
         yield Finding(
             name=package,
             state="ok" if found else "missing",
-            found=found or "not installed",
+            found=found or why_missing(probe, module),
             remedy="" if found else "run: edgeq targets setup",
         )
 

@@ -21,7 +21,7 @@ from edgeq.agent.letterbox import geometry_of
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.calibration import collect, statistics
 from edgeq.calibration.images import choose, content_hash, shared, tensors
-from edgeq.errors import InputError, Problems
+from edgeq.errors import InputError, Problems, raise_all
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
@@ -34,6 +34,7 @@ from edgeq.quantization.planner import check, make_plan
 from edgeq.quantization.rules import Placement
 from edgeq.recipe import Preprocess, Recipe
 from edgeq.runtimes import runtime
+from edgeq.runtimes.base import Runtime
 from edgeq.target import Target
 from edgeq.version import source_hash, versions
 
@@ -101,6 +102,7 @@ def prepare(
     if model is not None:
         problems.attempt(lambda: image_size(model))
         problems.attempt(lambda: _check_decoder(model, recipe))
+        problems.attempt(lambda: engine.check(model, placement))
     problems.raise_all()
     if files is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
@@ -115,8 +117,10 @@ def prepare(
 
 
 def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> Prepared:
-    """What was prepared, for the integers that a device computes with."""
-    placement, note = runtime(target.runtime).placement(target, probe)
+    """What was prepared, for what a device has; InputError when that cannot read the model."""
+    engine = runtime(target.runtime)
+    placement, note = engine.placement(target, probe)
+    engine.check(prepared.model, placement)
     notes = (note, *prepared.notes) if note else prepared.notes
     return replace(prepared, target=target, placement=placement, notes=notes)
 
@@ -129,7 +133,9 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
     if remembered is not None:
         done, found = remembered
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
-        return Build(done, plan, found, prepared.notes, cached=True)
+        engine = runtime(prepared.target.runtime)
+        notes = _linted(engine, done.path(engine.engine.model).read_bytes())
+        return Build(done, plan, found, (*prepared.notes, *notes), cached=True)
     model, files = prepared.model, prepared.calibration
     found = measured_mixing(model, files, prepared.recipe.preprocess, progress)
     seen = statistics.gather(
@@ -144,8 +150,13 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
     plan = make_plan(model, seen, prepared.tail, prepared.choices, prepared.placement)
     engine = runtime(prepared.target.runtime)
     written = {**engine.write(model, plan), "plan.json": plan.to_json().encode()}
+    notes = (*prepared.notes, *_linted(engine, written[engine.engine.model]))
     manifest = Manifest(
-        runtime=Engine(name=engine.engine.name, model=engine.engine.model),
+        runtime=Engine(
+            name=engine.engine.name,
+            model=engine.engine.model,
+            compile=engine.compiled(plan.form, "int8"),
+        ),
         task=task_of(prepared.recipe),
         preprocess=input_of(prepared.recipe.preprocess),
         files=artifact.describe(written),
@@ -162,7 +173,15 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
     about = {"artifact": result.id, "mixing": [asdict(mix) for mix in found]}
     places.write_whole(note, json.dumps(about).encode())
     progress("build", 1, 1)
-    return Build(result, plan, found, prepared.notes, cached=False)
+    return Build(result, plan, found, notes, cached=False)
+
+
+def _linted(engine: Runtime, content: bytes) -> tuple[str, ...]:
+    """The engine's warnings about what was written; InputError(s) for what it would refuse."""
+    found = engine.lint(content)
+    errors = [complaint for complaint in found if complaint.severity == "error"]
+    raise_all([InputError(f"{c.node} ({c.rule})", c.what, c.remedy) for c in errors])
+    return tuple(str(complaint) for complaint in found)
 
 
 def is_built(prepared: Prepared) -> bool:
@@ -180,9 +199,33 @@ def is_calibrated(prepared: Prepared) -> bool:
 def float_artifact(prepared: Prepared) -> Artifact:
     """The float model as an artifact: what the reference figures are measured on."""
     content = prepared.model.proto.SerializeToString(deterministic=True)
+    return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
+
+
+def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
+    """The float model for the device's engine in fp16; None where the engine compiles nothing."""
+    engine = runtime(prepared.target.runtime)
+    compiled = engine.compiled(built.plan.form, "fp16")
+    if compiled is None:
+        return None
+    content = engine.write_float(prepared.model, built.plan)
+    made_for = Engine(name=engine.engine.name, model="model.onnx", compile=compiled)
+    return _of_one_file(prepared, content, made_for)
+
+
+def simulation(prepared: Prepared, built: Build) -> Artifact:
+    """The artifact as the host can run it: its Q/DQ graph, whatever engine the device has."""
+    made = built.artifact
+    if made.manifest.runtime.name == "onnxruntime":
+        return made
+    content = made.path(made.manifest.runtime.model).read_bytes()
+    return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
+
+
+def _of_one_file(prepared: Prepared, content: bytes, engine: Engine) -> Artifact:
     files = {"model.onnx": content}
     manifest = Manifest(
-        runtime=Engine(name="onnxruntime", model="model.onnx"),
+        runtime=engine,
         task=task_of(prepared.recipe),
         preprocess=input_of(prepared.recipe.preprocess),
         files=artifact.describe(files),
@@ -253,7 +296,9 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_TARGET_FIELDS = {"runtime", "architecture", "activation_type", "weight_bits"}
+_TARGET_FIELDS = {
+    *("runtime", "architecture", "activation_type", "weight_bits", "engine_version", "typing")
+}
 
 
 def _key(prepared: Prepared) -> str:
@@ -265,7 +310,12 @@ def _key(prepared: Prepared) -> str:
         "preprocess": recipe.preprocess.model_dump(mode="json"),
         "quantize": recipe.quantize.model_dump(mode="json"),
         "images": [content_hash(file) for file in prepared.calibration],
-        "runtime": [placement.runtime, placement.activation_type, placement.weight_bits],
+        "runtime": [
+            placement.runtime,
+            placement.activation_type,
+            placement.weight_bits,
+            placement.form,
+        ],
         "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
         "versions": versions(),
         "source": source_hash(),

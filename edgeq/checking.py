@@ -16,7 +16,7 @@ from edgeq import target as targets
 from edgeq.building import Prepared
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
-from edgeq.device.examination import require_fit
+from edgeq.device.examination import require_fit, why_missing
 from edgeq.errors import DeviceError, InputError, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
@@ -63,7 +63,9 @@ def check(
     loaded, kind, evaluation = _loaded(recipe, target, problems)
     device = problems.attempt(lambda: connect(kind, address, keep))
     # Without a device no activation type can be probed; what else is wrong is known all the same.
-    stated = kind.model_copy(update={"activation_type": "int8"})
+    stated = kind.model_copy(
+        update={"activation_type": "int8", "engine_version": kind.engine_version or "10.3"}
+    )
     files = list(evaluation.files.values()) if evaluation else []
     prepared = problems.attempt(lambda: building.prepare(loaded, stated, None, files))
     _raise_located(problems, recipe)
@@ -72,6 +74,8 @@ def check(
         probe = check_device(kind, device)
         prepared = building.for_device(prepared, kind, probe)
     except BaseException:
+        with contextlib.suppress(DeviceError):
+            device.forget()
         device.close()
         raise
     where, dumped = _name_and_content(recipe)
@@ -87,7 +91,7 @@ def prepared_for_build(
     """
     problems = Problems()
     loaded, kind, evaluation = _loaded(recipe, target, problems)
-    if kind.activation_type == "probe":
+    if runtime(kind.runtime).needs_probe(kind):
         checked = check(recipe, target, address, keep=False)
         checked.device.close()
         return checked.prepared
@@ -143,10 +147,16 @@ def check_device(target: Target, device: Device) -> dict[str, Any]:
     """What the device is, as probed. Raises DeviceError when it is not fit or lacks the engine."""
     require_fit(target, device)
     probe = device.probe()
-    needed = runtime(target.runtime).packages
-    missing = [package for module, package in needed.items() if probe["packages"][module] is None]
+    engine = runtime(target.runtime)
+    for module, message in engine.from_system.items():
+        if probe["packages"][module] is None:
+            what, _, remedy = message.partition("; ")
+            raise DeviceError(device.address, what, remedy, kind="missing-engine")
+    needed = engine.packages
+    missing = [module for module in needed if probe["packages"][module] is None]
     if missing:
-        what = f"{', '.join(missing)} not installed there"
+        named = [f"{needed[module]} is {why_missing(probe, module)}" for module in missing]
+        what = f"there {', '.join(named)}"
         remedy = "run 'edgeq targets setup' with the same target and host"
         raise DeviceError(device.address, what, remedy, kind="missing-engine")
     return probe

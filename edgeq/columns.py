@@ -16,16 +16,18 @@ from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
-from edgeq.measurement import Column, Divergence, Measurement
+from edgeq.measurement import Column, ColumnName, Divergence, Measurement
 from edgeq.prediction import (
     DIVERGENCE_IMAGES,
     Predictions,
     compare_outputs,
-    naming_images,
+    over_images,
     predict,
 )
 from edgeq.progress import Progress
 from edgeq.target import Target
+
+_COMPARED = ("simulated", "device")
 
 
 def evaluate(
@@ -33,16 +35,20 @@ def evaluate(
 ) -> tuple[tuple[Column, ...], Divergence | None]:
     """The three columns: float and simulation on the host, the artifact on the device."""
     reference = building.float_artifact(checked.prepared)
+    half = building.fp16_artifact(checked.prepared, built)
     sizes = {
         "float": reference.size_bytes,
         "simulated": None,
+        "fp16": half.size_bytes if half else None,
         "device": built.artifact.manifest.files[built.artifact.manifest.runtime.model].bytes,
     }
-    where = {"float": "host", "simulated": "host", "device": checked.device.address}
-    found = _predicted(checked, built, reference, progress)
+    address = checked.device.address
+    where: dict[ColumnName, str] = {"float": "host", "simulated": "host"}
+    where |= {"fp16": address, "device": address} if half else {"device": address}
+    found = _predicted(checked, built, reference, half, progress)
     matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
     columns = []
-    for name in ("float", "simulated", "device"):
+    for name in where:
         drops: dict[str, Any] = {}
         scored = matches.get(name)
         if scored is not None and name != "float":
@@ -58,7 +64,7 @@ def evaluate(
         )
     if not found:
         return tuple(columns), None
-    simulated, device = columns[1].accuracy, columns[2].accuracy
+    simulated, device = (next(c for c in columns if c.name == n).accuracy for n in _COMPARED)
     gap = None
     if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
         gap = simulated.mask.ap - device.mask.ap
@@ -67,30 +73,30 @@ def evaluate(
 
 
 def _predicted(
-    checked: Checked, built: Build, reference: Artifact, progress: Progress
+    checked: Checked,
+    built: Build,
+    reference: Artifact,
+    half: Artifact | None,
+    progress: Progress,
 ) -> dict[str, Predictions]:
     if checked.evaluation is None:
         return {}
     files = checked.evaluation.files
     count = checked.prepared.recipe.measure.threads or building.threads()
     simulated, kept = "disabled", DIVERGENCE_IMAGES
+    model = building.simulation(checked.prepared, built)
     with host() as here:
         found = {
             "float": predict(here, reference, files, "all", count, progress, "float"),
-            "simulated": predict(
-                here, built.artifact, files, simulated, count, progress, "simulated", kept
-            ),
+            "simulated": predict(here, model, files, simulated, count, progress, "simulated", kept),
         }
+    count = threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe)
+    device = checked.device
+    if half is not None:
+        found["fp16"] = predict(device, half, files, "all", count, progress, "fp16", remember=False)
+    made = built.artifact
     found["device"] = predict(
-        checked.device,
-        built.artifact,
-        files,
-        "all",
-        threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe),
-        progress,
-        "device",
-        kept,
-        remember=False,
+        device, made, files, "all", count, progress, "device", kept, remember=False
     )
     return found
 
@@ -109,7 +115,10 @@ def measured(
     prepared, device = checked.prepared, checked.device
     files = list(checked.evaluation.files.values()) if checked.evaluation else prepared.calibration
     runs = {"device": built.artifact}
-    if prepared.target.transport == "local":
+    half = building.fp16_artifact(prepared, built)
+    if half is not None:
+        runs = {"fp16": half, **runs}
+    elif prepared.target.transport == "local":
         runs = {"float": building.float_artifact(prepared), **runs}
     measured = {}
     for name, artifact in runs.items():
@@ -147,11 +156,10 @@ def bench(
     job = {
         "release": release,
         "images": [paths[file] for file in chosen],
-        **options.model_dump(exclude={"threads"}),
+        **options.model_dump(exclude={"threads"}, exclude_none=True),
         "threads": threads(options, target, probe),
     }
-    with naming_images(paths):
-        result = device.bench(job, progress)
+    result = over_images(device, paths, partial(device.bench, job, progress), progress)
     fields = {name: result[name] for name in Measurement.model_fields if name in result}
     emulated = bool(probe["emulated"]["emulated"])
     return Measurement.model_validate({**fields, "emulated": emulated})

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeq import artifact as artifacts
-from edgeq import building, signing, trust
+from edgeq import building, checking, signing, trust
 from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
@@ -23,12 +23,14 @@ from edgeq.building import Build
 from edgeq.checking import Checked, check, check_device, check_room, prepared_for_build, steps
 from edgeq.columns import bench, evaluate, measured
 from edgeq.device.connection import HERE, Address, connect
+from edgeq.errors import InputError
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.progress import Progress, silent
 from edgeq.recipe import Gates, Recipe
 from edgeq.report.files import check_writable, write_json
 from edgeq.report.gates import judge
+from edgeq.report.speedup import speedup
 from edgeq.store import open_store
 from edgeq.target import Target
 from edgeq.version import version, versions
@@ -58,17 +60,41 @@ def build(
 ) -> Build:
     """Build the artifact; with `output` also copy it there, as a folder or a `.edgeq` file.
 
-    `sign` is an SSH key to sign its manifest with, `address` for a target that has to be probed.
-    Raises InputError(s) for what is wrong with recipe, target, model, images or key.
+    `sign` is an SSH key to sign the copy's manifest with, `address` for a target that has to be
+    probed. Raises InputError(s) for what is wrong with recipe, target, model, images or key.
     """
-    if sign is not None:
-        signing.signature(b"", sign)  # a key that cannot sign is known before any work
+    _check_key(sign, output)
     built = building.build(prepared_for_build(recipe, target, address), progress)
     if sign is not None:
         built = replace(built, artifact=signing.sign(built.artifact, sign))
     if output is not None:
         artifacts.copy(built.artifact, output)
     return built
+
+
+def build_steps(
+    recipe: str | Path | Recipe,
+    target: str | Target,
+    output: Path | None = None,
+    address: Address = HERE,
+    sign: Path | None = None,
+) -> list[str]:
+    """What `build` would do, in words; everything is checked, and nothing written."""
+    _check_key(sign, output)
+    steps = list(checking.build_steps(prepared_for_build(recipe, target, address)))
+    if output is not None:
+        steps.append(f"copy it to {output}" + ("" if sign is None else f", signed with {sign}"))
+    return steps
+
+
+def _check_key(sign: Path | None, output: Path | None) -> None:
+    """See that a key can sign, before any work, and that there will be something to carry that."""
+    if sign is None:
+        return
+    if output is None:
+        what = "the signature would be kept nowhere, as no copy of the artifact is asked for"
+        raise InputError("--sign", what, "say where the signed artifact goes: -o model.edgeq")
+    signing.signature(b"", sign)
 
 
 def deploy_steps(
@@ -167,7 +193,8 @@ def _report(
     clock: _Clock,
 ) -> Report:
     gates = _gates(checked)
-    verdicts = judge(gates, columns, built.artifact.size_bytes, divergence)
+    gained = speedup(columns, built.plan.weights)
+    verdicts = judge(gates, columns, built.artifact.size_bytes, divergence, gained)
     report = Report(
         id=uuid.uuid4().hex[:12],
         created_at=datetime.datetime.now(datetime.UTC),
@@ -181,6 +208,7 @@ def _report(
         artifact_bytes=built.artifact.size_bytes,
         columns=columns,
         divergence=divergence,
+        speedup=gained,
         verdicts=verdicts,
         notes=_notes(checked, built),
         layers_quantized=built.plan.layers_quantized,

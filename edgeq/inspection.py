@@ -123,7 +123,7 @@ def _inspection(
         model=str(model.path),
         inputs=model.inputs,
         outputs=model.outputs,
-        opset=max(o.version for o in model.proto.opset_import if o.domain in ("", "ai.onnx")),
+        opset=model.opset,
         nodes=len(model.nodes),
         tail_nodes=len(tail.nodes),
         parameters=sum(layer.parameters for layer in counted),

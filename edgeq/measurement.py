@@ -30,6 +30,24 @@ def percentile(samples: tuple[int, ...], q: float) -> float:
     return float(ordered[max(0, math.ceil(len(ordered) * q / 100) - 1)])
 
 
+class Power(Record):
+    """Means over the timed part in mW, and the energy of one inference in mJ.
+
+    `total_mw` is the sum of `total_rails`, `idle_mw` the same before the engine was loaded.
+    `energy_mj` is (total - idle) * duration / inferences, `energy_with_idle_mj` is
+    total * duration / inferences.
+    """
+
+    source: str
+    rails_mw: dict[str, float]
+    total_rails: tuple[str, ...]
+    total_mw: float | None
+    idle_mw: float | None
+    energy_mj: float | None
+    energy_with_idle_mj: float | None
+    samples: int
+
+
 class Measurement(Record):
     """One bench on one device: raw samples, memory, and the conditions they were taken under."""
 
@@ -49,6 +67,15 @@ class Measurement(Record):
     environment_before: dict[str, Any]
     environment_warm: dict[str, Any] = {}
     environment_after: dict[str, Any]
+    power_mode: str | None = None
+    power: Power | None = None
+    power_missing: str = ""
+    gpu_hz: int | None = None
+    engine_facts: dict[str, Any] | None = None
+    """what a compiled engine says of itself: memory, layers and the time of each"""
+    memory_available_before_load_bytes: int | None = None
+    memory_available_after_load_bytes: int | None = None
+    memory_available_lowest_bytes: int | None = None
     unstable: tuple[str, ...] = ()
     emulated: bool = False
 
@@ -100,10 +127,42 @@ class Accuracy(Record):
     instances: int
 
 
-class Column(Record):
-    """One column of the report: float on the host, the simulated plan, or the device."""
+class SlowerLayer(Record):
+    """A layer of the model that takes longer in int8; milliseconds of one inference."""
 
-    name: Literal["float", "simulated", "device"]
+    name: str
+    int8_ms: float
+    fp16_ms: float
+
+
+class Speedup(Record):
+    """int8 against fp16 on one device: median inference, and the passes that only reformat.
+
+    None where the engines were not profiled. `slower` is sorted, the worst first.
+    """
+
+    int8_ms: float
+    fp16_ms: float
+    reformat_int8_ms: float | None = None
+    reformat_fp16_ms: float | None = None
+    slower: tuple[SlowerLayer, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster int8 is."""
+        return self.fp16_ms / self.int8_ms
+
+
+ColumnName = Literal["float", "simulated", "fp16", "device"]
+
+
+class Column(Record):
+    """One column of the report: float on the host, the simulated plan, or the device.
+
+    fp16 is the float model on the device, where its engine computes in float16.
+    """
+
+    name: ColumnName
     where: str
     accuracy: Accuracy | None = None
     mask_ap_drop: Interval | None = None
@@ -172,6 +231,7 @@ class Report(Record):
     artifact_bytes: int
     columns: tuple[Column, ...]
     divergence: Divergence | None = None
+    speedup: Speedup | None = None
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     layers_quantized: int

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from edgeq.artifact import Artifact
 from edgeq.calibration.images import content_hash
 from edgeq.device.bundle import bundle
 from edgeq.device.device import Device
-from edgeq.errors import DeviceError, InputError, raise_all
+from edgeq.errors import DeviceError, EdgeqError, InputError, InputErrors
 from edgeq.measurement import ImagePrediction
 from edgeq.progress import Progress
 from edgeq.version import versions
@@ -61,7 +60,7 @@ def predict(
     file = places.cache("predictions") / f"{key}.npz"
     if remember and (found := _read(file)) is not None:
         return found
-    release = device.push(artifact, progress)
+    release = device.push(artifact, progress, graph_optimization)
     placed = device.put_files(files.values(), progress)
     images: list[ImagePrediction] = []
     lines: list[dict[str, Any]] = []
@@ -81,8 +80,13 @@ def predict(
     name, kept = device.work_name(".npz")
     if keep_count:
         job |= {"keep_outputs": kept, "keep_count": keep_count}
-    with naming_images(placed):
-        device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+
+    def run() -> dict[str, Any]:
+        images.clear()
+        lines.clear()
+        return device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+
+    over_images(device, placed, run, progress)
     if keep_count:
         with np.load(io.BytesIO(device.take(name))) as stored:
             outputs = {name: stored[name] for name in stored.files}
@@ -91,17 +95,38 @@ def predict(
     return Predictions(tuple(images), outputs)
 
 
-@contextmanager
-def naming_images(placed: Mapping[Path, str]) -> Iterator[None]:
-    """Turn the agent's word on a blob that is no image into one on the file it was sent from."""
+def over_images(
+    device: Device,
+    placed: Mapping[Path, str],
+    run: Callable[[], dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What a job over images comes to (file to path on the device).
+
+    Where it cannot read one, what is damaged there is sent again and the job run once more. Raises
+    DeviceError, and InputError naming the files which are whole there and no images all the same.
+    """
     try:
-        yield
+        return run()
     except DeviceError as exc:
-        named = [str(file) for file, path in placed.items() if path in exc.what]
-        if exc.kind != "unreadable-image" or not named:
+        if exc.kind != "unreadable-image":
             raise
-        what = "cannot be read as an image"
-        raise_all([InputError(name, what, "replace or remove it") for name in named])
+        if not device.mend_files(placed, progress):
+            raise _naming(exc, placed) from exc
+    try:
+        return run()
+    except DeviceError as exc:
+        raise _naming(exc, placed) from exc
+
+
+def _naming(exc: DeviceError, placed: Mapping[Path, str]) -> EdgeqError:
+    """The agent's word on a blob that is no image as one on the file it was sent from."""
+    named = [str(file) for file, path in placed.items() if path in exc.what]
+    if exc.kind != "unreadable-image" or not named:
+        return exc
+    what = "cannot be read as an image"
+    problems = [InputError(name, what, "replace or remove it") for name in named]
+    return problems[0] if len(problems) == 1 else InputErrors(problems)
 
 
 def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:

@@ -231,6 +231,9 @@ class Measure(_Part):
     min_count: PositiveInt = 50
     threads: PositiveInt | None = None
     """default: the target's"""
+    power_mode: Annotated[str, Field(min_length=1)] | None = None
+    """a power mode that the board must be in, as nvpmodel names it, such as 15W or MAXN; another
+    one makes the measurement unstable"""
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Measure:
@@ -259,6 +262,8 @@ class Gates(_Part):
     """simulated and device mask AP may differ by this much"""
     divergence_snr_db: float | None = None
     """the device's raw outputs against the simulation's, at least"""
+    int8_speedup_over_fp16: PositiveFloat | None = None
+    """fp16's median inference over int8's on the device, at least; where the engine has fp16"""
 
 
 _NAME = Or({"type": "string", "description": "one of the built-in recipes/"})

@@ -60,6 +60,7 @@ class Status(Record):
     free_bytes: int
     lock: Holder | None
     environment: str | None
+    signed_only: bool
 
 
 def push(

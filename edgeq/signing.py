@@ -64,16 +64,21 @@ def read_signers(file: Path) -> str:
 
 def require_signer(proof: bytes, signers: str, who: str, file: Path | None) -> None:
     """InputError when a signature is not by one of the allowed signers."""
+    if not is_signer(proof, signers):
+        what = f"{who} is signed by a key that is not among these"
+        if who != "the artifact":
+            what = f"the key '{who}' is not among these"
+        raise InputError(str(file), what, "add its public key, or sign with another")
+
+
+def is_signer(proof: bytes, signers: str) -> bool:
+    """Whether a signature is by one of the allowed signers."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "signers").write_text(signers, encoding="utf-8")
         (Path(folder) / "signature").write_bytes(proof)
         files = ("-s", f"{folder}/signature", "-f", f"{folder}/signers")
         done = _ssh_keygen("find-principals", *files)
-    if done.returncode != 0:
-        what = f"{who} is signed by a key that is not among these"
-        if who != "the artifact":
-            what = f"the key '{who}' is not among these"
-        raise InputError(str(file), what, "add its public key, or sign with another")
+    return done.returncode == 0
 
 
 def _ssh_keygen(*arguments: str) -> subprocess.CompletedProcess[str]:

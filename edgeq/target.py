@@ -11,7 +11,7 @@ from edgeq import document, places
 from edgeq.errors import InputError
 from edgeq.values import AS_TUPLE, Bytes, FilePath
 
-RuntimeName = Literal["onnxruntime"]
+RuntimeName = Literal["onnxruntime", "tensorrt"]
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -57,6 +57,11 @@ class Target(BaseModel):
     """of quantized activations; probe: the agent looks what the CPU does well"""
     weight_bits: Literal[7, 8] | None = None
     """7 avoids saturation of uint8 x int8 on x86 without VNNI; default: 8, or as probed"""
+    engine_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)*$")] | None = None
+    """of TensorRT, to build for without the board; default: what the agent finds there"""
+    typing: Literal["weak", "strong"] | None = None
+    """of TensorRT's network: weak, with FP16 and INT8 as options of the build, or strong, where the
+    graph itself says float16; default: weak up to TensorRT 10, strong from 11 on"""
     threads: Annotated[int, Field(gt=0)] | None = None
     """default: all cores"""
     transport: Literal["local", "ssh"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -16,11 +17,13 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq import artifact, building, checking
+from edgeq import artifact, building, checking, deployment
 from edgeq import recipe as recipes
-from edgeq.device.connection import Address
+from edgeq import target as targets
+from edgeq.device.connection import Address, connect
 from edgeq.errors import DeviceError, InputError, InputErrors
 from edgeq.measurement import Report
+from edgeq.prediction import predict
 from edgeq.store import open_store
 
 
@@ -211,6 +214,53 @@ def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_pa
     assert current(edgeq_home) is None
 
 
+def test_a_power_mode_that_cannot_be_read_is_unstable(
+    project: Path, edgeq_home: Path, tmp_path: Path
+) -> None:
+    edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq")
+    options = recipes.Measure(
+        warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5, power_mode="no such mode"
+    )
+
+    result = edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+
+    assert any(reason.startswith("power mode: the board") for reason in result.unstable)
+    assert result.memory_available_lowest_bytes
+    assert result.power is not None or result.power_missing
+
+
+@pytest.mark.parametrize("content", [b"rotten", b"", None])
+def test_image_that_was_damaged_on_the_device_is_sent_again(
+    project: Path, edgeq_home: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    built = edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq").artifact
+    options = recipes.Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
+    files = dict(enumerate(sorted((project / "evaluation").iterdir())))
+    blobs = edgeq_home / "device" / "blobs" / "sha256"
+
+    def damage() -> None:
+        for file in list(files.values())[2:4]:
+            blob = blobs / hashlib.sha256(file.read_bytes()).hexdigest()
+            blob.unlink()
+            if content is not None:
+                blob.write_bytes(content)
+
+    def predicted() -> list[int]:
+        # A session of its own, which does not know what an earlier one has put.
+        with connect(targets.load("local")) as device:
+            found = predict(device, built, files, "all", 1, Stages(), "test", 2, remember=False)
+        return [image.id for image in found.images]
+
+    assert predicted() == list(files)
+    damage()
+    assert predicted() == list(files)
+    damage()
+    assert edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+    files[3].write_bytes(b"no image")
+    with pytest.raises(InputError, match=f"{files[3].name}: cannot be read as an image"):
+        predicted()
+
+
 def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.yaml"
     target.write_text(
@@ -339,6 +389,48 @@ def test_report_that_could_not_be_written_is_refused_before_any_work(
 
     assert stages.seen == []
     assert current(edgeq_home) is None
+
+
+def test_build_signs_a_copy_or_refuses(project: Path, tmp_path: Path) -> None:
+    key, recipe, output = tmp_path / "key", project / "recipe.yaml", tmp_path / "model.edgeq"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    stages = Stages()
+    for act in (
+        lambda: edgeq.build(recipe, "local", progress=stages, sign=key),
+        lambda: deployment.build_steps(recipe, "local", sign=key),
+    ):
+        with pytest.raises(InputError, match=r"--sign: .* -o model\.edgeq"):
+            act()
+    with pytest.raises(InputError, match="--sign: there is no key"):
+        deployment.build_steps(recipe, "local", output, sign=tmp_path / "none")
+    assert stages.seen == []
+    assert f"copy it to {output}, signed with {key}" in deployment.build_steps(
+        recipe, "local", output, sign=key
+    )
+    assert not output.exists()
+    edgeq.build(recipe, "local", output, sign=key)
+    assert artifact.read(output).signature is not None
+
+
+def test_key_that_the_device_does_not_know_is_refused_before_any_work(
+    project: Path, tmp_path: Path, edgeq_home: Path
+) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for key in (mine, theirs):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    root = edgeq_home / "device"
+    root.mkdir(parents=True)
+    (root / "allowed_signers").write_text(f"me@x {theirs.with_suffix('.pub').read_text()}")
+    recipe, stages = project / "recipe.yaml", Stages()
+    for act in (
+        lambda: edgeq.deploy(recipe, "local", progress=stages, sign=mine),
+        lambda: deployment.deploy_steps(recipe, "local", sign=mine),
+    ):
+        with pytest.raises(DeviceError, match=r"the key .*mine. is not among them") as caught:
+            act()
+        assert caught.value.kind == "not-signed"
+    assert stages.seen == [] and current(edgeq_home) is None
+    assert deployment.deploy_steps(recipe, "local", sign=theirs)
 
 
 def test_images_that_would_not_fit_are_refused(project: Path, tmp_path: Path) -> None:

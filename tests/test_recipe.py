@@ -425,6 +425,20 @@ def valid(text: str) -> bool:
     return jsonschema.Draft202012Validator(recipe.schema()).is_valid(content)
 
 
+@pytest.mark.parametrize("text, mode", [("15W", "15W"), ("MAXN", "MAXN"), ("null", None)])
+def test_a_power_mode_is_a_name(project: Path, text: str, mode: str | None) -> None:
+    file = project / "recipe.yaml"
+    file.write_text(GOOD + f"measure:\n  power_mode: {text}\n")
+    assert recipe.load(file).measure.power_mode == mode
+
+
+def test_a_power_mode_is_no_number_and_not_empty(project: Path) -> None:
+    for text in ("0", "''"):
+        (project / "recipe.yaml").write_text(GOOD + f"measure:\n  power_mode: {text}\n")
+        with pytest.raises(InputError, match="power_mode"):
+            recipe.load(project / "recipe.yaml")
+
+
 def test_schema_is_a_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(recipe.schema())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import artifact, releasing
+from edgeq import artifact, releasing, signing
 from edgeq.artifact import Artifact
 from edgeq.errors import DeviceError, InputError
 
@@ -77,6 +77,32 @@ def test_target_that_demands_a_signature_refuses_before_any_work(
     with pytest.raises(InputError, match="demands a signature, and this is not signed"):
         releasing.push(demo(), str(target), activate=True)
     assert not releasing.push(demo(), str(target)).current
+
+
+def test_device_that_does_not_know_the_signer_refuses_before_any_work(
+    tmp_path: Path, edgeq_home: Path
+) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for key in (mine, theirs):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    root = edgeq_home / "device"
+    root.mkdir(parents=True)
+    (root / "allowed_signers").write_text(f"me@x {theirs.with_suffix('.pub').read_text()}")
+    signed = signing.sign(demo(), mine)
+    path = artifact.copy(signed, tmp_path / "demo.edgeq")
+    for act in (
+        lambda: releasing.push(signed, "local", activate=True),
+        lambda: releasing.push_steps(path, "local", activate=True),
+    ):
+        with pytest.raises(DeviceError, match="the artifact's key is not among them") as caught:
+            act()
+        assert caught.value.kind == "not-signed" and str(root) in caught.value.what
+    assert not (root / "blobs").exists()
+    assert releasing.status("local").signed_only
+    assert "accepts signed releases only" in edgeq("status", "--target", "local").stdout
+    assert releasing.push(signing.sign(demo(), theirs), "local", activate=True).current
+    (root / "allowed_signers").unlink()
+    assert not releasing.status("local").signed_only
 
 
 def edgeq(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -105,11 +105,11 @@ def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputErrors) as caught:
         target.load(str(path))
     assert [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems] == [
-        "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? (onnxruntime)",
+        "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? (onnxruntime, tensorrt)",
         "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
         "4: 'roott' is unknown; did you mean 'root'? (activation_type, allowed_signers, "
-        "architecture, description, facts, limits, name, python, root, runtime, threads, "
-        "transport, weight_bits)",
+        "architecture, description, engine_version, facts, limits, name, python, root, "
+        "runtime, threads, transport, typing, weight_bits)",
         "5: weight_bits '9' is unknown; one of (7, 8)",
         "6: threads is 0; it should be greater than 0",
         '8: root is ""; it should be text that is not empty',

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from .decode import decode
 from .engine import Engine, fit_tensor, load
 from .environment import environment
+from .gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from .image import check_present, read_image
+from .jetson import power_mode, power_modes
 from .letterbox import prepare
 from .manifest import Manifest, read_manifest
-from .memory import peak_rss_bytes, reset_peak, rss_bytes
-from .stability import Conditions, instability, other_cores, steady
+from .memory import available_bytes, peak_rss_bytes, reset_peak, rss_bytes
+from .power import TOO_FEW, find_meter
+from .reading import Reader
+from .stability import Conditions, instability, mode_reasons, other_cores, steady
 
 if TYPE_CHECKING:
     from .arrays import Bytes
@@ -35,33 +41,50 @@ class WarmUp(NamedTuple):
     steady: bool
 
 
-def bench(job: BenchJob, events: Events) -> dict[str, Any]:
+def bench(job: BenchJob, events: Events, root: Path = Path("/")) -> dict[str, Any]:
     """Load, warm up, then time every stage; the result carries raw samples and conditions.
 
+    The device's own files lie below `root`.
     AgentError: bad-artifact, unreadable-image, missing-engine, engine or out-of-memory.
     """
-    environment_before = environment()
+    reader = Reader(root)
     manifest = read_manifest(job.release)
     check_present(job.images)
+    with contextlib.closing(Gauges(reader, find_meter(reader))) as gauges:
+        return _bench(job, manifest, events, reader, gauges)
+
+
+def _bench(
+    job: BenchJob, manifest: Manifest, events: Events, reader: Reader, gauges: Gauges
+) -> dict[str, Any]:
+    environment_before = environment(reader.root)
+    mode_before = power_mode(reader)
     # Pixels are in memory before the first look at it, so that they are no part of the engine's.
     images = [read_image(path) for path in job.images]
+    idle = gauges.watch_idle()
+    available_before_load = available_bytes(reader)
     peak_was_reset = reset_peak()
     rss_before_load = rss_bytes()
     start_ns = time.perf_counter_ns()
-    engine = load(manifest, job.threads)
+    engine = load(manifest, job.threads, engine_path=job.engine)
     load_ns = time.perf_counter_ns() - start_ns
     rss_after_load = rss_bytes()
+    available_after_load = available_bytes(reader)
 
     first = measure(images[0], manifest, engine)
     warm_up = _warm_up(images, manifest, engine, job, events)
-    environment_warm = environment()
-    start_ns = time.perf_counter_ns()
-    samples = _timed(images, manifest, engine, job, events)
-    duration_ns = time.perf_counter_ns() - start_ns
-    environment_after = environment()
+    environment_warm = environment(reader.root)
+    with gauges.watch() as sampler:
+        start_ns = time.perf_counter_ns()
+        samples = _timed(images, manifest, engine, job, events)
+        duration_ns = time.perf_counter_ns() - start_ns
+    environment_after = environment(reader.root)
+    mode_after = power_mode(reader)
 
     peak, peak_source = peak_rss_bytes(peak_was_reset)
+    facts = _engine_facts(engine, images[0], manifest)
     inference_ns = [sample.inference_ns for sample in samples]
+    used = gauges.power(idle, sampler.looks, duration_ns, len(samples))
     conditions = Conditions(
         job.threads, warm_up.steady, job.max_warmup_s, job.min_count, job.max_duration_s
     )
@@ -85,8 +108,28 @@ def bench(job: BenchJob, events: Events) -> dict[str, Any]:
         "environment_before": environment_before.fields(),
         "environment_warm": environment_warm.fields(),
         "environment_after": environment_after.fields(),
-        "unstable": instability(inference_ns, environment_warm, environment_after, conditions),
+        "engine_facts": facts,
+        "power_mode": mode_before.text if mode_before else None,
+        "power": used,
+        "power_missing": "" if used else reader.not_readable.get("power", TOO_FEW),
+        "gpu_hz": median_gpu_hz(sampler.looks),
+        "memory_available_before_load_bytes": available_before_load,
+        "memory_available_after_load_bytes": available_after_load,
+        "memory_available_lowest_bytes": lowest_available_bytes(sampler.looks),
+        "unstable": [
+            *instability(inference_ns, environment_warm, environment_after, conditions),
+            *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
+        ],
     }
+
+
+def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:
+    """What a compiled engine says of itself, with a profile, which is no part of what was timed."""
+    if not hasattr(engine, "facts"):
+        return None
+    tensor, _ = prepare(image, manifest.preprocess)
+    times = engine.layer_times(fit_tensor(tensor, engine.input))  # type: ignore[attr-defined]
+    return {**engine.facts(), "layer_times": times}
 
 
 def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from typing import BinaryIO, Callable, Mapping, NamedTuple, Sequence
 
-from .errors import CANCELLED, GARBLED, AgentError
+from .errors import GARBLED, AgentError
 from .frames import PIECE_BYTES, Wire
 
 MAX_LINE_BYTES = 64 << 20
@@ -62,11 +62,11 @@ def run(
     """Run a program to its end; each line on its standard output goes to `on_line`.
 
     Once that returns True the program has had its say and gets a few seconds to end. Raises
-    AgentError (cancelled), and Gone when the host does; the program is gone then, too.
+    Gone when the host does; the program is gone then, too.
     """
     with nameless(stdin) as content:
         process = subprocess.Popen(
-            [sys.executable, "-ISc", _TETHER, str(os.getpid()), *arguments],
+            tethered(arguments),
             stdin=content,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -84,6 +84,11 @@ def run(
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def tethered(arguments: Sequence[str]) -> list[str]:
+    """The command that runs a program which dies with this process, whatever kills that."""
+    return [sys.executable, "-ISc", _TETHER, str(os.getpid()), *arguments]
 
 
 def kill_all() -> None:
@@ -118,8 +123,6 @@ def _relay(wire: Wire, process: subprocess.Popen[bytes], on_line: Callable[[byte
                 if len(line) > MAX_LINE_BYTES:
                     what = f"wrote a line of more than {MAX_LINE_BYTES} bytes"
                     raise AgentError(GARBLED, "job", what, "report it as a bug")
-        if wire.is_cancelled:
-            raise AgentError(CANCELLED, "job", "was cancelled", "run it again")
         if not is_over and is_open and _has_ended(process.pid):
             # Something it started may still hold its pipes open.
             is_over, deadline_s = True, time.monotonic() + _AFTERMATH_S

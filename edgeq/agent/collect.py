@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import disk
+from .engines import artifact_of
 from .layout import is_hash, link_name, unique
 from .sets import read_set
 from .states import read_state
@@ -27,7 +28,7 @@ def collect_now(session: Session, arguments: Arguments) -> dict[str, Any]:
 
 
 def collect(session: Session) -> dict[str, int]:
-    """Remove releases, then blobs, then leftovers; AgentError (not-locked) without the lock.
+    """Remove releases, their engines, blobs, then leftovers; AgentError (not-locked) unless locked.
 
     Kept are: current, previous and the releases that this session named, with their blobs; those
     of the newest sets; blobs that this session put or asked for; the running agent and the newest
@@ -39,7 +40,8 @@ def collect(session: Session) -> dict[str, int]:
     freed_bytes = 0
     # What a session renamed that was killed before its sync is seen here, and counts only once it
     # lasts: after a power cut the links could lead to what is removed here.
-    for folder in (layout.root, layout.states, layout.environments, layout.releases):
+    lasting = (layout.root, layout.states, layout.environments, layout.releases, layout.engines)
+    for folder in lasting:
         disk.sync(folder)
     # What was renamed away must be so for good before anything that it refers to goes.
     kept = {*read_state(layout), *session.releases}
@@ -49,11 +51,13 @@ def collect(session: Session) -> dict[str, int]:
     disk.sync(layout.releases)
     for path in _hidden(layout.releases):
         freed_bytes += disk.remove_tree(path)
+    freed_bytes += _remove_engines(session)
     freed_bytes += _remove_sets(session)
     wanted = _wanted(session)
     blobs = [path for path in layout.blobs.iterdir() if path.name not in wanted]
-    for path in [*blobs, *_leftovers(session), *_old_agents(session), *_environments(session)]:
+    for path in [*blobs, *_leftovers(session), *_old_agents(session)]:
         freed_bytes += disk.remove_tree(path)
+    freed_bytes += _remove_environments(session)
     return {
         "removed_blobs": len(blobs),
         "removed_releases": len(unwanted),
@@ -69,6 +73,17 @@ def _wanted(session: Session) -> set[str]:
     for path in session.layout.sets.iterdir():
         wanted.update(read_set(path)[1])
     return wanted
+
+
+def _remove_engines(session: Session) -> int:
+    """Engines of releases that are no longer there, and halves; what was measured stays."""
+    folder = session.layout.engines
+    releases = {path.name for path in _visible(session.layout.releases)}
+    for path in _visible(folder):
+        if path.is_dir() and artifact_of(path) not in releases:
+            disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
+    disk.sync(folder)
+    return sum(disk.remove_tree(path) for path in _hidden(folder))
 
 
 def _remove_sets(session: Session) -> int:
@@ -104,11 +119,17 @@ def _old_agents(session: Session) -> list[Path]:
     return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
 
 
-def _environments(session: Session) -> list[Path]:
+def _remove_environments(session: Session) -> int:
     folder = session.layout.environments
     names = ("current", "previous")
     kept = {*names, *(link_name(folder / name) for name in names), "lock"}
-    return [path for path in folder.iterdir() if path.name not in kept]
+    unwanted = [path for path in folder.iterdir() if path.name not in kept]
+    if not unwanted:
+        return 0
+    # Not before: what builds environments imports what starts processes.
+    from .environments import discard
+
+    return sum(map(discard, unwanted))
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from .errors import BAD_ARTIFACT, MISSING_ENGINE, AgentError
+from .errors import BAD_ARTIFACT, BAD_JOB, MISSING_ENGINE, AgentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .arrays import Array
     from .detections import Output
     from .manifest import Manifest
 
 # One module an engine, each with a function `load` as below.
-MODULES = {"onnxruntime": "engine_onnxruntime"}
+MODULES = {"onnxruntime": "engine_onnxruntime", "tensorrt": "engine_tensorrt"}
+# Their engine is built on the board itself, and is no file of the release.
+_BUILT_HERE = ("tensorrt",)
 
 
 class InputSpec(NamedTuple):
@@ -38,8 +42,13 @@ class Engine(Protocol):
         ...
 
 
-def load(manifest: Manifest, threads: int, graph_optimization: str = "all") -> Engine:
-    """The release's model in the release's engine.
+def load(
+    manifest: Manifest,
+    threads: int,
+    graph_optimization: str = "all",
+    engine_path: Path | None = None,
+) -> Engine:
+    """The release's model in the release's engine; `engine_path` is what `build` made of it.
 
     `graph_optimization` 'disabled' computes the graph as it is written, so that a Q/DQ graph is
     simulated in float arithmetic. AgentError: missing-engine, engine or out-of-memory.
@@ -52,9 +61,31 @@ def load(manifest: Manifest, threads: int, graph_optimization: str = "all") -> E
             f"this agent cannot run {runtime}",
             f"deploy for one of: {', '.join(MODULES)}",
         )
+    is_built_here = runtime in _BUILT_HERE
+    path = engine_path if is_built_here else manifest.model_path
+    if path is None or (is_built_here and not path.is_file()):
+        raise AgentError(
+            MISSING_ENGINE,
+            str(path or manifest.runtime.model),
+            f"there is no engine that {runtime} built of this release on this board",
+            "build it first, and name it in the job's 'engine'",
+        )
+    if is_built_here:
+        _check_origin(path, manifest)
     module = importlib.import_module("." + MODULES[runtime], __package__)
-    engine: Engine = module.load(manifest.model_path, threads, graph_optimization)
+    engine: Engine = module.load(path, threads, graph_optimization)
     return engine
+
+
+def _check_origin(path: Path, manifest: Manifest) -> None:
+    """Refuse an engine that says it was built of another release; a loose file says nothing."""
+    # Not at the top: it brings the whole store, which a host has no use for.
+    from .engines import artifact_of
+
+    artifact = artifact_of(path.parent)
+    if artifact not in (None, manifest.id):
+        what = f"was built of release {artifact}, and this is {manifest.id}"
+        raise AgentError(BAD_JOB, str(path), what, "build the engine of this release")
 
 
 def fit_tensor(tensor: Array, spec: InputSpec) -> Array:

@@ -54,7 +54,7 @@ def load(model_path: Path, threads: int, graph_optimization: str) -> OnnxRuntime
             MISSING_ENGINE,
             "onnxruntime",
             f"cannot be imported ({exc})",
-            "install it on the device: pip install onnxruntime",
+            "for a board run 'edgeq targets setup', for this machine 'pip install onnxruntime'",
         ) from exc
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import re
 import time
+from pathlib import Path
 from typing import NamedTuple
 
+from .clocks import Clock, clocks_pinned, emc_hz, gpu_clocks
+from .jetson import is_jetson
 from .reading import Reader
+from .throttling import over_current_counts, throttle_states
+from .zones import Zone, zones
 
 _CPU = "/sys/devices/system/cpu"
 _KIB = 1024
-
-
-class Zone(NamedTuple):
-    """A thermal zone, and its temperature where it tells."""
-
-    name: str
-    temperature_c: float | None
 
 
 class CpuTime(NamedTuple):
@@ -25,6 +23,23 @@ class CpuTime(NamedTuple):
 
     busy_s: float
     own_s: float
+
+
+class Jetson(NamedTuple):
+    """What only a Jetson has: alerts of heat (0: not throttled), clocks of GPU and memory.
+
+    `clocks_pinned` is whether CPU and GPU are held at one frequency each.
+    """
+
+    throttle_states: dict[str, int]
+    gpu_clocks: dict[str, Clock]
+    emc_hz: int | None
+    clocks_pinned: bool | None
+
+    def fields(self) -> dict[str, object]:
+        """The record as JSON fields."""
+        gpu = {name: clock._asdict() for name, clock in self.gpu_clocks.items()}
+        return {**self._asdict(), "gpu_clocks": gpu}
 
 
 class Environment(NamedTuple):
@@ -44,17 +59,26 @@ class Environment(NamedTuple):
     memory_available_bytes: int | None
     cpu_time: CpuTime | None
     not_readable: dict[str, str]
+    jetson: Jetson | None = None
 
     def fields(self) -> dict[str, object]:
         """The record as JSON fields."""
-        cpu_time = self.cpu_time._asdict() if self.cpu_time else None
-        zones = [zone._asdict() for zone in self.zones]
-        return {**self._asdict(), "zones": zones, "cpu_time": cpu_time}
+        return {
+            **self._asdict(),
+            "zones": [zone._asdict() for zone in self.zones],
+            "cpu_time": self.cpu_time._asdict() if self.cpu_time else None,
+            "jetson": self.jetson.fields() if self.jetson else None,
+        }
 
 
-def environment() -> Environment:
-    """Look at the device now."""
-    reader = Reader()
+def environment(root: Path = Path("/")) -> Environment:
+    """Look at the device now, whose files lie below `root`."""
+    reader = Reader(root)
+    look = _of_any_board(reader)
+    return _of_jetson(reader, look) if is_jetson(reader) else look
+
+
+def _of_any_board(reader: Reader) -> Environment:
     meminfo = reader.text("memory_available_bytes", "/proc/meminfo") or ""
     return Environment(
         unix_s=time.time(),
@@ -62,12 +86,20 @@ def environment() -> Environment:
         cores=os.cpu_count() or 1,
         frequencies_khz=_frequencies_khz(reader),
         governors=governors(reader),
-        zones=_zones(reader),
+        zones=zones(reader),
         throttle_counts=_throttle_counts(reader),
         load_average=_load_average(reader),
         memory_available_bytes=parse_meminfo(meminfo).get("MemAvailable"),
         cpu_time=_cpu_time(reader),
         not_readable=reader.not_readable,
+    )
+
+
+def _of_jetson(reader: Reader, look: Environment) -> Environment:
+    gpu = gpu_clocks(reader)
+    return look._replace(
+        throttle_counts={**look.throttle_counts, **over_current_counts(reader)},
+        jetson=Jetson(throttle_states(reader), gpu, emc_hz(reader), clocks_pinned(reader, gpu)),
     )
 
 
@@ -108,16 +140,6 @@ def _frequencies_khz(reader: Reader) -> dict[str, int]:
         if value is not None:
             found[path.split("/")[-3]] = value
     return found
-
-
-def _zones(reader: Reader) -> tuple[Zone, ...]:
-    zones = []
-    for path in reader.found("zones", "/sys/class/thermal/thermal_zone*"):
-        name = reader.text(f"zones.{path}", f"{path}/type") or path.split("/")[-1]
-        # Some zones refuse while their device sleeps (Jetson's GPU): that is no temperature.
-        value = reader.integer(f"zones.{name}", f"{path}/temp")
-        zones.append(Zone(name, None if value is None else value / 1000))
-    return tuple(zones)
 
 
 def _throttle_counts(reader: Reader) -> dict[str, int]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from . import disk
 from .blobs import commit, is_file
 from .child import run
-from .errors import BAD_REQUEST, ENVIRONMENT, LOCKED, AgentError, raise_problems
+from .errors import BAD_REQUEST, DISK_FULL, ENVIRONMENT, LOCKED, AgentError, raise_problems
 from .layout import (
     environment_key,
+    free_bytes,
     interpreter,
     is_hash,
     is_plain_name,
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 COMPLETE = "complete"
 _RESERVED = ("current", "previous", "lock")
 _REASON_LINES = 12
+_FULL = ("No space left on device", "Disk quota exceeded")
+_LITTLE_BYTES = 1 << 20
 
 
 def build(session: Session, arguments: Arguments) -> dict[str, Any]:
     """Make an environment if it is not there, or `anew`, and the current one.
 
-    AgentError (environment) when it cannot be built; the current one stays what it was then.
+    AgentError when it cannot be built (environment, disk-full); the current one stays what it was.
     """
     key = arguments.plain_name("key")
     requirements = arguments.strings("requirements")
@@ -67,8 +70,7 @@ def build(session: Session, arguments: Arguments) -> dict[str, Any]:
             _make(session, folder, hashes, requirements)
             # Jobs may still run in them; they are not taken again, and a collection removes them.
             for path in there:
-                disk.remove(path / COMPLETE)
-                disk.sync(path)
+                _retire(path)
         else:
             folder = there[0]
         _switch(session.layout.environments, folder.name)
@@ -76,6 +78,20 @@ def build(session: Session, arguments: Arguments) -> dict[str, Any]:
         os.close(lock)
     session.used.difference_update(hashes.values())
     return {"key": key, "new": is_new}
+
+
+def discard(folder: Path) -> int:
+    """Remove an environment, or what lies in its place; the bytes of its files."""
+    _retire(folder)
+    return disk.remove_tree(folder)
+
+
+def _retire(folder: Path) -> None:
+    """Have an environment count as none for good, before any of it may be missing."""
+    complete = folder / COMPLETE
+    if not folder.is_symlink() and os.path.lexists(str(complete)):
+        disk.remove_tree(complete)
+        disk.sync(folder)
 
 
 def _folders(session: Session, key: str) -> list[Path]:
@@ -104,7 +120,7 @@ def _free_folder(session: Session, key: str) -> Path:
     is_used = folder.name in links and is_runnable(folder)
     if is_used or session.lock.mode != "exclusive":
         return environments / f"{key}~{unique()}"
-    disk.remove_tree(folder)
+    discard(folder)
     return folder
 
 
@@ -136,7 +152,7 @@ def _make(session: Session, folder: Path, hashes: dict[str, str], requirements: 
         disk.sync(session.layout.environments)
     except BaseException:
         with contextlib.suppress(OSError):
-            disk.remove_tree(folder)
+            discard(folder)
         raise
     finally:
         disk.remove_tree(shelf)
@@ -160,6 +176,11 @@ def _run(session: Session, folder: Path, command: list[str], total: int) -> None
     ended = run(session.wire, command, on_line, environ=environ)
     if ended.status != 0:
         reason = "\n".join(ended.errors.strip().splitlines()[-_REASON_LINES:] or lines)
+        is_full = any(words in "\n".join((ended.errors, *lines)) for words in _FULL)
+        if is_full or free_bytes(session.layout.root) < _LITTLE_BYTES:
+            what = f"there is no room for it:\n{reason}\n"
+            remedy = "free some space on the device, or choose another root"
+            raise AgentError(DISK_FULL, str(folder), what, remedy)
         what = f"cannot be built (status {ended.status}):\n{reason}\n"
         raise AgentError(ENVIRONMENT, str(folder), what, "send wheels that fit this device")
 

@@ -6,6 +6,7 @@ bad-artifact       the release folder is not what its manifest says, or does not
 unreadable-image   an image is missing, empty or not decodable
 engine             the inference engine refused the model or failed while it ran
 out-of-memory      the device has too little memory for the job
+build-timeout      the engine was not built within the time that the job gives
 bug                anything else: a fault of this program
 
 Kinds of the verb `serve` only:
@@ -19,7 +20,6 @@ no-release         there is no such release to switch to
 no-file            there is no such file in work/
 not-signed         the release carries no signature that those who must have signed it made
 environment        the environment could not be built; the message holds pip's own words
-cancelled          the host cancelled it
 died               a job ended without a result
 garbled            a job said something that is no event
 disk-full          the disk is full, or the user's share of it
@@ -40,6 +40,7 @@ BAD_ARTIFACT = "bad-artifact"
 UNREADABLE_IMAGE = "unreadable-image"
 ENGINE = "engine"
 OUT_OF_MEMORY = "out-of-memory"
+BUILD_TIMEOUT = "build-timeout"
 BUG = "bug"
 BAD_REQUEST = "bad-request"
 LOCKED = "locked"
@@ -50,7 +51,6 @@ NO_RELEASE = "no-release"
 NO_FILE = "no-file"
 NOT_SIGNED = "not-signed"
 ENVIRONMENT = "environment"
-CANCELLED = "cancelled"
 DIED = "died"
 GARBLED = "garbled"
 DISK_FULL = "disk-full"
@@ -92,6 +92,17 @@ class AgentError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Reported(AgentError):
+    """An error that a child process put into words itself."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, "", message, "")
+
+    @property
+    def message(self) -> str:
+        return self.what
 
 
 def of_os_error(exc: OSError) -> AgentError | None:

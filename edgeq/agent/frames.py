@@ -53,11 +53,6 @@ class Wire:
             os.set_blocking(descriptor, False)
         _widen(input_fd)
 
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the host has sent `cancel`, which waits among what was read ahead."""
-        return any(request.op == "cancel" for request in self._queue)
-
     def request(self) -> Request | None:
         """The next request, None at the end of input; raises Gone after `patience_s` of silence."""
         self.drain()

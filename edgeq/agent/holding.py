@@ -34,9 +34,19 @@ def be_patient(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {}
 
 
-def cancel(session: Session, arguments: Arguments) -> dict[str, Any]:
-    """Nothing more: a job that ran when this arrived has ended and been answered before."""
-    return {}
+def forget(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Remove the root where nothing but this agent is in it: no guest stays where it is no use."""
+    from pathlib import Path
+
+    from . import disk
+
+    arguments.check()
+    root, running = session.layout.root, Path(__file__).parent.parent
+    within = list(root.iterdir()) if root.is_dir() else []
+    alone = within == [running.parent] and list(running.parent.iterdir()) == [running]
+    if alone:
+        disk.remove_tree(root)
+    return {"removed": alone}
 
 
 def status(session: Session, arguments: Arguments) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import BAD_JOB, AgentError, raise_problems
 from .fields import Fields
+from .tensorrt_module import MODULES
 
 REMEDY = "correct the job file"
 
@@ -28,10 +29,12 @@ class VerifyJob(NamedTuple):
     id: str | None
     load: bool
     threads: int
+    engine: Path | None = None
+    graph_optimization: str = "all"
 
 
 class BenchJob(NamedTuple):
-    """Time a release on images, in the order of the steps."""
+    """Time a release on images, in the order of the steps; in `power_mode`, where one is named."""
 
     release: Path
     images: tuple[Path, ...]
@@ -41,6 +44,8 @@ class BenchJob(NamedTuple):
     min_duration_s: float
     min_count: int
     max_duration_s: float
+    engine: Path | None = None
+    power_mode: str | None = None
 
 
 class ImageRequest(NamedTuple):
@@ -59,6 +64,37 @@ class PredictJob(NamedTuple):
     graph_optimization: str
     keep_outputs: Path | None
     keep_count: int
+    engine: Path | None = None
+
+
+class BuildJob(NamedTuple):
+    """Make the TensorRT engine of a release's ONNX file, in the store at `root`.
+
+    `model` is a file of the release, None for the manifest's. The builder is ended after
+    `timeout_s`, and when less than `reserve_bytes` of memory are left to the rest of the system.
+    """
+
+    release: Path
+    root: Path
+    precision: str
+    typing: str
+    model: str | None
+    module: str
+    workspace_bytes: int
+    timeout_s: float
+    reserve_bytes: int
+
+
+class EngineJob(NamedTuple):
+    """What the builder's own process does: parse `model`, write `plan` and the timing cache."""
+
+    model: Path
+    plan: Path
+    timing_cache: Path
+    precision: str
+    typing: str
+    module: str
+    workspace_bytes: int
 
 
 def read_document(argument: str | None) -> Fields:
@@ -87,6 +123,8 @@ def verify_job(fields: Fields) -> VerifyJob:
             id=fields.text("id") if "id" in fields else None,
             load=fields.flag("load", True),
             threads=fields.integer("threads", 1, 1),
+            engine=_engine(fields),
+            graph_optimization=_graph_optimization(fields),
         ),
     )
 
@@ -104,6 +142,8 @@ def bench_job(fields: Fields) -> BenchJob:
             min_duration_s=fields.number("min_duration_s", 0.0, 86400.0, 5.0),
             min_count=fields.integer("min_count", 1, 50),
             max_duration_s=fields.number("max_duration_s", 0.0, 86400.0, 120.0),
+            power_mode=fields.text("power_mode") if "power_mode" in fields else None,
+            engine=_engine(fields),
         ),
     )
 
@@ -118,13 +158,60 @@ def predict_job(fields: Fields) -> PredictJob:
         release=Path(fields.text("release")),
         images=tuple(requests),
         threads=fields.integer("threads", 1),
-        graph_optimization=fields.choice("graph_optimization", ("all", "disabled"), "all"),
+        graph_optimization=_graph_optimization(fields),
         keep_outputs=Path(fields.text("keep_outputs")) if "keep_outputs" in fields else None,
         keep_count=fields.integer("keep_count", 1, 1),
+        engine=_engine(fields),
     )
     if job.keep_outputs is not None and not job.keep_outputs.parent.is_dir():
         fields.note("keep_outputs", f"is in {job.keep_outputs.parent}, which is not a folder")
     return _checked(fields, job)
+
+
+def build_job(fields: Fields) -> BuildJob:
+    """The job of `build`."""
+    return _checked(
+        fields,
+        BuildJob(
+            release=Path(fields.text("release")),
+            root=Path(fields.text("root")),
+            model=fields.text("model") if "model" in fields else None,
+            timeout_s=fields.number("timeout_s", 1.0, 86400.0, 3600.0),
+            reserve_bytes=fields.integer("reserve_bytes", 0, 256 << 20),
+            **_settings(fields),
+        ),
+    )
+
+
+def engine_job(fields: Fields) -> EngineJob:
+    """The job of the builder's own process."""
+    return _checked(
+        fields,
+        EngineJob(
+            model=Path(fields.text("model")),
+            plan=Path(fields.text("plan")),
+            timing_cache=Path(fields.text("timing_cache")),
+            **_settings(fields),
+        ),
+    )
+
+
+def _settings(fields: Fields) -> dict[str, Any]:
+    return {
+        "precision": fields.choice("precision", ("int8", "fp16"), "int8"),
+        "typing": fields.choice("typing", ("weak", "strong"), "weak"),
+        "module": fields.choice("module", MODULES, "tensorrt"),
+        "workspace_bytes": fields.integer("workspace_bytes", 1 << 20, 1 << 30),
+    }
+
+
+def _graph_optimization(fields: Fields) -> str:
+    return fields.choice("graph_optimization", ("all", "disabled"), "all")
+
+
+def _engine(fields: Fields) -> Path | None:
+    """A TensorRT engine that `build` made of the release, where the job names one."""
+    return Path(fields.text("engine")) if "engine" in fields else None
 
 
 def _checked(fields: Fields, job: _Job) -> _Job:

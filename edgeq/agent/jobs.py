@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .child import run
-from .errors import DIED, GARBLED, AgentError
+from .errors import DIED, GARBLED, AgentError, Reported
 from .layout import interpreter
 
 if TYPE_CHECKING:
     from .arguments import Arguments
     from .session import Session
 
-VERBS = ("probe", "verify", "bench", "predict")
+VERBS = ("probe", "verify", "bench", "predict", "build")
 
 
 def job(session: Session, arguments: Arguments) -> dict[str, Any]:
-    """What the verb found; AgentError of the job's own kind, or died, garbled, cancelled."""
+    """What the verb found; AgentError of the job's own kind, or died, garbled."""
     verb = arguments.choice("verb", VERBS)
     arguments.section("job")  # the verb itself reads what is in it
     arguments.check()
@@ -35,7 +35,10 @@ def job(session: Session, arguments: Arguments) -> dict[str, Any]:
         return True
 
     content = json.dumps(arguments.document["job"]).encode("ascii")
-    command = [_python(session), *_agent(), verb, "-"]
+    command = [_python(session), *agent_command(), verb, "-"]
+    if verb == "build":
+        # It writes into the store: nobody may collect that meanwhile.
+        session.enter()
     # Who only looks must leave no compiled modules in the environment.
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if verb == "probe" else None
     ended = run(session.wire, command, on_line, content, environ)
@@ -43,20 +46,9 @@ def job(session: Session, arguments: Arguments) -> dict[str, Any]:
     if kind == "result":
         return last
     if kind == "error":
-        raise _Reported(str(last.get("kind")), str(last.get("message")))
+        raise Reported(str(last.get("kind")), str(last.get("message")))
     what = f"ended without a result ({ended.reason})"
     raise AgentError(DIED, f"job {verb}", what, "look whether the device ran out of memory")
-
-
-class _Reported(AgentError):
-    """An error that the job put into words itself."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(kind, "", message, "")
-
-    @property
-    def message(self) -> str:
-        return self.what
 
 
 def _event(line: bytes, verb: str) -> dict[str, Any]:
@@ -81,7 +73,7 @@ def _python(session: Session) -> str:
     return sys.executable if folder is None else str(interpreter(folder))
 
 
-def _agent() -> list[str]:
+def agent_command() -> list[str]:
     """How to call this very agent: the file it came as, or the package where it was not packed."""
     archive = Path(__file__).parent.parent
     return [str(archive)] if archive.is_file() else ["-m", __package__ or "agent"]

@@ -10,6 +10,8 @@ current, previous       links through state, made once: what a service on the bo
 sets/<name>             lists of blobs that are in use
 env/<key>/              environments; env/current and env/previous are links to two of them
 env/<key>~<unique>/     one that was built again while the first was in use
+engines/<fingerprint>/  TensorRT engines built here; each appears by rename when it is complete
+engines/timing.*.cache  what TensorRT measured while it built them
 work/                   files of a run
 lock, allowed_signers
 """
@@ -21,7 +23,17 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-_FOLDERS = ("agent", "blobs/sha256", "incoming", "releases", "states", "sets", "env", "work")
+_FOLDERS = (
+    "agent",
+    "blobs/sha256",
+    "incoming",
+    "releases",
+    "states",
+    "sets",
+    "env",
+    "engines",
+    "work",
+)
 
 
 def is_hash(text: str) -> bool:
@@ -88,6 +100,11 @@ class Layout(NamedTuple):
     def environments(self) -> Path:
         """Environments under their keys."""
         return self.root / "env"
+
+    @property
+    def engines(self) -> Path:
+        """Engines that were built here, under their fingerprints."""
+        return self.root / "engines"
 
     @property
     def work(self) -> Path:

@@ -13,7 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from .errors import CANCELLED, LOCKED, AgentError
+from .errors import LOCKED, AgentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +57,6 @@ class Lock:
                 if waited_s >= limit_s:
                     self.release()
                     raise self._locked()
-                if wire.is_cancelled:
-                    self.release()
-                    raise AgentError(CANCELLED, "lock", "was cancelled", "ask for it again")
                 wire.watch((), _STEP_S)
             self.mode = mode
         self._own = {}

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
-from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
+from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, of_os_error
 
 if TYPE_CHECKING:
     from .protocol import Events
 
-VERBS = ("probe", "verify", "bench", "predict")
+VERBS = ("probe", "verify", "bench", "predict", "build")
+# What a verb starts as a process of its own.
+PRIVATE_VERBS = ("build-engine",)
 USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json], or serve ROOT"
 
 _NO_MEMORY = "agent: the device has no memory left; free some and run the job again"
@@ -61,7 +63,7 @@ def run(arguments: Sequence[str], events: Events) -> int:
         events.error(
             MISSING_ENGINE,
             f"{missing}: cannot be imported ({exc}); "
-            f"install it on the device: pip install {package}",
+            f"for a board run 'edgeq targets setup', for this machine 'pip install {package}'",
         )
     except Exception as exc:
         # OpenCV has an error type of its own for everything, and says what it was in words.
@@ -72,7 +74,7 @@ def run(arguments: Sequence[str], events: Events) -> int:
 
 
 def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS:
+    if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS + PRIVATE_VERBS:
         given = " ".join(arguments) or "nothing"
         raise AgentError(BAD_JOB, "command line", f"cannot make sense of '{given}'", USAGE)
     from . import job as jobs
@@ -84,6 +86,14 @@ def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
         from .probe import probe
 
         return probe(jobs.probe_job(fields))
+    if verb == "build":
+        from .build import build
+
+        return _on_disk(build, jobs.build_job(fields), events)
+    if verb == "build-engine":
+        from .builder import build_engine
+
+        return _on_disk(build_engine, jobs.engine_job(fields), events)
     if verb == "verify":
         verify_job = jobs.verify_job(fields)
         _limit_threads(verify_job.threads)
@@ -101,6 +111,19 @@ def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
     from .predict import predict
 
     return predict(predict_job, events)
+
+
+def _on_disk(
+    verb: Callable[[Any, Events], dict[str, Any]], job: Any, events: Events
+) -> dict[str, Any]:
+    """Run a verb that writes into the store: what the disk refuses is no bug."""
+    try:
+        return verb(job, events)
+    except OSError as exc:
+        problem = of_os_error(exc)
+        if problem is None:
+            raise
+        raise problem from exc
 
 
 def _limit_threads(threads: int) -> None:

@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 
 from .environment import parse_meminfo
+from .reading import Reader
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -15,6 +16,15 @@ _RESET_PEAK = "5"  # proc(5), clear_refs
 def rss_bytes() -> int | None:
     """Resident memory now (VmRSS); None where /proc does not say."""
     return _status("VmRSS")
+
+
+def available_bytes(reader: Reader) -> int | None:
+    """What the whole system has left (MemAvailable); None where /proc does not say.
+
+    An integrated GPU takes its memory from there too, and no process's resident memory shows it.
+    """
+    meminfo = reader.text("memory_available_bytes", "/proc/meminfo")
+    return parse_meminfo(meminfo or "").get("MemAvailable")
 
 
 def reset_peak() -> bool:

@@ -29,7 +29,7 @@ def predict(job: PredictJob, events: Events) -> dict[str, Any]:
     """
     manifest = read_manifest(job.release)
     check_present([request.path for request in job.images])
-    engine = load(manifest, job.threads, job.graph_optimization)
+    engine = load(manifest, job.threads, job.graph_optimization, job.engine)
     shapes: list[dict[str, Any]] = []
     kept = OutputFile(job.keep_outputs) if job.keep_outputs is not None else None
     for done, request in enumerate(job.images, 1):

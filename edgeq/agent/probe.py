@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .board import look
 from .cpuinfo import parse_cpuinfo
 from .emulation import Evidence, judge
 from .environment import governors, parse_meminfo
 from .layout import free_bytes
-from .packages import onnxruntime_providers, package_versions
+from .packages import installed
 from .reading import Reader
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def probe(job: ProbeJob) -> dict[str, Any]:
     reader = Reader()
     cpuinfo = reader.text("cpu", "/proc/cpuinfo")
     libc, libc_version = _libc(reader)
-    packages = package_versions(reader)
-    installed = packages["onnxruntime"] is not None
+    packages, providers = installed(reader)
     result = {
         "arch": platform.machine(),
         "system": platform.system(),
@@ -42,7 +42,8 @@ def probe(job: ProbeJob) -> dict[str, Any]:
         "board": _board(reader),
         "emulated": judge(_evidence(cpuinfo))._asdict(),
         "packages": packages,
-        "onnxruntime_providers": onnxruntime_providers(reader) if installed else None,
+        "onnxruntime_providers": providers,
+        "tensorrt": _tensorrt(reader, packages["tensorrt"]),
         "governors": governors(reader) or None,
         "clock_unix_s": time.time(),
     }
@@ -112,6 +113,17 @@ def _free_bytes(reader: Reader, root: Path) -> int | None:
     except OSError as exc:
         reader.note("disk.free_bytes", f"{root}: {exc.strerror}")
         return None
+
+
+def _tensorrt(reader: Reader, version: str | None) -> dict[str, Any]:
+    # A reader of its own: on most boards all of this is missing, under these names.
+    looking = Reader()
+    found = look(looking, version)._asdict()
+    for name, value in found.items():
+        if value is None:
+            reason = looking.not_readable.get(name, "there is none on this system")
+            reader.note(f"tensorrt.{name}", reason)
+    return found
 
 
 def _board(reader: Reader) -> str | None:

@@ -6,16 +6,24 @@ from pathlib import Path
 
 
 class Reader:
-    """Reads small text files; `not_readable` maps the name of each missing figure to a reason."""
+    """Reads small text files; `not_readable` maps the name of each missing figure to a reason.
 
-    def __init__(self) -> None:
+    Paths are those of the device whose files lie below `root`, in arguments, answers and reasons.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
         self.not_readable: dict[str, str] = {}
+
+    def at(self, path: str) -> Path:
+        """Where a file of the device lies."""
+        return self.root / path.lstrip("/")
 
     def text(self, name: str, *paths: str) -> str | None:
         """The text of the first readable path, without NULs and white space around it."""
         for path in paths:
             try:
-                text = Path(path).read_bytes().decode("utf-8", "replace").strip("\0 \t\r\n")
+                text = self.at(path).read_bytes().decode("utf-8", "replace").strip("\0 \t\r\n")
             except PermissionError:
                 self.note(name, "not readable without root")
             except OSError as exc:
@@ -38,7 +46,8 @@ class Reader:
 
     def found(self, name: str, pattern: str) -> list[str]:
         """The paths that match a glob pattern, sorted; none is noted."""
-        paths = sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+        found = self.root.glob(pattern.lstrip("/"))
+        paths = sorted(f"/{path.relative_to(self.root)}" for path in found)
         if not paths:
             self.note(name, f"this system has no {pattern}")
         return paths

@@ -27,6 +27,7 @@ def release(session: Session, arguments: Arguments) -> dict[str, Any]:
     """Make a release of blobs that are there, or mend one; AgentError (bad-artifact) lists why not.
 
     A release that is there stays as it is, but for a signature: one that is given replaces its own.
+    AgentError (not-signed) where the device's own signers made that and not the one given.
     """
     digest = arguments.hash("id")
     encoded = arguments.optional_text("signature")
@@ -45,9 +46,14 @@ def release(session: Session, arguments: Arguments) -> dict[str, Any]:
     if not _is_folder(folder):
         _make(session, folder, targets, signature)
         return {"path": str(folder), "new": True}
+    signature_path = folder / SIGNATURE_NAME
+    if signature is not None:
+        from .signature import check_replacement
+
+        manifest = session.layout.blob(digest)
+        check_replacement(session.layout, signature_path, manifest, signature)
     is_changed = _mend(session, folder, targets)
     if signature is not None:
-        signature_path = folder / SIGNATURE_NAME
         if signature_path.is_dir():
             disk.remove_tree(signature_path)
         disk.write_whole(signature_path, signature, session.layout.temporary())

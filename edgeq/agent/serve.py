@@ -15,12 +15,12 @@ from typing import Any, Callable, Dict, Optional
 from .arguments import Arguments
 from .errors import BAD_REQUEST, BUG, OUT_OF_MEMORY, AgentError, of_os_error
 from .frames import Gone, Request, Wire
-from .layout import filesystem, free_bytes, nearest
+from .layout import Layout, filesystem, free_bytes, nearest
 from .session import Session
 
-PROTOCOL = 1
 BEAT_S = 5.0
 _TICK_S = 2.5
+_MAX_SIGNERS_BYTES = 1 << 20
 _SAME_EDGEQ = "host and agent must be of one edgeq"
 
 Operation = Callable[[Session, Arguments], Optional[Dict[str, Any]]]
@@ -29,8 +29,8 @@ _WITH_RAW_BYTES = ("put",)
 _OPERATIONS = {
     "lock": ("holding", "hold"),
     "patience": ("holding", "be_patient"),
-    "cancel": ("holding", "cancel"),
     "status": ("holding", "status"),
+    "forget": ("holding", "forget"),
     "have": ("blobs", "have"),
     "recheck": ("blobs", "recheck"),
     "put": ("blobs", "put"),
@@ -162,7 +162,6 @@ def _ready(session: Session) -> Dict[str, Any]:
     flags = filesystem(root).f_flag
     return {
         "edgeq": "ready",
-        "protocol": PROTOCOL,
         "python": sys.version.split()[0],
         "executable": sys.executable,
         "root": str(root),
@@ -170,13 +169,12 @@ def _ready(session: Session) -> Dict[str, Any]:
         "libc": _libc(),
         "clock_unix_s": time.time(),
         "pid": os.getpid(),
-        "uid": os.getuid(),
         "read_only": bool(flags & os.ST_RDONLY),
         "noexec": bool(flags & os.ST_NOEXEC),
         "writable": os.access(str(nearest(root)), os.W_OK | os.X_OK),
         "free_bytes": free_bytes(root),
         "ssh_keygen": _is_installed("ssh-keygen"),
-        "signed_only": session.layout.is_signed_only,
+        "signers": _signers(session.layout),
         "environment": session.layout.environment(),
     }
 
@@ -184,6 +182,17 @@ def _ready(session: Session) -> Dict[str, Any]:
 def _is_installed(program: str) -> bool:
     # As shutil.which, whose import takes longer than all else here.
     return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path())
+
+
+def _signers(layout: Layout) -> Optional[str]:
+    """The device's own list of signers; one that cannot be read is a list of nobody."""
+    if not layout.is_signed_only:
+        return None
+    try:
+        with layout.allowed_signers.open("rb") as stream:
+            return stream.read(_MAX_SIGNERS_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _libc() -> Optional[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 NAMESPACE = "edgeq"
+SIGN_AGAIN = "sign the release and push it again"
 _TIMEOUT_S = 60
 
 
@@ -42,49 +43,70 @@ def check_signatures(layout: Layout, release: Path, signers: list[str]) -> None:
 
     The list of the device itself counts too, whatever the host asks for.
     """
-    lists = {f"the host's signers, list {n}": text for n, text in enumerate(signers, 1)}
+    lists = {f"the host's signers, list {n}": text.encode() for n, text in enumerate(signers, 1)}
     if layout.is_signed_only:
-        lists[str(layout.allowed_signers)] = layout.allowed_signers.read_bytes().decode("utf-8")
+        lists[str(layout.allowed_signers)] = layout.allowed_signers.read_bytes()
     for name, text in lists.items():
-        _check(layout, release, name, text)
+        signature = release / SIGNATURE_NAME
+        if not is_file(signature):
+            what = f"is not there, and {name} asks for one"
+            raise AgentError(NOT_SIGNED, str(signature), what, SIGN_AGAIN)
+        problem = _problem(release / MANIFEST_NAME, str(signature), text, name)
+        if problem is not None:
+            raise AgentError(NOT_SIGNED, str(signature), *problem)
 
 
-def _check(layout: Layout, release: Path, name: str, text: str) -> None:
-    signature = release / SIGNATURE_NAME
-    if not is_file(signature):
-        what = f"is not there, and {name} asks for one"
-        raise AgentError(NOT_SIGNED, str(signature), what, "sign the release and push it again")
+def check_replacement(layout: Layout, signature: Path, manifest: Path, proof: bytes) -> None:
+    """Check that one who may sign here is not written over by one who may not; AgentError if so.
+
+    Nobody could go on with a release that was signed well, or back to it.
+    """
+    if not (is_file(layout.allowed_signers) and is_file(signature)):
+        return
+    from .child import nameless
+
+    signers, name = layout.allowed_signers.read_bytes(), str(layout.allowed_signers)
+    with nameless(proof) as new:
+        number = new.fileno()
+        problem = _problem(manifest, f"/proc/self/fd/{number}", signers, name, number)
+    if problem is None or _problem(manifest, str(signature), signers, name) is not None:
+        return
+    what, remedy = problem
+    what = f"is by a signer of this device, and the one to take its place {what}"
+    raise AgentError(NOT_SIGNED, str(signature), what, remedy)
+
+
+def _problem(
+    manifest: Path, signature: str, signers: bytes, name: str, *fds: int
+) -> tuple[str, str] | None:
+    """Why a signature does not count, and what to do about it; None when it does."""
     from .child import nameless
 
     # On no disk: the way back must be there on one that is full, too.
-    with nameless(text.encode("utf-8")) as allowed:
-        _verify(release / MANIFEST_NAME, signature, allowed.fileno(), name)
+    with nameless(signers) as allowed:
+        files = ["-f", f"/proc/self/fd/{allowed.fileno()}", "-s", signature]
+        fds = (*fds, allowed.fileno())
+        status, output = _ssh_keygen(["find-principals", *files], None, *fds)
+        if status != 0:
+            signer = _signer(manifest, signature, *fds) or _words(output)
+            return f"is by nobody of {name} ({signer})", "have it signed by one of those"
+        principals = dict.fromkeys(output.splitlines())
+        for line in list(principals):
+            principals.update(dict.fromkeys(line.split(",")))
+        reasons = []
+        for principal in principals:
+            arguments = ["verify", *files, "-n", NAMESPACE, "-I", principal]
+            status, output = _ssh_keygen(arguments, manifest, *fds)
+            if status == 0:
+                return None
+            reasons.append(_words(output))
+    return f"does not fit {MANIFEST_NAME} for {name} ({reasons[0]})", SIGN_AGAIN
 
 
-def _verify(manifest: Path, signature: Path, allowed_fd: int, name: str) -> None:
-    files = ["-f", f"/proc/self/fd/{allowed_fd}", "-s", str(signature)]
-    status, output = _ssh_keygen(["find-principals", *files], None, allowed_fd)
-    if status != 0:
-        what = f"is by nobody of {name} ({_signer(manifest, signature) or _words(output)})"
-        raise AgentError(NOT_SIGNED, str(signature), what, "have it signed by one of those")
-    principals = dict.fromkeys(output.splitlines())
-    for line in list(principals):
-        principals.update(dict.fromkeys(line.split(",")))
-    reasons = []
-    for principal in principals:
-        arguments = ["verify", *files, "-n", NAMESPACE, "-I", principal]
-        status, output = _ssh_keygen(arguments, manifest, allowed_fd)
-        if status == 0:
-            return
-        reasons.append(_words(output))
-    what = f"does not fit {manifest.name} for {name} ({reasons[0]})"
-    raise AgentError(NOT_SIGNED, str(signature), what, "sign the release and push it again")
-
-
-def _signer(manifest: Path, signature: Path) -> str:
+def _signer(manifest: Path, signature: str, *fds: int) -> str:
     """Whose key made a signature, whoever that is; empty when it is not one of this manifest."""
-    arguments = ["check-novalidate", "-n", NAMESPACE, "-s", str(signature)]
-    status, output = _ssh_keygen(arguments, manifest)
+    arguments = ["check-novalidate", "-n", NAMESPACE, "-s", signature]
+    status, output = _ssh_keygen(arguments, manifest, *fds)
     return _words(output) if status == 0 else ""
 
 

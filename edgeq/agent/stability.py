@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from .environment import Environment
+    from .jetson import PowerMode
 
 STEADY_WITHIN = 0.03
 MAX_DRIFT = 0.10
@@ -66,6 +67,32 @@ def instability(
     reasons += _slowed(before, after)
     reasons += _hot(before, after)
     return reasons
+
+
+def mode_reasons(
+    wanted: str | None,
+    before: PowerMode | None,
+    after: PowerMode | None,
+    known: Sequence[PowerMode],
+) -> list[str]:
+    """Why the power mode makes a measurement unstable: another than wanted, or changed meanwhile.
+
+    `known` are the modes that the board has; without a wanted one any will do.
+    """
+    if before is not None and after is not None and before.id != after.id:
+        return [f"power mode: went from '{before.text}' to '{after.text}' during the measurement"]
+    if wanted is None or (before is not None and before.name.lower() == wanted.lower()):
+        return []
+    is_in = f"the board is in '{before.text}'" if before else "the board's is not readable"
+    ids = [str(mode.id) for mode in known if mode.name.lower() == wanted.lower()]
+    where = "" if ids else ", with the ID that /etc/nvpmodel.conf gives it"
+    if known and not ids:
+        names = ", ".join(f"{mode.name} ({mode.id})" for mode in known)
+        where = f"; it has {names}"
+    return [
+        f"power mode: {is_in}, the recipe asks for '{wanted}'; "
+        f"set it with `sudo nvpmodel -m {ids[0] if ids else 'ID'}`{where}"
+    ]
 
 
 def other_cores(before: Environment, after: Environment) -> float | None:
@@ -148,4 +175,13 @@ def _hot(before: Environment, after: Environment) -> list[str]:
         for name, count in after.throttle_counts.items()
         if count > before.throttle_counts.get(name, count)
     ]
-    return hot + throttled
+    return hot + throttled + _alerts(before, after)
+
+
+def _alerts(before: Environment, after: Environment) -> list[str]:
+    """Being throttled all the while is steady, but it is not what the board can do."""
+    states: dict[str, int] = {}
+    for look in (before, after):
+        for name, state in (look.jetson.throttle_states if look.jetson else {}).items():
+            states[name] = max(state, states.get(name, 0))
+    return [f"throttled: {name} is at {state} (0: not)" for name, state in states.items() if state]

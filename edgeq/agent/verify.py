@@ -40,7 +40,7 @@ def verify(job: VerifyJob, events: Events) -> dict[str, Any]:
         "files": len(manifest.files),
         "bytes": sum(entry.size_bytes for entry in manifest.files),
     }
-    return {**result, **_run_once(manifest, job.threads)} if job.load else result
+    return {**result, **_run_once(manifest, job)} if job.load else result
 
 
 def check_file(folder: Path, entry: FileEntry) -> list[str]:
@@ -77,8 +77,8 @@ def extra_files(manifest: Manifest) -> list[str]:
     return sorted(names - known)
 
 
-def _run_once(manifest: Manifest, threads: int) -> dict[str, Any]:
-    engine = load(manifest, threads)
+def _run_once(manifest: Manifest, job: VerifyJob) -> dict[str, Any]:
+    engine = load(manifest, job.threads, job.graph_optimization, job.engine)
     preprocess = manifest.preprocess
     height, width = preprocess.size
     shape = (1, 3, height, width) if preprocess.layout == "nchw" else (1, height, width, 3)

@@ -37,6 +37,10 @@ class Statistics:
     lowest: dict[str, float]
     _derived: dict[str, Histogram] = field(default_factory=dict, repr=False, compare=False)
 
+    def __contains__(self, tensor: object) -> bool:
+        """Whether a tensor was wanted."""
+        return tensor in self.sources or tensor in self.rules.rules
+
     def histogram(self, tensor: str) -> Histogram:
         """The histogram of any tensor that was wanted."""
         if tensor in self.sources:

@@ -108,15 +108,14 @@ def build(
 ) -> None:
     """Calibrate, plan and write the int8 artifact; nothing is sent to a device.
 
-    --host is for targets that leave something to be probed.
+    --host is for targets that leave something to be probed. --sign signs the copy that -o names.
     """
-    from edgeq import checking, deployment
+    from edgeq import deployment
     from edgeq.cli.progress import shown
 
     address = _address(host, identity)
     if dry_run:
-        prepared = checking.prepared_for_build(recipe, target, address)
-        _steps(list(checking.build_steps(prepared)), as_json)
+        _steps(deployment.build_steps(recipe, target, output, address, sign), as_json)
         return
     with shown() as progress:
         built = deployment.build(recipe, target, output, progress, address, sign)
@@ -252,6 +251,27 @@ def inspect(
         _print_json(result)
     else:
         _print(show.inspection_text(result))
+
+
+@app.command(epilog="Example: edgeq lint recipe.yaml --target jetson-orin")
+def lint(
+    source: Annotated[Path, typer.Argument(help="a recipe (.yaml) or a Q/DQ model (.onnx)")],
+    target: TargetName,
+    as_json: Json = False,
+) -> None:
+    """What the target's engine would refuse, compute wrongly (exit code 2) or run slowly (0)."""
+    from edgeq import linting
+    from edgeq.cli.progress import shown
+
+    with shown() as progress:
+        result = linting.lint(source, target, progress)
+    from edgeq.cli import show
+
+    if as_json:
+        _print_json(result)
+    else:
+        _print(show.lint_text(result))
+    raise typer.Exit(2 if result.has_errors else 0)
 
 
 @app.command(epilog="Example: edgeq demo demo")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeq.boards import Examination
     from edgeq.building import Build
     from edgeq.inspection import Inspection
+    from edgeq.linting import Lint
     from edgeq.measurement import Measurement, Stage
     from edgeq.releasing import Pushed, Status
     from edgeq.target import Target
@@ -112,6 +113,17 @@ def inspection_text(inspection: Inspection) -> RenderableType:
     return Group(head, Text(), table, *floats, *mixed)
 
 
+def lint_text(lint: Lint) -> RenderableType:
+    """What a lint found, for a person."""
+    if not lint.findings:
+        return Text(f"{lint.source} for {lint.target}: nothing to complain about")
+    lines = [f"{lint.source} for {lint.target}:"]
+    for found in lint.findings:
+        lines += [f"{found.severity}: {found.rule}: {found.node}"]
+        lines += [f"  {found.what}; {found.remedy}"]
+    return Text("\n".join(lines))
+
+
 def pushed_text(pushed: Pushed) -> str:
     """A push for a person."""
     sent = f"{pushed.blobs_sent} files, {pushed.bytes_sent / 2**20:.2f} MiB sent"
@@ -128,6 +140,7 @@ def status_text(status: Status) -> RenderableType:
         signed = "yes" if release.signed else "no"
         table.add_row(release.id, f"{release.bytes / 2**20:.2f}", signed, roles.get(release.id, ""))
     holder = status.lock
+    accepts = "signed releases only" if status.signed_only else "releases without a signature, too"
     lines = [
         f"{status.device}:{status.root}",
         f"{status.used_bytes / 2**20:.1f} MiB used, {status.free_bytes / 2**20:.0f} MiB free",
@@ -135,6 +148,7 @@ def status_text(status: Status) -> RenderableType:
         f"at work: {holder.who}, {holder.what}, since {holder.since}"
         if holder
         else "nobody is at work there",
+        f"accepts {accepts}",
     ]
     return Group(*map(Text, lines), table if status.releases else Text("no releases"))
 

@@ -17,6 +17,7 @@ from edgeq.artifact import Artifact
 from edgeq.device.sending import Content, Sent, hash_of, send_blobs
 from edgeq.device.session import PATIENCE_S, Event, Session
 from edgeq.device.transport import Transport
+from edgeq.device.wheels import unpacked_bytes
 from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
 
@@ -44,6 +45,7 @@ class Device:
         self._patience_s = patience_s
         self._session: Session | None = None
         self._verified: set[str] = set()
+        self.engines: dict[str, Event] = {}
         self._placed: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -114,30 +116,32 @@ class Device:
         self._recheck(artifact)
         return self._place(artifact, progress)
 
-    def verify(self, artifact: Artifact, progress: Progress = silent) -> None:
+    def verify(
+        self, artifact: Artifact, progress: Progress = silent, graph_optimization: str = "all"
+    ) -> None:
         """Check a release that was sent by hash and by loading it; once in the life of this object.
 
         What is damaged there is sent again: then it is right, or the disk is failing.
         """
         if artifact.id in self._verified:
             return
-        release = self.release(artifact.id)
-        job = {"release": release, "id": artifact.id, "load": True, "threads": 1}
         try:
-            self._job("verify", job)
+            self._verify(artifact, progress, graph_optimization)
         except DeviceError as exc:
             if exc.kind != "bad-artifact":
                 raise
             self._recheck(artifact)
             self._place(artifact, progress)
-            self._job("verify", job)
+            self._verify(artifact, progress, graph_optimization)
         self._verified.add(artifact.id)
 
-    def push(self, artifact: Artifact, progress: Progress = silent) -> str:
+    def push(
+        self, artifact: Artifact, progress: Progress = silent, graph_optimization: str = "all"
+    ) -> str:
         """Send an artifact and verify it; the folder of the release."""
         if artifact.id not in self._verified:
             self.send(artifact, progress)
-            self.verify(artifact, progress)
+            self.verify(artifact, progress, graph_optimization)
         return self.release(artifact.id)
 
     def activate(self, artifact_id: str, signers: Sequence[str] = ()) -> None:
@@ -155,6 +159,10 @@ class Device:
     def status(self) -> Event:
         """Releases, disk use, who holds the lock, the environment."""
         return self._ask("status")
+
+    def forget(self) -> None:
+        """Leave no agent behind on a device that nothing else was put on."""
+        self._ask("forget")
 
     def collect(self) -> Event:
         """Remove what nothing refers to; needs the lock."""
@@ -184,11 +192,21 @@ class Device:
             self._placed.update(wanted)
         return {file: f"{self.root}/blobs/sha256/{digest}" for file, digest in digests.items()}
 
+    def mend_files(self, placed: Mapping[Path, str], progress: Progress = silent) -> bool:
+        """Send again what is damaged or gone of files that were put; whether anything was."""
+        contents: dict[str, Content] = {path.rpartition("/")[2]: f for f, path in placed.items()}
+        self._ask("recheck", {"hashes": list(contents)})
+        before = self.sent.blobs
+        self._send(contents, progress)
+        return self.sent.blobs > before
+
     def require_room(self, files: Iterable[Path], more_bytes: int) -> None:
         """DeviceError (no-room) when what the device lacks of files, and more, would not fit."""
         sizes = {hash_of(file): file.stat().st_size for file in files}
-        missing = self._ask("have", {"hashes": list(sizes)})["missing"]
-        needed = more_bytes + sum(sizes[digest] for digest in missing)
+        found = self._ask("have", {"hashes": list(sizes)})
+        there = {digest: min(count, sizes[digest]) for digest, count in found["partial"].items()}
+        missing = sum(sizes[digest] - there.get(digest, 0) for digest in found["missing"])
+        needed = more_bytes + missing
         self._ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
 
     def install(
@@ -201,8 +219,8 @@ class Device:
     ) -> bool:
         """Make an environment of wheels (name to file) the one that jobs run in; whether it is new.
 
-        One that is there already is taken, unless `anew`. DeviceError (environment) with pip's own
-        reason.
+        One that is there already is taken, unless `anew`. DeviceError: no-room for wheels and what
+        is in them, before anything is sent; environment with pip's own reason.
         """
         digests = {name: hash_of(file) for name, file in wheels.items()}
         job = {"key": key, "requirements": list(requirements), "wheels": digests, "anew": anew}
@@ -212,6 +230,7 @@ class Device:
             except DeviceError as exc:
                 if exc.kind != "bad-request":  # which says what wheels are missing
                     raise
+        self.require_room(wheels.values(), unpacked_bytes(wheels))
         self._send({digests[name]: file for name, file in wheels.items()}, progress)
         return bool(self._ask("environment", job, progress)["new"])
 
@@ -235,6 +254,17 @@ class Device:
         self._ask("remove", {"name": name})
         return content
 
+    def _verify(self, artifact: Artifact, progress: Progress, graph_optimization: str) -> None:
+        release, compiled = self.release(artifact.id), artifact.manifest.runtime.compile
+        job = {"release": release, "id": artifact.id, "threads": 1}
+        job["graph_optimization"] = graph_optimization
+        if compiled is not None:
+            # By hash before minutes go into an engine of it.
+            self._job("verify", {**job, "load": False})
+            settings = {"release": release, "root": self.root, **compiled.model_dump()}
+            self.engines[release] = self._job("build", settings, progress)
+        self._job("verify", {**job, "load": True})
+
     def _place(self, artifact: Artifact, progress: Progress) -> bool:
         contents: dict[str, Content] = {
             file.sha256: artifact.path(name) for name, file in artifact.manifest.files.items()
@@ -243,8 +273,7 @@ class Device:
         self._send(contents, progress)
         # A signature given now takes the place of the one there: keys change.
         signature = b64encode(artifact.signature).decode() if artifact.signature else None
-        fields = {"id": artifact.id, "signature": signature, "anew": signature is not None}
-        return bool(self._ask("release", fields)["new"])
+        return bool(self._ask("release", {"id": artifact.id, "signature": signature})["new"])
 
     def _recheck(self, artifact: Artifact) -> None:
         """Have the device find out which files of an artifact are not what they should be."""
@@ -268,7 +297,9 @@ class Device:
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
         listener = _listener(progress, on_image)
-        return self.session.ask("job", {"verb": verb, "job": dict(job)}, listener)
+        engine = self.engines.get(str(job.get("release")))
+        made = {"engine": engine["path"]} if engine is not None and verb != "build" else {}
+        return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, listener)
 
 
 def _listener(progress: Progress, on_image: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -25,6 +25,11 @@ _HOST = re.compile(r"(?!-)[\w.:%-]+")
 # OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
 _USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
 _TOKEN = re.compile("%(.?)")
+# As convtime of OpenSSH's misc.c, which counts in an int.
+_TIME = re.compile(r"(?!$)(?:[0-9]+[sSmMhHdDwW])*(?:[0-9]+)?")
+_TIME_PART = re.compile(r"([0-9]+)([smhdw]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_S = 2**31 - 1
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 _DEEPEST = 16
 # What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
@@ -128,10 +133,10 @@ def _resolve(
         port=options.port(),
         user=options.user(),
         identities=(*([identity] if identity else []), *options.identities(identity is None)),
-        identities_only=options.text("identitiesonly") == "yes",
+        identities_only=options.flag("identitiesonly"),
         known_hosts=options.known_hosts(),
         known_as=options.text("hostkeyalias"),
-        connect_timeout_s=options.number("connecttimeout", 0) or None,
+        connect_timeout_s=options.duration_s("connecttimeout"),
         command=command,
         behind=behind,
         is_jump=depth > 0,
@@ -175,13 +180,24 @@ class _Options:
         value = self._found.get(key)
         return value if isinstance(value, str) else None
 
-    def number(self, key: str, default: float) -> float:
+    def flag(self, key: str) -> bool:
+        value = self.text(key)
+        if value not in (None, "yes", "no"):
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
+        return value == "yes"
+
+    def duration_s(self, key: str) -> float | None:
+        """A time as TIME FORMATS of sshd_config(5) has it; None for no limit."""
         value = self.text(key)
         if value is None or value.lower() == "none":
-            return default
-        if not value.isdecimal() or (key == "port" and not 0 < int(value) < 65536):
+            return None
+        if not _TIME.fullmatch(value):
             raise bad(str(self._file), f"{key} '{value}' is not possible")
-        return int(value)
+        parts = _TIME_PART.findall(value.lower())
+        total_s = sum(int(count) * _SECONDS[unit] for count, unit in parts)
+        if total_s > _LONGEST_S:
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
+        return total_s or None
 
     def first(self, *keys: str) -> str:
         return next(key for key in self._found if key in keys)
@@ -190,7 +206,10 @@ class _Options:
         return self._fit("hostname", self.text("hostname") or self._name, _HOST)
 
     def port(self) -> int:
-        return int(self.number("port", 22))
+        value = self.text("port") or "22"
+        if not value.isdecimal() or not 0 < int(value) < 65536:
+            raise bad(str(self._file), f"port '{value}' is not possible")
+        return int(value)
 
     def user(self) -> str:
         try:

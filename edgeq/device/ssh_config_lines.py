@@ -20,6 +20,8 @@ _WITHOUT_VALUE = ("all", "canonical", "final")
 _WITH_VALUE = ("exec", "host", "localuser", "originalhost", "user")
 # Their values are the whole rest of the line, whatever is in it.
 _COMMANDS = ("knownhostscommand", "localcommand", "proxycommand", "remotecommand")
+# Paramiko knows 'yes' only, and in small letters.
+_FLAGS = ("canonicalizefallbacklocal", "canonicalizehostname", "identitiesonly")
 _LISTS = ("globalknownhostsfile", "userknownhostsfile")
 
 Criterion = tuple[str, ...]
@@ -114,6 +116,8 @@ def _setting(key: str, value: str, words: list[str]) -> str:
         value = value.partition("#")[0].strip()
     elif key not in _COMMANDS:
         value = " ".join(words)
+    if key in _FLAGS:
+        value = {"true": "yes", "false": "no"}.get(value.lower(), value.lower())
     # Paramiko takes one pair of quotes off, but not before it looks for this word.
     return f"{key} {value}" if value.lower() == "none" else f'{key} "{value}"'
 

@@ -108,7 +108,10 @@ def _keys(
 
 def _opened(path: Path, ask: Ask | None, tried: _Tried) -> paramiko.PKey | None:
     for _ in range(_ATTEMPTS if ask is not None else 0):
-        passphrase = ask(f"Passphrase of {path}: ") if ask is not None else ""
+        try:
+            passphrase = ask(f"Passphrase of {path}: ") if ask is not None else ""
+        except EOFError:  # Ctrl-D
+            passphrase = ""
         if not passphrase:
             return None
         try:

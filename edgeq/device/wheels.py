@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def fetched(packages: Sequence[str], platform: Platform, where: str) -> Iterator
                 continue  # it installs the others and is not part of them
             digest.update(f"\n{name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
         yield Wheels(files, digest.hexdigest()[:16])
+
+
+def unpacked_bytes(wheels: Mapping[str, Path]) -> int:
+    """How much room the files in wheels take (name to file), without those of pip itself."""
+    total = 0
+    for name, file in wheels.items():
+        # pip is run from its wheel. One that is damaged is a matter of who installs it.
+        if not name.startswith("pip-"):
+            with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+                total += sum(entry.file_size for entry in archive.infolist())
+    return total
 
 
 def _download(packages: Sequence[str], platform: Platform, folder: Path) -> str | None:

@@ -29,6 +29,12 @@ class Model:
     """node name to op type, as in the file"""
 
     @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators."""
+        versions = (o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx"))
+        return int(next(versions))
+
+    @property
     def nodes(self) -> list[onnx.NodeProto]:
         """The nodes in execution order."""
         return list(self.proto.graph.node)

@@ -7,7 +7,7 @@ QuantizeLinear defines it; after Wu et al. 2020 (arXiv 2004.09602), section 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,15 @@ def activation_scale(span: Range, dtype: IntegerType, symmetric: bool) -> Scale:
     scale = _positive((span.high - span.low) / (greatest - least))
     zero_point = least + round(-span.low / scale)
     return Scale(scale, min(max(zero_point, least), greatest), dtype)
+
+
+def representable(scale: float, dtype: type[np.floating[Any]]) -> float:
+    """The scale itself, or the next larger one that a type holds: nothing saturates by rounding."""
+    with np.errstate(over="ignore"):
+        found = dtype(scale)
+    if float(found) < scale:
+        found = np.nextafter(found, dtype(np.inf))
+    return float(min(found, np.finfo(dtype).max))
 
 
 def weight_scales(limits: NDArray[np.float64], bits: int) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from edgeq.graph.patterns import resolve
 from edgeq.graph.tail import Tail
 from edgeq.quantization.bias import is_one_a_channel
 from edgeq.quantization.plan import Decision
+from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Placement
 from edgeq.recipe import Activations, Override, Quantize, Quantizer, Weights
 
@@ -86,9 +87,10 @@ def decide(model: Model, tail: Tail, choices: Choices, placement: Placement) -> 
         reason = _against(model, node, tail, choices, placement)
         if reason is not None:
             reasons[node.name] = reason
+    _leave_other_sums(model, placement, reasons)
     if not everything:
         _leave_islands(model, placement, reasons)
-    return {node.name: _decision(node, reasons, placement) for node in model.nodes}
+    return {node.name: _decision(model, node, reasons, placement) for node in model.nodes}
 
 
 def _against(
@@ -102,9 +104,11 @@ def _against(
         return "behind the head's reshape; 'head: quantize' would include it"
     if head == "float-head" and node.name in tail.feeders:
         return "feeds the head's tail; 'head: float-tail' would include it"
-    rule = placement.rule(node.op_type)
+    rule = placement.rule(model, node)
     if rule is None:
         return f"{placement.runtime} has no int8 form of {node.op_type} that it fuses"
+    if rule.role == "float":
+        return f"{rule.name}: {rule.reason}"
     for name, values in rule.only:
         value = attribute(node, name)
         if value is not None and value not in values:
@@ -118,9 +122,22 @@ def _against(
         return "not float to begin with"
     if not all(model.shapes.get(name) and all(model.shapes[name]) for name in tensors):
         return "its shapes are not static, or those of scalars"
-    if rule.role == "joins" and any(i in model.initializers for i in node.input if i):
+    if rule.role in ("joins", "residual") and any(i in model.initializers for i in node.input if i):
         return "one operand is constant"
     return None
+
+
+def _leave_other_sums(model: Model, placement: Placement, reasons: dict[str, str]) -> None:
+    """Sums that are no residual block's have nothing to gain."""
+    layers = set()
+    for node in model.nodes:
+        rule = placement.rule(model, node)
+        if node.name in reasons or rule is None:
+            continue
+        if rule.role == "layer":
+            layers.add(node.name)
+        elif rule.role == "residual" and identity(model, node, layers) is None:
+            reasons[node.name] = "adds no layer's output to what the layer branched off from"
 
 
 def _leave_islands(model: Model, placement: Placement, reasons: dict[str, str]) -> None:
@@ -128,23 +145,26 @@ def _leave_islands(model: Model, placement: Placement, reasons: dict[str, str]) 
         maker = model.producers.get(tensor)
         return maker is not None and maker.name not in reasons
 
-    for node in model.nodes:
-        rule = placement.rule(node.op_type)
+    # Where layers write floats, whoever reads them quantizes them on the way.
+    for node in model.nodes if placement.layer_outputs else ():
+        rule = placement.rule(model, node)
         if node.name in reasons or rule is None or rule.role == "layer":
             continue
         if not any(is_int8(name) for name in model.activations(node)):
             reasons[node.name] = "its inputs are float"
     for node in reversed(model.nodes):
-        rule = placement.rule(node.op_type)
-        if node.name in reasons or rule is None or rule.role in ("layer", "absorbed"):
+        rule = placement.rule(model, node)
+        if node.name in reasons or rule is None or rule.role in ("layer", "absorbed", "residual"):
             continue
         readers = [c for name in node.output for c in model.consumers.get(name, [])]
         if all(reader.name in reasons for reader in readers):
             reasons[node.name] = "nothing behind it computes in int8"
 
 
-def _decision(node: onnx.NodeProto, reasons: dict[str, str], placement: Placement) -> Decision:
+def _decision(
+    model: Model, node: onnx.NodeProto, reasons: dict[str, str], placement: Placement
+) -> Decision:
     if node.name in reasons:
         return Decision(False, reasons[node.name], node.op_type)
-    rule = placement.rule(node.op_type)
+    rule = placement.rule(model, node)
     return Decision(True, rule.reason if rule else "", node.op_type)

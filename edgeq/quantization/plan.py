@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeq.graph.layers import HEAVY
 from edgeq.quantization.arithmetic import IntegerType, Scale
+from edgeq.quantization.rules import Form
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class WeightScale:
 class Plan:
     """Scales of the tensors that are quantized, and a decision for every node.
 
-    `tensors` are activations by ONNX tensor name, `weights` layers by node name.
+    `tensors` are activations by ONNX tensor name, `weights` layers by node name. `reads` says which
+    inputs a node reads dequantized, `integers` which tensors exist as integers only. `float32` are
+    the nodes that form float16 leaves in float32.
     """
 
     runtime: str
@@ -41,7 +44,11 @@ class Plan:
     tensors: dict[str, Scale]
     weights: dict[str, WeightScale]
     decisions: dict[str, Decision]
+    reads: dict[str, tuple[str, ...]]
+    integers: tuple[str, ...]
+    float32: tuple[str, ...]
     quantized_bias: bool
+    form: Form
 
     @property
     def layers_quantized(self) -> int:
@@ -66,5 +73,7 @@ class Plan:
             name: WeightScale(value["tensor"], tuple(value["scales"]), value["axis"], value["bits"])
             for name, value in data["weights"].items()
         }
+        data["reads"] = {node: tuple(names) for node, names in data["reads"].items()}
+        data["integers"], data["float32"] = tuple(data["integers"]), tuple(data["float32"])
         data["decisions"] = {n: Decision(**value) for n, value in data["decisions"].items()}
         return Plan(**data)

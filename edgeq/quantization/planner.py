@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edgeq.calibration import histogram
-from edgeq.calibration.calibrators import calibrate
+from edgeq.calibration.calibrators import Range, calibrate
 from edgeq.calibration.statistics import Statistics
 from edgeq.errors import InputError, raise_all
 from edgeq.graph.model import Model, attribute
@@ -16,9 +19,19 @@ from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.quantization.decide import Choices, decide
+from edgeq.quantization.half import kept_float32
 from edgeq.quantization.plan import Decision, Plan, WeightScale
-from edgeq.quantization.rules import Placement
+from edgeq.quantization.residual import identity
+from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.recipe import Activations, Quantize, Weights
+
+_DTYPES: dict[Form, type[np.floating[Any]]] = {
+    "own-pairs": np.float32,
+    "float-weights": np.float32,
+    "int8-weights": np.float32,
+    "float16": np.float16,
+}
+"""The type of scales in each form."""
 
 
 def check(quantize: Quantize, placement: Placement) -> None:
@@ -54,32 +67,55 @@ def make_plan(
 ) -> Plan:
     """Scales for all that is quantized, and the decision for every node."""
     decisions = decide(model, tail, choices, placement)
-    quantized = [node for node in model.nodes if decisions[node.name].quantized]
+    nodes = [node for node in model.nodes if decisions[node.name].quantized]
+    rules = {node.name: rule for node in nodes if (rule := placement.rule(model, node)) is not None}
+    writers = [node for node in nodes if placement.writes_integers(model, node)]
+    reads = {node.name: _reads(model, node, rules, placement) for node in nodes}
     names: dict[str, None] = {}
-    for node in quantized:
-        rule = placement.rule(node.op_type)
-        if rule is None or rule.role != "absorbed":
-            names.update(dict.fromkeys(model.activations(node)))
-        names.update(dict.fromkeys(node.output))
-    hidden = _inside_fusions(model, quantized, decisions, placement, choices)
+    for node in nodes:
+        if rules[node.name].role != "absorbed":
+            names.update(dict.fromkeys(reads[node.name]))
+        if node in writers:
+            names.update(dict.fromkeys(node.output))
+    hidden = _inside_fusions(model, nodes, decisions, placement, choices)
+    alike = _of_one_scale(model, nodes, rules)
     tensors = {
-        name: _scale(model, name, decisions, statistics, choices, placement)
+        name: _scale(model, alike.get(name, (name,)), rules, statistics, choices, placement)
         for name in names
         if name and name not in hidden
     }
-    weights = {}
-    for node in quantized:
-        rule = placement.rule(node.op_type)
-        if rule is not None and rule.role == "layer":
-            weights[node.name] = _weight(model, node, rule.weight_axis, tensors, choices, placement)
+    weights = {
+        node.name: _weight(model, node, rules[node.name].weight_axis, tensors, choices, placement)
+        for node in nodes
+        if rules[node.name].role == "layer"
+    }
+    integers = {name for node in writers for name in node.output if name in tensors}
+    for node in model.nodes:
+        wanted = reads.get(node.name, ()) or [name for name in node.input if name in integers]
+        reads[node.name] = tuple(dict.fromkeys(name for name in wanted if name in tensors))
     return Plan(
-        placement.runtime,
-        placement.activation_type,
-        tensors,
-        weights,
-        decisions,
-        placement.quantized_bias,
+        runtime=placement.runtime,
+        activation_type=placement.activation_type,
+        tensors=tensors,
+        weights=weights,
+        decisions=decisions,
+        reads={node: read for node, read in reads.items() if read},
+        integers=tuple(sorted(integers)),
+        float32=kept_float32(model, tail, statistics) if placement.form == "float16" else (),
+        quantized_bias=placement.quantized_bias,
+        form=placement.form,
     )
+
+
+def _reads(
+    model: Model, node: onnx.NodeProto, rules: dict[str, Rule], placement: Placement
+) -> tuple[str, ...]:
+    """The inputs that a quantized node reads as integers."""
+    if rules[node.name].role == "residual":
+        layers = [name for name, rule in rules.items() if rule.role == "layer"]
+        found = identity(model, node, layers)
+        return () if found is None else (found,)
+    return tuple(model.activations(node))
 
 
 def _inside_fusions(
@@ -95,7 +131,7 @@ def _inside_fusions(
     """
     found = set()
     for node in quantized:
-        rule = placement.rule(node.op_type)
+        rule = placement.rule(model, node)
         if rule is None or rule.role != "absorbed":
             continue
         source = node.input[0]
@@ -107,30 +143,50 @@ def _inside_fusions(
     return found
 
 
+def _of_one_scale(
+    model: Model, quantized: list[onnx.NodeProto], rules: dict[str, Rule]
+) -> dict[str, tuple[str, ...]]:
+    """The tensors between which values are carried: each to those where its values are made."""
+    groups: dict[str, list[str]] = {}
+    made = set()
+    for node in quantized:
+        if rules[node.name].role != "carries":
+            continue
+        made.update(node.output)
+        joined = [
+            n for name in (*model.activations(node), *node.output) for n in groups.get(name, [name])
+        ]
+        members = list(dict.fromkeys(joined))
+        groups.update(dict.fromkeys(members, members))
+    return {
+        name: tuple(member for member in members if member not in made)
+        for name, members in groups.items()
+    }
+
+
 def _scale(
     model: Model,
-    tensor: str,
-    decisions: dict[str, Decision],
+    sources: tuple[str, ...],
+    rules: dict[str, Rule],
     statistics: Statistics,
     choices: Choices,
     placement: Placement,
 ) -> Scale:
-    """The scale of a tensor; one that is only carried over has the scale of where it comes from."""
-    node = model.producers.get(tensor)
-    while node is not None and decisions[node.name].quantized:
-        rule = placement.rule(node.op_type)
-        if rule is None or rule.role != "carries":
-            break
-        tensor = node.input[0]
-        node = model.producers.get(tensor)
-    quantizer = choices.activations(node.name) if node is not None else choices.default.activations
-    symmetric = _symmetric(quantizer.scheme, placement)
-    rule = placement.rule(node.op_type) if node is not None else None
-    # Pixels are bounded too: 256 values, which the whole range holds without loss.
-    if node is None or (rule is not None and rule.bounded):
-        quantizer = Activations(scheme=quantizer.scheme)
-    span = calibrate(statistics.histogram(tensor), quantizer, symmetric)
-    return arithmetic.activation_scale(span, placement.activation_type, symmetric)
+    """The one scale of what is made of these tensors: it spans what each of them would get."""
+    spans, schemes = [], set()
+    for source in sources:
+        node = model.producers.get(source)
+        quantizer = choices.default.activations if node is None else choices.activations(node.name)
+        symmetric = _symmetric(quantizer.scheme, placement)
+        rule = rules.get(node.name) if node is not None else None
+        # Pixels are bounded too: 256 values, which the whole range holds without loss.
+        if node is None or (rule is not None and rule.bounded):
+            quantizer = Activations(scheme=quantizer.scheme)
+        spans.append(calibrate(statistics.histogram(source), quantizer, symmetric))
+        schemes.add(symmetric)
+    span = Range(min(span.low for span in spans), max(span.high for span in spans))
+    found = arithmetic.activation_scale(span, placement.activation_type, all(schemes))
+    return replace(found, scale=arithmetic.representable(found.scale, _DTYPES[placement.form]))
 
 
 def _symmetric(scheme: str, placement: Placement) -> bool:
@@ -165,6 +221,8 @@ def _weight(
         ]
     )
     scales = arithmetic.weight_scales(limits, placement.weight_bits)
+    if placement.form == "float16":
+        scales = np.array([arithmetic.representable(s, np.float16) for s in scales], np.float32)
     if placement.quantized_bias and has_bias(node):
         input_scale = tensors[node.input[0]].scale
         scales = arithmetic.widened_for_bias(scales, bias_of(model, node), input_scale)

@@ -48,4 +48,6 @@ def gate_figure(gate: str, value: float | None) -> str:
         return f"{mebibytes(value)} MiB"
     if gate.endswith("_db"):
         return f"{value:.1f} dB"
+    if gate == "int8_speedup_over_fp16":
+        return f"{value:.2f}"
     return average_precision(value)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edgeq.measurement import Column, Divergence, Interval, Measurement, Status, Verdict
+from edgeq.measurement import (
+    Column,
+    Divergence,
+    Interval,
+    Measurement,
+    Speedup,
+    Status,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +24,11 @@ _PERCENTILES = (50, 90, 99)
 
 
 def judge(
-    gates: Gates, columns: Sequence[Column], artifact_bytes: int, divergence: Divergence | None
+    gates: Gates,
+    columns: Sequence[Column],
+    artifact_bytes: int,
+    divergence: Divergence | None,
+    speedup: Speedup | None = None,
 ) -> tuple[Verdict, ...]:
     """A verdict for every gate that the recipe sets, in the order of the recipe's fields.
 
@@ -24,7 +36,10 @@ def judge(
     measurement, and latency of an emulated device, are never judged: the reason says why.
     """
     device = next((column for column in columns if column.name == "device"), None)
-    return tuple(_verdicts(gates, device, artifact_bytes, divergence))
+    verdicts = _verdicts(gates, device, artifact_bytes, divergence)
+    limit = gates.int8_speedup_over_fp16
+    gained = [] if limit is None else [_gain(limit, speedup, columns)]
+    return (*verdicts, *gained)
 
 
 def _verdicts(
@@ -82,6 +97,20 @@ def _memory(limit_bytes: int, measurement: Measurement | None) -> Verdict:
     if measurement is None:
         return _not_measured(gate, limit_bytes, "no device was measured")
     return _stable(_at_most(gate, limit_bytes, measurement.peak_rss_bytes), measurement)
+
+
+def _gain(limit: float, speedup: Speedup | None, columns: Sequence[Column]) -> Verdict:
+    gate = "int8_speedup_over_fp16"
+    both = [c.measurement for c in columns if c.name in ("fp16", "device") and c.measurement]
+    if speedup is None:
+        return _not_measured(gate, limit, "the device has no fp16 engine to compare with")
+    if any(measurement.emulated for measurement in both):
+        return _not_measured(gate, limit, "emulated")
+    status: Status = "passed" if speedup.ratio >= limit else "failed"
+    verdict = Verdict(gate=gate, limit=limit, measured=speedup.ratio, status=status)
+    for measurement in both:
+        verdict = _stable(verdict, measurement)
+    return verdict
 
 
 def _divergence_mask_ap(limit: float, divergence: Divergence | None) -> Verdict:

@@ -9,16 +9,25 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeq.report.board import board_remarks, board_sections
 from edgeq.report.classes import class_table
 from edgeq.report.figures import NOT_APPLICABLE, NOT_MEASURED, gate_figure, mebibytes
 from edgeq.report.rows import SECTIONS
+from edgeq.report.speedup import explanation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgeq.measurement import Divergence, Report, Status, Verdict
 
-_TITLES = {"float": "float", "simulated": "simulated int8", "device": "device int8"}
+_TITLES = {
+    "float": "float",
+    "simulated": "simulated int8",
+    "fp16": "device fp16",
+    "device": "device int8",
+}
+_AT_LEAST = ("divergence_snr_db", "int8_speedup_over_fp16")
+_ALWAYS = ("float", "simulated", "device")
 _WORDS: dict[Status, tuple[str, str]] = {
     "passed": ("PASS", "green"),
     "failed": ("FAIL", "bold red"),
@@ -68,12 +77,13 @@ def _size(report: Report) -> str:
 
 
 def _figures(report: Report) -> RenderableType:
-    columns = [report.column(name) for name in _TITLES]
+    names = [name for name in _TITLES if name in _ALWAYS or report.column(name) is not None]
+    columns = [report.column(name) for name in names]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for title in _TITLES.values():
-        table.add_column(title, justify="right")
-    for section in SECTIONS:
+    for name in names:
+        table.add_column(_TITLES[name], justify="right")
+    for section in (*SECTIONS, *board_sections(report.columns)):
         rows = [
             (
                 row.label,
@@ -95,7 +105,7 @@ def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
         table.add_column(title, justify="right" if title in ("limit", "measured") else "left")
         table.columns[-1].no_wrap = True
     for verdict in verdicts:
-        bound = "at least " if verdict.gate == "divergence_snr_db" else "at most "
+        bound = "at least " if verdict.gate in _AT_LEAST else "at most "
         table.add_row(
             verdict.gate,
             bound + gate_figure(verdict.gate, verdict.limit),
@@ -114,8 +124,14 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield f"unstable ({column.name})", reason
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
+        yield from board_remarks(column)
     if report.divergence is not None:
         yield "device against simulation", _divergence(report.divergence)
+    if report.speedup is not None:
+        found = report.speedup
+        yield "int8 against fp16", f"{found.ratio:.2f} times as fast"
+        for sentence in explanation(found):
+            yield "int8 against fp16", sentence
     for note in report.notes:
         yield "note", note
 

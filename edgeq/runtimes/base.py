@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from edgeq.artifact import Compile
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.quantization.rules import Placement
+from edgeq.quantization.rules import Form, Placement
+from edgeq.runtimes.complaint import Complaint
 from edgeq.target import Target
 
 
@@ -27,12 +29,38 @@ class Runtime(Protocol):
     engine: Engine
     packages: Mapping[str, str]
     """what the agent imports to run it, and the package on the board that brings each module"""
+    from_system: Mapping[str, str]
+    """modules that only the board's system has, and what to say where one is missing"""
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
         """The rules for a target, and a note on what was decided by probing ('' if nothing was).
 
         `probe` is what the agent found on the device, None when there is no device at hand.
         """
+        ...
+
+    def requirements(self, python: tuple[int, int]) -> list[str]:
+        """What pip has to install on a board whose Python has this version."""
+        ...
+
+    def needs_probe(self, target: Target) -> bool:
+        """Whether a target leaves something open that only a device can tell."""
+        ...
+
+    def check(self, model: Model, placement: Placement) -> None:
+        """InputError for a model that the engine could not read, whatever the plan."""
+        ...
+
+    def compiled(self, form: Form, precision: Literal["int8", "fp16"]) -> Compile | None:
+        """How the device compiles a model of that form; None where it runs it as it is."""
+        ...
+
+    def write_float(self, model: Model, plan: Plan) -> bytes:
+        """The float model as the engine compiles it in fp16, in the form of a plan."""
+        ...
+
+    def lint(self, content: bytes) -> list[Complaint]:
+        """What is wrong with a written model, errors first; it may be another tool's."""
         ...
 
     def write(self, model: Model, plan: Plan) -> dict[str, bytes]:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.quantization.rules import Placement, Rule
+from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.runtimes.base import Engine
+from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
 
@@ -96,6 +97,7 @@ class _OnnxRuntime:
         "cv2": "opencv-python-headless",
         "onnxruntime": "onnxruntime",
     }
+    from_system: Mapping[str, str] = {}
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
         """S8S8 on ARM, U8S8 on x86; see `Runtime.placement`.
@@ -107,6 +109,29 @@ class _OnnxRuntime:
             "onnxruntime", RULES, dtype, bits, "affine", ("scale", "affine"), quantized_bias=True
         )
         return placement, note
+
+    def requirements(self, python: tuple[int, int]) -> list[str]:
+        """All packages, in the newest versions that fit."""
+        return list(self.packages.values())
+
+    def needs_probe(self, target: Target) -> bool:
+        """Whether the activation type depends on what the CPU has."""
+        return target.activation_type == "probe"
+
+    def check(self, model: Model, placement: Placement) -> None:
+        """Nothing to refuse: the model was simplified by this very engine."""
+
+    def compiled(self, form: Form, precision: Literal["int8", "fp16"]) -> None:
+        """It runs ONNX as it is."""
+        return
+
+    def write_float(self, model: Model, plan: Plan) -> bytes:
+        """The model itself."""
+        return bytes(model.proto.SerializeToString(deterministic=True))
+
+    def lint(self, content: bytes) -> list[Complaint]:
+        """Nothing: what it cannot fuse it computes in float."""
+        return []
 
     def write(self, model: Model, plan: Plan) -> dict[str, bytes]:
         """One QDQ ONNX file."""

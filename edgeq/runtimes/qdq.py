@@ -64,11 +64,13 @@ class _Writer:
         written = onnx.NodeProto()
         written.CopyFrom(node)
         quantized = self.plan.decisions[node.name].quantized
+        reads = self.plan.reads.get(node.name, ())
         for i, name in enumerate(node.input):
-            # A tensor that an int8 node wrote exists as integers only: every reader dequantizes.
-            if name in self.plan.tensors and (quantized or self._is_written_as_integers(name)):
-                reader = f"{node.name}/{i}" if quantized else "float readers"
-                written.input[i] = self._dequantized(name, reader)
+            if name in reads:
+                own = quantized and self.plan.form == "own-pairs"
+                written.input[i] = self._dequantized(
+                    name, f"{node.name}/{i}" if own else "dequantized"
+                )
         if node.name in self.plan.weights:
             written.input[1] = self._weight(node)
             if has_bias(node) and self.plan.quantized_bias:
@@ -76,19 +78,15 @@ class _Writer:
         self.nodes.append(written)
         for i, name in enumerate(node.output):
             if name in self.plan.tensors:
-                self._output(written, i, name, quantized)
+                self._output(written, i, name)
 
-    def _output(self, written: onnx.NodeProto, index: int, name: str, quantized: bool) -> None:
-        if name in self.model.outputs and quantized:
+    def _output(self, written: onnx.NodeProto, index: int, name: str) -> None:
+        if name in self.model.outputs and name in self.plan.integers:
             written.output[index] = self._free(f"{name}/float")
             self._quantize(written.output[index], name)
             self._dequantize(name, name, f"{name}/DequantizeLinear")
         else:
             self._quantize(name, name)
-
-    def _is_written_as_integers(self, tensor: str) -> bool:
-        maker = self.model.producers.get(tensor)
-        return maker is not None and self.plan.decisions[maker.name].quantized
 
     def _quantize(self, source: str, tensor: str) -> None:
         if tensor not in self.plan.tensors:
@@ -99,9 +97,9 @@ class _Writer:
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [integers], name=name))
 
     def _dequantized(self, tensor: str, reader: str) -> str:
-        """A dequantized copy for one reader: ONNX Runtime fuses only pairs that nobody shares.
+        """A dequantized copy for one reader, or for all that are called the same.
 
-        Float readers have nothing to fuse, and share one.
+        ONNX Runtime fuses only pairs that nobody shares; float readers have nothing to fuse.
         """
         result = self._free(f"{tensor}/{reader}")
         if result not in self.copies:
@@ -148,19 +146,31 @@ class _Writer:
         zero: NDArray[np.generic],
         axis: int | None,
     ) -> str:
-        if axis is None:
-            scales, zero = scales.reshape(()), zero.reshape(())
-        inputs = [
-            self._constant(f"{prefix}/q", integers),
+        shape: tuple[int, ...] = ()
+        if axis is not None:
+            shape = tuple(-1 if i == axis else 1 for i in range(integers.ndim))
+            attributes: dict[str, Any] = {"axis": axis}
+        else:
+            scales, zero, attributes = scales.reshape(()), zero.reshape(()), {}
+        constants = [
             self._constant(f"{prefix}/scale", scales),
             self._constant(f"{prefix}/zero_point", zero),
         ]
-        attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
-        name = f"{prefix}/DequantizeLinear"
-        self.nodes.append(
-            helper.make_node("DequantizeLinear", inputs, [prefix], name=name, **attributes)
-        )
+        if self.plan.form == "float-weights":
+            # Floats that lie on the integers' grid: the engine's own rounding finds these again.
+            values = integers.astype(np.float32) * scales.reshape(shape)
+            source, quantized = self._constant(f"{prefix}/float", values), self._free(f"{prefix}/q")
+            self._pair_half("QuantizeLinear", [source, *constants], quantized, prefix, attributes)
+        else:
+            quantized = self._constant(f"{prefix}/q", integers)
+        self._pair_half("DequantizeLinear", [quantized, *constants], prefix, prefix, attributes)
         return prefix
+
+    def _pair_half(
+        self, op_type: str, inputs: list[str], result: str, prefix: str, attributes: dict[str, Any]
+    ) -> None:
+        name = f"{prefix}/{op_type}"
+        self.nodes.append(helper.make_node(op_type, inputs, [result], name=name, **attributes))
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         name = self._free(name)

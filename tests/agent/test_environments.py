@@ -231,7 +231,7 @@ def test_request_that_makes_no_sense_is_refused(host: Host, pip: Dict[str, bytes
         assert host.refused("environment", **fields)[0] == "bad-request"
 
 
-@pytest.mark.parametrize("way", ["hang up", "kill", "cancel"])
+@pytest.mark.parametrize("way", ["hang up", "kill"])
 def test_build_that_was_cut_is_made_again(
     host: Host, connect: Connect, root: Path, pip: Dict[str, bytes], way: str
 ) -> None:
@@ -242,12 +242,8 @@ def test_build_that_was_cut_is_made_again(
     assert eventually((root / "env" / "x").exists)
     if way == "hang up":
         host.hang_up()
-    elif way == "kill":
-        os.kill(host.process.pid, signal.SIGKILL)
     else:
-        host.send("cancel")
-        assert host.answer()["error"]["kind"] == "cancelled"
-        host.hang_up()
+        os.kill(host.process.pid, signal.SIGKILL)
     host.process.wait(timeout=5)
     assert not (root / "env" / "current").exists()
     after = connect()

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Callable, Iterator
+import zipfile
+from typing import TYPE_CHECKING, Callable, Dict, Iterator
 
 import pytest
 
+from . import test_environments
 from .serving import Host, command, current_of, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pip, build, wheel = test_environments.pip, test_environments.build, test_environments.wheel
 
 Start = Callable[[], Host]
 
@@ -22,16 +27,25 @@ Start = Callable[[], Host]
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A root on a disk of two megabytes; needs root."""
+    with mounted(tmp_path, "2m") as root:
+        yield root
+
+
+@contextlib.contextmanager
+def mounted(tmp_path: Path, size: str) -> Iterator[Path]:
+    """A root on a disk of its own."""
     if os.getuid() != 0:
         pytest.skip("needs root, to mount a filesystem")
     folder = tmp_path / "mount"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         pytest.skip(f"needs the right to mount: {done.stdout.decode().strip()}")
-    yield folder / "root"
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield folder / "root"
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def fill(root: Path) -> None:
@@ -76,3 +90,18 @@ def test_signature_is_checked_on_a_full_disk(small: Path, agent_pyz: Path) -> No
     with Host(command(agent_pyz, small)) as host:
         kind, message = host.refused("activate", id=digest, signers=["anna ssh-ed25519 AAAA"])
     assert kind == "not-signed" and "is by nobody of" in message
+
+
+def test_environment_that_does_not_fit_is_a_full_disk(
+    tmp_path: Path, agent_pyz: Path, pip: Dict[str, bytes]
+) -> None:
+    packed = io.BytesIO(wheel("gadget", "1.0"))
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("gadget.bin", bytes(20_000_000))
+    wheels = {**pip, "gadget-1.0-py3-none-any.whl": packed.getvalue()}
+    with mounted(tmp_path, "12m") as root, Host(command(agent_pyz, root)) as host:
+        host.lock()
+        error = build(host, "x", wheels, "gadget")["error"]
+        assert error["kind"] == "disk-full", error
+        assert "there is no room for it" in error["message"] and "28" in error["message"]
+        assert not (root / "env" / "x").exists()

@@ -23,6 +23,11 @@ def test_defaults_of_a_bench_job() -> None:
     assert given == job.BenchJob(Path("r"), (Path("a.jpg"),), 2, 1.0, 15.0, 5.0, 50, 120.0)
 
 
+def test_a_bench_job_may_name_a_power_mode() -> None:
+    document = {"release": "r", "images": ["a.jpg"], "threads": 2, "power_mode": "MAXN"}
+    assert job.bench_job(fields(document)).power_mode == "MAXN"
+
+
 def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
     given = job.predict_job(
         fields(

@@ -173,22 +173,6 @@ def test_job_of_a_silent_host_is_killed(
     assert host.process.wait(timeout=5) == 0
 
 
-def test_cancelled_job_is_gone_and_the_session_goes_on(
-    host: Host, root: Path, play: Callable[[str], None]
-) -> None:
-    play(GRANDCHILD + "time.sleep(600)")
-    host.send("job", verb="probe", job={})
-    host.send("status")
-    pids = pids_of(root)
-    host.send("cancel")
-    assert host.answer()["error"]["kind"] == "cancelled"
-    assert eventually(lambda: not any(map(is_alive, pids)), 1)
-    assert "current" in host.answer()["ok"]
-    assert host.answer() == {"ok": {}}
-    assert host.do("cancel") == {}
-    assert host.put(b"still there")
-
-
 def test_file_behind_a_job_waits_for_its_end(
     host: Host, root: Path, play: Callable[[str], None]
 ) -> None:

@@ -175,15 +175,6 @@ def test_lock_can_be_given_up_while_it_is_touched(tmp_path: Path, wire: Wire) ->
         sys.setswitchinterval(interval_s)
 
 
-def test_waiting_can_be_cancelled(connect: Connect) -> None:
-    first, second = connect(), connect()
-    first.lock()
-    second.send("lock", who="second", what="x", shared=False, wait_s=60)
-    second.send("cancel")
-    assert second.answer()["error"]["kind"] == "cancelled"
-    assert second.answer() == {"ok": {}}
-
-
 def test_record_that_is_no_record_harms_nobody(connect: Connect, root: Path) -> None:
     first, second = connect(), connect()
     first.lock()

@@ -236,6 +236,47 @@ def test_a_missing_sync_would_be_found(
         shutil.rmtree(str(memory / "cut"), ignore_errors=True)
 
 
+@pytest.mark.parametrize("remove", ["collect", "environment"])
+def test_no_cut_leaves_half_an_environment_that_counts(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, remove: str
+) -> None:
+    root = memory / "root"
+    root.mkdir()
+    with Inside(root) as host:
+        host.push("a")
+    old = root / "env" / "x"
+    names = ["a.py", "bin/python", "complete", "z/b.py"]
+    for name in names:
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).write_text("x")
+    # In the way of another one when its Python has gone.
+    (root / "env" / "current").symlink_to("nothing" if remove == "collect" else "x")
+    if remove == "environment":
+        (old / "bin" / "python").unlink()
+        names.remove("bin/python")
+    made = imported(root)
+    log: Log = []
+    with monkeypatch.context() as patch:
+        record(root, log, patch)
+        with Inside(root) as host:
+            host.lock()
+            if remove == "collect":
+                host.do("collect")
+            else:
+                host.do("environment", key="x", wheels={}, requirements=[])
+    gone = [n for n, done in enumerate(log) if done.name == "remove" and done.path == "env/x"]
+    fate = random.Random(7)
+    for operation in log[: gone[0] + 1]:
+        made.apply(operation)
+        for chance in (0, 0.2, 0.5, 0.8, 1):
+            folder = memory / "cut"
+            made.write_to(folder, lambda chance=chance: fate.random() < chance, fate)  # type: ignore[misc]
+            left = folder / "env" / "x"
+            if (left / "complete").exists():
+                assert [name for name in names if not (left / name).exists()] == [], operation
+            shutil.rmtree(str(folder))
+
+
 # Hooks cannot be removed; this one sleeps unless a root is being watched.
 _watched: List[Tuple[str, List[str]]] = []
 _MUTATIONS = [

@@ -10,10 +10,11 @@ from typing import Any, Optional
 
 import pytest
 
+from edgeq.agent import packages
 from edgeq.agent.cpuinfo import parse_cpuinfo
 from edgeq.agent.emulation import Evidence, cpuinfo_machine, elf_machine, judge
 from edgeq.agent.job import ProbeJob
-from edgeq.agent.packages import package_versions
+from edgeq.agent.packages import installed
 from edgeq.agent.probe import parse_libc, probe
 from edgeq.agent.reading import Reader
 
@@ -178,7 +179,33 @@ def test_a_package_that_crashes_on_import_is_noted(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    versions = package_versions(reader)
+    versions = installed(reader).versions
     assert versions["tensorrt"] is None
     assert reader.not_readable == {"packages.tensorrt": "importing it ended with signal 11"}
     assert versions["tflite_runtime"] == "2.14.0"
+
+
+def test_a_package_that_cannot_be_imported_does_not_count_as_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Metadata of all three lies there, whatever became of the files.
+    crash = "import os, signal; print('hello'); os.kill(os.getpid(), signal.SIGILL)"
+    (tmp_path / "numpy.py").write_text(crash)
+    (tmp_path / "cv2.py").write_text("raise ImportError('first line\\nlibGL.so.1: cannot open')")
+    (tmp_path / "onnxruntime.py").write_text("get_available_providers = lambda: ['One']")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reader = Reader()
+    found = installed(reader)
+    assert found.versions["numpy"] is found.versions["cv2"] is None
+    assert reader.not_readable["packages.numpy"] == "importing it ended with signal 4"
+    assert reader.not_readable["packages.cv2"] == "importing it failed: libGL.so.1: cannot open"
+    assert found.versions["onnxruntime"] is not None and found.providers == ["One"]
+
+
+def test_a_board_without_packages_starts_no_process_to_import_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("started"))
+    found = installed(Reader())
+    assert set(found.versions.values()) == {None} and found.providers is None

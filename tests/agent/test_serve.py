@@ -25,9 +25,9 @@ Connect = Callable[..., Host]
 def test_ready_frame_describes_the_device(connect: Connect, root: Path, agent_python: str) -> None:
     host = connect(agent_python)
     ready = host.ready
-    assert (ready["edgeq"], ready["protocol"]) == ("ready", 1)
+    assert (ready["edgeq"], ready["signers"]) == ("ready", None)
     assert (ready["executable"], ready["root"]) == (agent_python, str(root))
-    assert (ready["uid"], ready["pid"]) == (os.getuid(), host.process.pid)
+    assert ready["pid"] == host.process.pid
     assert (ready["read_only"], ready["noexec"], ready["environment"]) == (False, False, None)
     assert ready["free_bytes"] > 0 and abs(ready["clock_unix_s"] - time.time()) < 60
     digest = host.push("a")
@@ -55,10 +55,11 @@ def test_list_of_signers_shows_at_once_and_where_it_leads_nowhere(
     host.lock()
     host.do("signers", text=SIGNER)
     assert host.do("status")["signed_only"] is True
+    assert connect().ready["signers"] == SIGNER
     (root / "allowed_signers").unlink()
     (root / "allowed_signers").symlink_to("nowhere")
     assert host.do("status")["signed_only"] is True
-    assert connect().ready["signed_only"] is True
+    assert connect().ready["signers"] == ""
 
 
 def test_serve_imports_the_standard_library_only(agent_pyz: Path, tmp_path: Path) -> None:

@@ -186,6 +186,37 @@ def test_signature_comes_later_and_is_replaced_by_one_that_is_given(
     assert path.read_bytes() == b"other"
 
 
+def test_good_signature_is_replaced_by_another_good_one_only(
+    host: Host, root: Path, people: Callable[[str], Signer]
+) -> None:
+    anna, bert, eve = people("anna"), people("bert"), people("eve")
+    manifest = manifest_of(files_of("a"))
+    digest = host.push("a", eve.sign(manifest))
+    path = root / "releases" / digest / "manifest.json.sig"
+    host.lock()
+    host.do("signers", text=anna.allowed + bert.allowed)
+    # What nobody may go on with anyway is replaced by anything.
+    host.do("release", id=digest, signature=base64.b64encode(b"other").decode())
+    host.do("release", id=digest, signature=anna.sign(manifest))
+    good = path.read_bytes()
+    before = {file: file.lstat().st_mtime_ns for file in path.parent.iterdir()}
+    refused = {
+        "stranger": (eve.sign(manifest), "is by nobody of"),
+        "nonsense": (base64.b64encode(b"nonsense").decode(), "is by nobody of"),
+        "replayed": (anna.sign(manifest_of(files_of("b"))), "incorrect signature"),
+    }
+    for name, (signature, said) in refused.items():
+        kind, message = host.refused("release", id=digest, signature=signature)
+        assert kind == "not-signed" and str(path) in message and said in message, (name, message)
+        assert "the one to take its place" in message
+        assert path.read_bytes() == good
+    assert {file: file.lstat().st_mtime_ns for file in path.parent.iterdir()} == before
+    host.do("release", id=digest, signature=bert.sign(manifest))
+    assert path.read_bytes() != good
+    host.activate(digest)
+    assert current_of(root) == digest
+
+
 def test_pattern_and_list_of_principals_are_understood(
     host: Host, people: Callable[[str], Signer]
 ) -> None:

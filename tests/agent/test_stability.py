@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeq.agent.environment import CpuTime, Environment, Zone
-from edgeq.agent.stability import Conditions, instability, other_cores, steady
+from edgeq.agent.environment import CpuTime, Environment, Jetson
+from edgeq.agent.jetson import PowerMode
+from edgeq.agent.stability import Conditions, instability, mode_reasons, other_cores, steady
+from edgeq.agent.zones import Zone
 
 CALM_NS = [10_000_000 + 1000 * (i % 7) for i in range(60)]
 CONDITIONS = Conditions(2, True, 15.0, 50, 120.0)
@@ -114,6 +116,55 @@ def test_heat() -> None:
 def test_a_throttle_counter_that_rose() -> None:
     (reason,) = judged(throttle_counts={"cpu0/core_throttle_count": 5, "cpu9/new_count": 1})
     assert reason == "throttled: cpu0/core_throttle_count rose from 3 to 5"
+
+
+def test_an_alert_that_throttles_all_the_while() -> None:
+    throttled = Jetson({"gpu-throttle-alert": 2, "cpu-throttle-alert": 0}, {}, None, None)
+    (reason,) = judged(before=look(0, jetson=throttled), jetson=throttled)
+    assert reason == "throttled: gpu-throttle-alert is at 2 (0: not)"
+
+
+def test_over_current_events_that_happened_meanwhile() -> None:
+    counts = {"soctherm_oc/oc3_event_cnt": 27}
+    (reason,) = judged(
+        before=look(0, throttle_counts=counts), throttle_counts={"soctherm_oc/oc3_event_cnt": 29}
+    )
+    assert reason == "throttled: soctherm_oc/oc3_event_cnt rose from 27 to 29"
+
+
+KNOWN = (PowerMode(0, "MAXN"), PowerMode(1, "15W"))
+
+
+@pytest.mark.parametrize("wanted", [None, "15W", "15w"])
+def test_the_power_mode_that_is_wanted_gives_no_reason(wanted: Optional[str]) -> None:
+    assert mode_reasons(wanted, KNOWN[1], KNOWN[1], KNOWN) == []
+
+
+def test_another_power_mode_names_both_and_what_to_do() -> None:
+    assert mode_reasons("15W", KNOWN[0], KNOWN[0], KNOWN) == [
+        "power mode: the board is in 'MAXN', the recipe asks for '15W'; "
+        "set it with `sudo nvpmodel -m 1`"
+    ]
+
+
+def test_a_power_mode_that_the_board_does_not_have_lists_those_it_has() -> None:
+    (reason,) = mode_reasons("25W", KNOWN[0], KNOWN[0], KNOWN)
+    assert reason.endswith("`sudo nvpmodel -m ID`; it has MAXN (0), 15W (1)")
+
+
+def test_a_power_mode_that_is_not_readable_is_not_taken_for_granted() -> None:
+    (reason,) = mode_reasons("15W", None, None, ())
+    assert reason == (
+        "power mode: the board's is not readable, the recipe asks for '15W'; "
+        "set it with `sudo nvpmodel -m ID`, with the ID that /etc/nvpmodel.conf gives it"
+    )
+    assert mode_reasons(None, None, None, ()) == []
+
+
+def test_a_power_mode_that_changed_meanwhile() -> None:
+    assert mode_reasons(None, KNOWN[0], KNOWN[1], KNOWN) == [
+        "power mode: went from 'MAXN' to '15W' during the measurement"
+    ]
 
 
 def test_all_reasons_are_given_together() -> None:

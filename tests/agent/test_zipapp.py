@@ -127,6 +127,9 @@ def test_probe_works_without_numpy_and_opencv(agent_pyz: Path, tmp_path: Path) -
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}', name='{name}')")
     done = run(agent_pyz, "probe", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr.decode()
+    found = events_of(done.stdout)[-1]
+    assert found["packages"]["numpy"] is found["packages"]["cv2"] is None
+    assert found["not_readable"]["packages.cv2"] == "importing it failed: ImportError: no cv2"
 
 
 def test_a_missing_numpy_or_opencv_says_what_to_install(
@@ -137,6 +140,7 @@ def test_a_missing_numpy_or_opencv_says_what_to_install(
     last = events_of(done.stdout)[-1]
     assert (done.returncode, last["kind"]) == (1, "missing-engine")
     assert "pip install opencv-python-headless" in last["message"]
+    assert "edgeq targets setup" in last["message"]
 
 
 def test_a_bad_release_is_an_error_event_without_a_traceback(

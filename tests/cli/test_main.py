@@ -20,6 +20,7 @@ COMMANDS = (
     ["build"],
     ["measure"],
     ["inspect"],
+    ["lint"],
     ["demo"],
     ["push"],
     ["rollback"],

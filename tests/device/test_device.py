@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import platform
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,20 @@ def test_probe_says_what_this_machine_is(root: Path) -> None:
         found = device.probe()
         assert found["arch"] == device.architecture == platform.machine()
         assert device.root == str(root)
+
+
+def test_device_that_was_only_looked_at_is_left_as_it_was(root: Path) -> None:
+    with at(root) as device:
+        device.probe()
+        assert [path.name for path in root.iterdir()] == ["agent"]
+        device.forget()
+    assert not root.exists()
+    with at(root) as device:
+        device.lock("deploy")
+    with at(root) as device:
+        device.forget()
+        assert device.status()["lock"] is None
+    assert (root / "agent").is_dir()
 
 
 def test_pushed_artifact_is_verified_by_loading_it(root: Path) -> None:
@@ -231,6 +246,25 @@ def test_damaged_blob_is_found_by_a_plain_send_too(root: Path) -> None:
     with at(root) as later:
         later.send(demo())
     assert artifact.read(root / "releases" / demo().id).id == demo().id
+
+
+def test_room_is_asked_for_an_environment_with_what_is_in_its_wheels(
+    root: Path, tmp_path: Path
+) -> None:
+    wheels = {name: tmp_path / name for name in ("pip-1-py3-none-any.whl", "a-1-py3-none-any.whl")}
+    for file in wheels.values():
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("content", bytes(3 << 20))
+    with Device(LocalTransport(), str(root), limit_bytes=2 << 20) as device:
+        device.lock("setup")
+        device.install("small", {}, [])
+        for anew in (False, True):
+            with pytest.raises(DeviceError, match=r"3\.0 MiB are to come.*limit is 2\.0") as caught:
+                device.install("x", wheels, [], anew=anew)
+            assert caught.value.kind == "no-room"
+        assert device.sent.blobs == 0
+    with Device(LocalTransport(), str(root), limit_bytes=6 << 20) as device:
+        assert device.install("x", wheels, [])
 
 
 def test_room_is_asked_for_what_is_missing_only(root: Path, image: Path) -> None:

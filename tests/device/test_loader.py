@@ -182,7 +182,7 @@ def test_root_that_one_may_not_even_look_into_is_described(tmp_path: Path) -> No
     finally:
         place.rmdir()
     assert process.returncode == 0 and lines[0] == {"edgeq": "send"}
-    assert (lines[1]["writable"], lines[1]["signed_only"]) == (False, False)
+    assert (lines[1]["writable"], lines[1]["signers"]) == (False, None)
     assert lines[1]["environment"] is None
     assert lines[2]["error"]["kind"] == "denied"
     assert lines[3]["ok"]["disk"]["free_bytes"] > 0

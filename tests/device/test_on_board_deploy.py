@@ -273,6 +273,24 @@ def built(deployed: Deployed) -> Artifact:
     return artifact.read(deployed.home / "cache" / "artifacts" / deployed.report.artifact_id)
 
 
+def test_board_without_tensorrt_is_told_apart_and_left_alone(
+    deployed: Deployed, ready: Ready, developer: User
+) -> None:
+    before = listing(root(ready.board), "agent", "lock")
+    where = address(ready.board)
+    command = command_line("deploy", deployed.recipe, "-t", "jetson-orin", "-H", str(where.host))
+    done = subprocess.run(
+        [*command, "-i", str(where.identity)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 3
+    assert f"edge@{ready.board.address}: no TensorRT on this board; on a Jetson" in done.stderr
+    assert "nvidia-jetpack" in done.stderr and "Traceback" not in done.stderr
+    assert listing(root(ready.board), "agent", "lock") == before
+    found = boards.check("jetson-orin", where)
+    [finding] = [finding for finding in found.findings if finding.name == "tensorrt"]
+    assert (finding.state, finding.found) == ("missing", "no TensorRT on this board")
+
+
 def test_damaged_release_is_sent_again(deployed: Deployed, ready: Ready, developer: User) -> None:
     link = root(ready.board) / "current" / "model.onnx"
     blob = root(ready.board) / "blobs/sha256" / link.readlink().name
@@ -346,3 +364,20 @@ def test_broken_environment_is_none(deployed: Deployed, ready: Ready, developer:
         board.collect()
     assert not (root(ready.board) / "env" / "broken").exists()
     assert releasing.status(TARGET, address(ready.board)).environment == ready.after.environment
+
+
+def test_damaged_engine_is_missing_and_is_installed_anew(
+    deployed: Deployed, ready: Ready, developer: User
+) -> None:
+    [module] = (root(ready.board) / "env/current").glob("lib/*/site-packages/cv2/__init__.py")
+    module.write_text("raise ImportError('damaged')")
+    found = boards.check(TARGET, address(ready.board))
+    assert states(found)["opencv-python-headless"] == "missing" and not found.ready
+    error = refusal(
+        lambda: edgeq.deploy(deployed.recipe, TARGET, address=address(ready.board)),
+        "missing-engine",
+    )
+    assert "importing it failed: ImportError: damaged" in error.what
+    mended = boards.setup(TARGET, address(ready.board))
+    assert mended.changed and mended.ready
+    assert mended.environment == ready.after.environment

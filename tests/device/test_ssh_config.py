@@ -147,8 +147,13 @@ def test_jump_hosts_that_form_a_loop(home: Home) -> None:
         ("Port many\n", "config: "),
         ("Port 70000\n", "config: "),
         ("ConnectTimeout soon\n", "config: "),
+        ("ConnectTimeout 5x\n", "config: "),
+        ("ConnectTimeout 1.5\n", "config: "),
+        ("ConnectTimeout 3600w\n", "config: "),
+        ("IdentitiesOnly on\n", "config: "),
         ("Include config\n", "config:1: .*includes itself"),
         ("CanonicalizeHostname yes\n", "config: "),
+        ("CanonicalizeHostname True\n", "config: "),
     ],
 )
 def test_bad_configuration_is_named(home: Home, config: str, where: str) -> None:
@@ -214,6 +219,12 @@ def test_names_run_no_command(
         ),
         ("HostKeyAlias as\nUserKnownHostsFile /k/%k/%i/%L/%l\n", ""),
         ("UserKnownHostsFile none # x\n", ""),
+        ("IdentitiesOnly true\nConnectTimeout 10s\n", ""),
+        ("IdentitiesOnly False\nConnectTimeout 1m30s # x\n", ""),
+        ("IdentitiesOnly YES\nConnectTimeout 1W2d3H4\n", ""),
+        ("IdentitiesOnly no\nConnectTimeout 0\n", ""),
+        ("ConnectTimeout none\n", ""),
+        ("ConnectTimeout 007\n", ""),
     ],
 )
 def test_it_is_read_as_ssh_reads_it(home: Home, config: str, more: str) -> None:
@@ -226,6 +237,9 @@ def test_it_is_read_as_ssh_reads_it(home: Home, config: str, more: str) -> None:
     command = found.get("proxycommand")
     assert hop.command == (command and command.replace("%h", hop.host).replace("%p", "22"))
     assert (hop.behind and hop.behind.name) == found.get("proxyjump")
+    assert hop.identities_only == (found["identitiesonly"] == "yes")
+    timeout = found["connecttimeout"]
+    assert hop.connect_timeout_s == (None if timeout in ("none", "0") else int(timeout))
     if "userknownhostsfile" in config.lower():
         # To ssh, home is what the system says.
         theirs = found["userknownhostsfile"].replace(str(Path(f"~{USER}").expanduser()), "~")

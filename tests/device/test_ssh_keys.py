@@ -142,6 +142,13 @@ def test_passphrase_is_asked_for_three_times(
     assert len(prompts) == times
 
 
+def test_end_of_input_is_no_passphrase(server: Sshd, connect: Connect, locked: Path) -> None:
+    def ask(prompt: str) -> str:
+        raise EOFError
+
+    assert refusal(connect(f"{USER}@127.0.0.1", server.port, ask=ask)).kind == "passphrase"
+
+
 def test_nobody_is_asked_when_another_key_logs_in(
     server: Sshd, connect: Connect, home: Home, locked: Path
 ) -> None:

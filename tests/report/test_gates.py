@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgeq.measurement import Divergence
+from edgeq.measurement import Divergence, Speedup
 from edgeq.recipe import Gates
 from edgeq.report.gates import judge
 
@@ -23,13 +23,16 @@ ALL: dict[str, Any] = {
     "artifact_bytes": 3 * 2**20,
     "divergence_mask_ap": 0.01,
     "divergence_snr_db": 20.0,
+    "int8_speedup_over_fp16": 1.5,
 }
+GAIN = Speedup(int8_ms=40.0, fp16_ms=64.0)
 
 
 def _judge(
     columns: tuple[Column, ...], diverged: Divergence | None = None, **gates: Any
 ) -> dict[str, Verdict]:
-    verdicts = judge(Gates(**gates), columns, ARTIFACT_BYTES, diverged)
+    gain = GAIN if any(column.name == "device" for column in columns) else None
+    verdicts = judge(Gates(**gates), columns, ARTIFACT_BYTES, diverged, gain)
     assert len({verdict.gate for verdict in verdicts}) == len(verdicts)
     return {verdict.gate: verdict for verdict in verdicts}
 
@@ -57,6 +60,7 @@ def test_no_gates_no_verdicts() -> None:
         ("artifact_bytes", 2**20, 2 * 2**20),
         ("divergence_mask_ap", 0.0028, 0.0029),
         ("divergence_snr_db", 31.3, 31.2),
+        ("int8_speedup_over_fp16", 1.61, 1.6),
     ],
 )
 def test_gate_fails_beyond_its_limit_and_passes_at_it(
@@ -101,7 +105,7 @@ def test_unstable_measurement_does_not_touch_the_other_gates() -> None:
     verdicts = _judge(full_columns(measurement(unstable=("hot",))), divergence(), **ALL)
     unstable = [gate for gate, verdict in verdicts.items() if verdict.status == "unstable"]
     timed = ["latency_p50_ms", "latency_p90_ms", "latency_p99_ms"]
-    assert unstable == [*timed, "peak_memory_bytes"]
+    assert unstable == [*timed, "peak_memory_bytes", "int8_speedup_over_fp16"]
 
 
 def test_emulated_latency_is_not_a_measurement() -> None:

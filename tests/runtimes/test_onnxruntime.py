@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgeq.runtimes import runtime
 from edgeq.runtimes.onnxruntime import RULES, RUNTIME
+from tests.nets import Net
 
 from .builds import placement
 
@@ -17,13 +20,18 @@ def test_no_op_type_has_two_rules() -> None:
     assert len(op_types) == len(set(op_types))
 
 
-def test_a_rule_is_found_by_op_type() -> None:
-    rules = placement()
+def test_a_rule_is_found_by_op_type(tmp_path: Path) -> None:
+    net = Net()
+    net.node("Softmax", [net.node("Sigmoid", [net.conv("x", "one", (4, 3, 1, 1))], "gate")], "soft")
+    model = net.model(tmp_path, ["soft"])
 
-    assert {t: rules.rule(t) for rule in RULES for t in rule.op_types} == {
-        t: rule for rule in RULES for t in rule.op_types
+    names = {node.op_type: placement().rule(model, node) for node in model.nodes}
+
+    assert {op: rule and rule.name for op, rule in names.items()} == {
+        "Conv": "conv",
+        "Sigmoid": "gate",
+        "Softmax": None,
     }
-    assert rules.rule("Softmax") is None
 
 
 def test_an_engine_is_found_by_its_name() -> None:

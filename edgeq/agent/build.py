@@ -1,0 +1,190 @@
+"""The verb `build`: the TensorRT engine of a release, unless the very same one is there.
+
+This process only watches; the builder is another one, which may abort or take all memory.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import disk, engines, trtexec
+from .blobs import hash_of
+from .board import Board, look
+from .errors import BAD_JOB, DISK_FAILED, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, Reported
+from .fingerprint import board_fields, engine_fields, fingerprint
+from .inspector import parse_layers
+from .job import EngineJob
+from .jobs import agent_command
+from .layout import Layout
+from .manifest import Manifest, read_manifest
+from .packages import package_version
+from .reading import Reader
+from .supervision import Limits, supervise
+from .tensorrt_module import INSTALL, converted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .child import Ended
+    from .job import BuildJob
+    from .protocol import Events
+
+_TIMINGS = "timings.new"
+_INSPECTED = "inspected.json"
+
+
+def build(job: BuildJob, events: Events) -> dict[str, Any]:
+    """Find the engine or build it; the result says where it is, what it is for, and its layers.
+
+    AgentError: bad-artifact, missing-engine, engine, out-of-memory or build-timeout.
+    """
+    manifest = read_manifest(job.release)
+    model = _model(manifest, job)
+    reader = Reader()
+    board = look(reader, package_version(job.module, reader))
+    program = _program(board, reader) if board.module is None else None
+    made_for = board_fields(board, _version(board, program))
+    fields = {**engine_fields(manifest.id, hash_of(model), job), **made_for}
+    key = fingerprint(fields)
+    layout = Layout(job.root)
+    stored = engines.find(layout, key, fields)
+    if stored is not None:
+        return _answer(stored, key, fields, is_new=False)
+    partial = engines.begin(layout, key)
+    try:
+        timings = layout.engines / f"timing.{fingerprint(made_for)}.cache"
+        told = _make(job, model, partial, timings, program, events)
+        engines.finish(layout, partial, fields, told)
+    finally:
+        if partial.is_dir():
+            disk.remove_tree(partial)
+    stored = engines.find(layout, key, fields)
+    if stored is None:
+        what = "is not what was written a moment ago"
+        raise AgentError(DISK_FAILED, str(layout.engines / key), what, "check the board's disk")
+    return _answer(stored, key, fields, is_new=True)
+
+
+def _make(
+    job: BuildJob,
+    model: Path,
+    partial: Path,
+    timings: Path,
+    program: trtexec.Trtexec | None,
+    events: Events,
+) -> dict[str, Any]:
+    """Have the engine written into a hidden folder; what the builder told of it."""
+    layout = Layout(job.root)
+    request = EngineJob(
+        model=model,
+        plan=partial / engines.PLAN_NAME,
+        timing_cache=partial / _TIMINGS,
+        precision=job.precision,
+        typing=job.typing,
+        module=job.module,
+        workspace_bytes=job.workspace_bytes,
+    )
+    # The builder writes to a copy: what was measured before must outlive a builder that dies.
+    if timings.is_file():
+        disk.write_whole(request.timing_cache, timings.read_bytes(), layout.temporary())
+    limits = Limits(job.timeout_s, job.reserve_bytes)
+    if program is None:
+        told = _by_module(request, limits, events)
+    else:
+        told = _by_program(program, request, limits)
+    if request.timing_cache.is_file():
+        disk.write_whole(timings, request.timing_cache.read_bytes(), layout.temporary())
+    return told
+
+
+def _version(board: Board, program: trtexec.Trtexec | None) -> str:
+    return board.module or (program.version if program else None) or "unknown"
+
+
+def _model(manifest: Manifest, job: BuildJob) -> Path:
+    name = job.model or manifest.runtime.model
+    if name not in {entry.path for entry in manifest.files}:
+        what = f"is '{name}', which is no file of the release"
+        raise AgentError(BAD_JOB, "model", what, "name one that its manifest lists")
+    return manifest.folder / name
+
+
+def _program(board: Board, reader: Reader) -> trtexec.Trtexec:
+    if board.trtexec is None:
+        # A module that is there and cannot be imported has left its own reason.
+        broken = [text for name, text in reader.not_readable.items() if name.startswith("packages")]
+        what = "no TensorRT on this board: neither its Python module nor trtexec"
+        raise AgentError(MISSING_ENGINE, "tensorrt", "; ".join([what, *broken]), INSTALL)
+    return trtexec.examine(board.trtexec)
+
+
+def _by_module(request: EngineJob, limits: Limits, events: Events) -> dict[str, Any]:
+    last: dict[str, Any] = {}
+
+    def on_line(line: bytes) -> bool:
+        try:
+            event = json.loads(line.decode("utf-8"))
+        except ValueError:
+            return False
+        if event["event"] == "progress":
+            events.progress(event["stage"], event["done"], event["total"])
+            return False
+        last.update(event)
+        return True
+
+    content = json.dumps(request._asdict(), default=str).encode("ascii")
+    arguments = [sys.executable, *agent_command(), "build-engine", "-"]
+    ended = supervise(arguments, content, limits, on_line, _where(request))
+    kind = last.pop("event", None)
+    if kind == "error":
+        raise Reported(str(last["kind"]), str(last["message"]))
+    if kind != "result":
+        raise _died(request, ended)
+    return last
+
+
+def _by_program(program: trtexec.Trtexec, request: EngineJob, limits: Limits) -> dict[str, Any]:
+    layers = request.plan.with_name(_INSPECTED)
+    flags = trtexec.flags(program, request)
+    start_s = time.monotonic()
+    ended = supervise(
+        trtexec.command(program, request, layers), b"", limits, lambda _: False, _where(request)
+    )
+    if ended.status != 0 or not request.plan.is_file():
+        raise _died(request, ended)
+    return {
+        "version": program.version,
+        "flags": flags,
+        "build_s": time.monotonic() - start_s,
+        "layers": parse_layers(layers.read_text("utf-8")) if layers.is_file() else [],
+    }
+
+
+def _where(request: EngineJob) -> str:
+    return f"builder of {request.model.name}"
+
+
+def _died(request: EngineJob, ended: Ended) -> AgentError:
+    if ended.status == -signal.SIGKILL:
+        what = f"was killed, as the system does when memory runs out ({ended.reason})"
+        remedy = "stop other programs, add swap, or lower workspace_bytes"
+        return AgentError(OUT_OF_MEMORY, _where(request), what, remedy)
+    return converted(_where(request), "ended without an engine", ended.reason)
+
+
+def _answer(
+    stored: engines.Stored, key: str, fields: dict[str, Any], is_new: bool
+) -> dict[str, Any]:
+    return {
+        "path": str(stored.path),
+        "fingerprint": key,
+        "fields": fields,
+        "built": is_new,
+        "build_s": stored.build_s,
+        "engine_bytes": stored.size_bytes,
+        "layers": stored.layers,
+    }
