@@ -91,7 +91,7 @@ def prepared_for_build(
     """
     problems = Problems()
     loaded, kind, evaluation = _loaded(recipe, target, problems)
-    if runtime(kind.runtime).needs_probe(kind):
+    if address != HERE or runtime(kind.runtime).needs_probe(kind):
         checked = check(recipe, target, address, keep=False)
         checked.device.close()
         return checked.prepared
@@ -103,10 +103,15 @@ def prepared_for_build(
 
 
 def check_room(checked: Checked) -> None:
-    """DeviceError when what the device lacks of the images, and two models, would not fit there."""
+    """DeviceError when what the device lacks of the images, and the models, would not fit there.
+
+    These are two, and where they are compiled there four more: fp16's, and the engines.
+    """
     files = checked.evaluation.files.values() if checked.evaluation else ()
+    placement = checked.prepared.placement
+    compiled = runtime(placement.runtime).compiled(placement.form, "int8") is not None
     model_bytes = checked.prepared.recipe.model.stat().st_size
-    checked.device.require_room(files, 2 * model_bytes)
+    checked.device.require_room(files, (6 if compiled else 2) * model_bytes)
 
 
 def _loaded(
@@ -186,6 +191,9 @@ def steps(checked: Checked) -> Iterator[str]:
     recipe, device = checked.prepared.recipe, checked.device
     yield from build_steps(checked.prepared)
     yield f"push it to {device.address}:{device.root}, and verify it there"
+    placement = checked.prepared.placement
+    if runtime(placement.runtime).compiled(placement.form, "int8") is not None:
+        yield "build its int8 engine there, and the fp16 engine of the float model to compare with"
     if checked.evaluation is not None:
         images = len(checked.evaluation.files)
         yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"

@@ -240,4 +240,4 @@ def _notes(checked: Checked, built: Build) -> tuple[str, ...]:
         decision = built.plan.decisions.get(mix.node)
         state = "quantized: expect a collapse" if decision and decision.quantized else "left float"
         lint.append(f"{mix} ({state})")
-    return (*checked.prepared.notes, *lint)
+    return (*checked.prepared.notes, *lint, *checked.device.notes)

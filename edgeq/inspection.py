@@ -110,7 +110,9 @@ def _inspection(
 ) -> Inspection:
     tail = find_tail(model)
     # Which integers a device computes with does not change which nodes can.
-    stated = target.model_copy(update={"activation_type": "int8"})
+    stated = target.model_copy(
+        update={"activation_type": "int8", "engine_version": target.engine_version or "10.3"}
+    )
     placement, _ = runtime(target.runtime).placement(stated, None)
     decisions = decide(model, tail, resolve_choices(model, quantize), placement)
     counted = layers(model)

@@ -65,10 +65,11 @@ def lint(source: str | Path, target: str | Target, progress: Progress = silent) 
 
 
 def _content(path: Path) -> bytes:
-    """A model that ONNX's checker takes."""
+    """A model that ONNX's checker takes, with the data that lies beside it."""
     try:
-        content = path.read_bytes()
-        onnx.checker.check_model(onnx.load_from_string(content))
+        proto = onnx.load(path)
+        onnx.checker.check_model(proto)
+        return bytes(proto.SerializeToString())
     except OSError as exc:
         raise InputError(
             str(path), (exc.strerror or "").lower(), "name a recipe or a model"
@@ -76,7 +77,6 @@ def _content(path: Path) -> bytes:
     except Exception as exc:  # of protobuf and of the checker, in several types
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise InputError(str(path), f"is no valid ONNX model: {reason}", "export it again") from exc
-    return content
 
 
 def _mixed(mixing: Mixing) -> Finding:

@@ -71,6 +71,8 @@ class Measurement(Record):
     power: Power | None = None
     power_missing: str = ""
     gpu_hz: int | None = None
+    gpu_ns: tuple[int, ...] = ()
+    """by the GPU's own clock, without the copies; empty where there is none"""
     engine_facts: dict[str, Any] | None = None
     """what a compiled engine says of itself: memory, layers and the time of each"""
     memory_available_before_load_bytes: int | None = None

@@ -25,6 +25,10 @@ class Limits(BaseModel):
     """peak resident memory of the agent"""
     disk_bytes: Bytes | None = None
     """what the root folder may hold"""
+    build_s: Annotated[float, Field(gt=0)] | None = None
+    """how long the device may take to build an engine; default: an hour"""
+    workspace_bytes: Bytes | None = None
+    """what TensorRT may use while it builds; default: 1 GiB"""
     clock_skew_s: Annotated[float, Field(gt=0)] = 86400.0
     """how far the board's clock may be off; wrong clocks break signatures' validity and reports"""
 
@@ -71,8 +75,18 @@ class Target(BaseModel):
     """the device's own Python, 3.8 or later; `edgeq targets setup` builds on it (transport ssh)"""
     allowed_signers: FilePath | None = None
     """file of ssh-keygen's form; a release without a signature by one of them is not activated"""
+    share_engines: bool = False
+    """of TensorRT: an engine that one board built is kept on this machine, and given to boards with
+    the very same fingerprint, where it has to compute the same before it counts"""
     facts: Facts = Facts()
     limits: Limits = Limits()
+
+
+def build_limits(target: Target) -> dict[str, float]:
+    """What bounds the building of an engine, as the agent's job names it; only what is stated."""
+    limits = target.limits
+    stated = {"timeout_s": limits.build_s, "workspace_bytes": limits.workspace_bytes}
+    return {name: value for name, value in stated.items() if value is not None}
 
 
 def folders() -> list[Path]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 import edgeq
 from edgeq import artifact, deployment, places
+from edgeq import target as targets
+from edgeq.device.connection import connect
 from edgeq.errors import DeviceError
 from edgeq.measurement import Report
 from edgeq.report.table import render
@@ -72,6 +77,7 @@ def test_deploy_compiles_measures_and_compares(
     assert half is not None and half.accuracy is not None and half.mask_ap_drop is not None
     assert abs(half.mask_ap_drop.estimate) < 0.01
     assert report.speedup is not None
+    assert half.measurement is not None and set(half.measurement.gpu_ns) == {1_500_000}
     assert f"TensorRT {version}" in " ".join(report.notes)
     # One engine in int8 and one in fp16; each was used by verify, predict and bench.
     assert tensorrt.read_text() == "built\n" * 2
@@ -116,9 +122,106 @@ def test_board_without_tensorrt_is_told_apart_and_left_alone(project: Path) -> N
     assert not list(places.cache("artifacts").glob("*"))
 
 
+def test_target_bounds_the_build(project: Path, tensorrt: Path) -> None:
+    target = project / "target.yaml"
+    target.write_text(target.read_text() + "limits: {build_s: 1, workspace_bytes: 64 MiB}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_TENSORRT", "hang")
+        with pytest.raises(DeviceError, match="took longer than the 1 seconds") as found:
+            deploy(project)
+    assert found.value.kind == "build-timeout"
+    assert "raise limits.build_s in the target" in str(found.value)
+
+
 def test_manifest_says_how_to_compile(project: Path, tensorrt: Path) -> None:
     made = deployment.build(project / "recipe.yaml", "jetson-xavier", project / "model.edgeq")
     compiled = artifact.read(project / "model.edgeq").manifest.runtime.compile
     assert compiled is not None
     assert (compiled.precision, compiled.typing) == ("int8", "weak")
     assert made.plan.form == "float-weights"
+
+
+def write_sharing(project: Path, name: str) -> None:
+    text = TARGET.format(root=project.parent / name) + "share_engines: true\n"
+    (project / "target.yaml").write_text(text)
+
+
+def share(project: Path, name: str) -> Report:
+    """A deploy to a board of its own that shares engines."""
+    write_sharing(project, name)
+    return deploy(project)
+
+
+def share_int8(project: Path, name: str) -> str:
+    """Have a board of its own verify the int8 artifact; what is to be noted of its engine."""
+    write_sharing(project, name)
+    made = deployment.build(project / "recipe.yaml", str(project / "target.yaml")).artifact
+    with connect(targets.load(str(project / "target.yaml"))) as device:
+        device.push(made)
+        return " ".join(device.notes)
+
+
+def test_identical_board_is_given_the_engines(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = share(project, "first")
+    assert tensorrt.read_text() == "built\n" * 2
+    kept = {path.name for path in places.cache("engines").iterdir()}
+    assert len(kept) == 2 and "identical" not in " ".join(first.notes)
+
+    second = share(project, "second")
+
+    assert tensorrt.read_text() == "built\n" * 2
+    for precision in ("int8", "fp16"):
+        assert f"the {precision} engine was built by an identical board" in " ".join(second.notes)
+    engines = project.parent / "second" / "engines"
+    assert {path.name for path in engines.iterdir()} == kept
+    assert second.divergence is not None and second.speedup is not None
+    assert not list((project.parent / "first" / "work").iterdir())
+    # Now it lies there: nothing is taken, and nothing to be said.
+    assert share_int8(project, "second") == ""
+    # Another TensorRT is another board.
+    monkeypatch.setenv("FAKE_VERSION", "10.4.0")
+    assert share_int8(project, "third") == ""
+    assert tensorrt.read_text() == "built\n" * 3
+    assert len(list(places.cache("engines").iterdir())) == 3
+
+
+def test_engine_that_computes_something_else_is_built_there(project: Path, tensorrt: Path) -> None:
+    share_int8(project, "first")
+    [folder] = places.cache("engines").iterdir()
+    golden = folder / "golden.npz"
+    with np.load(golden) as archive:
+        arrays = {name: archive[name] * np.float32(1.1) for name in archive.files}
+    np.savez(golden, **arrays)
+    record = json.loads((folder / "record.json").read_text())
+    record["golden"] = hashlib.sha256(golden.read_bytes()).hexdigest()
+    (folder / "record.json").write_text(json.dumps(record))
+
+    notes = share_int8(project, "second")
+
+    assert tensorrt.read_text() == "built\n" * 2
+    assert "the int8 engine of an identical board was refused and built here" in notes
+    assert "of input 0 differs: 20" in notes and "\n" not in notes
+    # What was refused gave way to what the second board built.
+    assert "was built by an identical board" in share_int8(project, "third")
+    assert tensorrt.read_text() == "built\n" * 2
+
+
+def test_board_that_shares_nothing_builds(project: Path, tensorrt: Path) -> None:
+    share_int8(project, "first")
+    [folder] = places.cache("engines").iterdir()
+    (folder / "engine.plan").write_bytes(b"rotten")
+    # What rotted here is not sent, and kept anew.
+    assert share_int8(project, "second") == ""
+    assert tensorrt.read_text() == "built\n" * 2
+    # A board that demands signatures takes none.
+    (project.parent / "third").mkdir()
+    (project.parent / "third" / "allowed_signers").write_text("")
+    note = "the int8 engine is not shared: this board demands signatures"
+    assert share_int8(project, "third") == note
+    # Nowhere to keep one is no reason to give up.
+    shutil.rmtree(folder.parent)
+    folder.parent.write_text("not a folder")
+    assert "int8 engine could not be kept for other boards" in share_int8(project, "fourth")
+    assert tensorrt.read_text() == "built\n" * 4

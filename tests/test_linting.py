@@ -64,6 +64,18 @@ def test_model_of_another_tool_is_linted_as_it_is(written: Path, tmp_path: Path)
     assert found.findings[0].severity == "error"
 
 
+def test_data_beside_a_model_is_found_from_anywhere(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proto = onnx.load(written)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    onnx.save(proto, folder / "m.onnx", save_as_external_data=True, location="m.data")
+    monkeypatch.chdir("/")
+
+    assert not linting.lint(folder / "m.onnx", "jetson-orin").has_errors
+
+
 def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no")
     with pytest.raises(InputError, match="is no valid ONNX model"):

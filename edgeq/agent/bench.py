@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """One pass over one image: from decoded pixels to a tensor, to raw outputs, to RLE masks."""
+    """One pass over one image: from decoded pixels to a tensor, to raw outputs, to RLE masks.
+
+    `gpu_ns` is what a GPU took of the inference by its own clock, without the copies.
+    """
 
     preprocess_ns: int
     inference_ns: int
     postprocess_ns: int
+    gpu_ns: int | None
 
 
 class WarmUp(NamedTuple):
@@ -95,6 +99,7 @@ def _bench(
         "preprocess_ns": [sample.preprocess_ns for sample in samples],
         "inference_ns": inference_ns,
         "postprocess_ns": [sample.postprocess_ns for sample in samples],
+        "gpu_ns": [sample.gpu_ns for sample in samples if sample.gpu_ns is not None],
         "load_ns": load_ns,
         "first_inference_ns": first.inference_ns,
         "rss_before_load_bytes": rss_before_load,
@@ -142,7 +147,13 @@ def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
     inferred_ns = time.perf_counter_ns()
     decode(manifest.task, outputs, geometry)
     decoded_ns = time.perf_counter_ns()
-    return Sample(prepared_ns - start_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
+    gpu_ms = getattr(engine, "last_gpu_ms", None)
+    return Sample(
+        prepared_ns - start_ns,
+        inferred_ns - prepared_ns,
+        decoded_ns - inferred_ns,
+        None if gpu_ms is None else int(gpu_ms * 1e6),
+    )
 
 
 def _warm_up(

@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import disk, engines, trtexec
 from .blobs import hash_of
@@ -37,11 +37,44 @@ _TIMINGS = "timings.new"
 _INSPECTED = "inspected.json"
 
 
+class Wanted(NamedTuple):
+    """The engine that a job means on this board, as it is now."""
+
+    manifest: Manifest
+    model: Path
+    program: trtexec.Trtexec | None
+    made_for: dict[str, Any]
+    fields: dict[str, Any]
+    key: str
+
+
 def build(job: BuildJob, events: Events) -> dict[str, Any]:
     """Find the engine or build it; the result says where it is, what it is for, and its layers.
 
-    AgentError: bad-artifact, missing-engine, engine, out-of-memory or build-timeout.
+    Its `path` is None where it would have to be built and is not to be. AgentError: bad-artifact,
+    missing-engine, engine, out-of-memory or build-timeout.
     """
+    wanted = examine(job)
+    key, fields = wanted.key, wanted.fields
+    layout = Layout(job.root)
+    stored = engines.find(layout, key, fields)
+    if stored is not None:
+        return answer(stored, wanted, is_new=False)
+    if job.only_find:
+        return {"path": None, "fingerprint": key, "fields": fields, "built": False}
+    partial = engines.begin(layout, key)
+    try:
+        timings = layout.engines / f"timing.{fingerprint(wanted.made_for)}.cache"
+        told = _make(job, wanted.model, partial, timings, wanted.program, events)
+        engines.finish(layout, partial, fields, told)
+    finally:
+        if partial.is_dir():
+            disk.remove_tree(partial)
+    return answer(found(layout, wanted), wanted, is_new=True)
+
+
+def examine(job: BuildJob) -> Wanted:
+    """The engine that a job means; AgentError: bad-artifact, bad-job or missing-engine."""
     manifest = read_manifest(job.release)
     model = _model(manifest, job)
     reader = Reader()
@@ -49,24 +82,29 @@ def build(job: BuildJob, events: Events) -> dict[str, Any]:
     program = _program(board, reader) if board.module is None else None
     made_for = board_fields(board, _version(board, program))
     fields = {**engine_fields(manifest.id, hash_of(model), job), **made_for}
-    key = fingerprint(fields)
-    layout = Layout(job.root)
-    stored = engines.find(layout, key, fields)
-    if stored is not None:
-        return _answer(stored, key, fields, is_new=False)
-    partial = engines.begin(layout, key)
-    try:
-        timings = layout.engines / f"timing.{fingerprint(made_for)}.cache"
-        told = _make(job, model, partial, timings, program, events)
-        engines.finish(layout, partial, fields, told)
-    finally:
-        if partial.is_dir():
-            disk.remove_tree(partial)
-    stored = engines.find(layout, key, fields)
+    return Wanted(manifest, model, program, made_for, fields, fingerprint(fields))
+
+
+def found(layout: Layout, wanted: Wanted) -> engines.Stored:
+    """An engine that was written a moment ago; AgentError (disk-failed) where it is not there."""
+    stored = engines.find(layout, wanted.key, wanted.fields)
     if stored is None:
-        what = "is not what was written a moment ago"
-        raise AgentError(DISK_FAILED, str(layout.engines / key), what, "check the board's disk")
-    return _answer(stored, key, fields, is_new=True)
+        where, what = str(layout.engines / wanted.key), "is not what was written a moment ago"
+        raise AgentError(DISK_FAILED, where, what, "check the board's disk")
+    return stored
+
+
+def answer(stored: engines.Stored, wanted: Wanted, is_new: bool) -> dict[str, Any]:
+    """What a job tells of an engine that is there now."""
+    return {
+        "path": str(stored.path),
+        "fingerprint": wanted.key,
+        "fields": wanted.fields,
+        "built": is_new,
+        "build_s": stored.build_s,
+        "engine_bytes": stored.size_bytes,
+        "layers": stored.layers,
+    }
 
 
 def _make(
@@ -171,20 +209,6 @@ def _where(request: EngineJob) -> str:
 def _died(request: EngineJob, ended: Ended) -> AgentError:
     if ended.status == -signal.SIGKILL:
         what = f"was killed, as the system does when memory runs out ({ended.reason})"
-        remedy = "stop other programs, add swap, or lower workspace_bytes"
+        remedy = "stop other programs, add swap, or lower limits.workspace_bytes in the target"
         return AgentError(OUT_OF_MEMORY, _where(request), what, remedy)
     return converted(_where(request), "ended without an engine", ended.reason)
-
-
-def _answer(
-    stored: engines.Stored, key: str, fields: dict[str, Any], is_new: bool
-) -> dict[str, Any]:
-    return {
-        "path": str(stored.path),
-        "fingerprint": key,
-        "fields": fields,
-        "built": is_new,
-        "build_s": stored.build_s,
-        "engine_bytes": stored.size_bytes,
-        "layers": stored.layers,
-    }

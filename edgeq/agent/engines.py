@@ -47,9 +47,14 @@ def find(layout: Layout, fingerprint: str, fields: dict[str, Any]) -> Stored | N
 
 def artifact_of(folder: Path) -> str | None:
     """The id of the artifact that an engine was made of; None where the folder does not say."""
-    fields = _read(folder / RECORD_NAME).get("fields")
-    artifact = fields.get("artifact") if isinstance(fields, dict) else None
+    artifact = fields_of(folder).get("artifact")
     return artifact if isinstance(artifact, str) else None
+
+
+def fields_of(folder: Path) -> dict[str, Any]:
+    """What an engine was made from and for; empty where the folder does not say."""
+    fields = _read(folder / RECORD_NAME).get("fields")
+    return fields if isinstance(fields, dict) else {}
 
 
 def begin(layout: Layout, fingerprint: str) -> Path:

@@ -43,6 +43,10 @@ class Fields:
             return Fields({}, [], self._full(name))
         return Fields(self._document[name], self.problems, self._full(name))
 
+    def mapping(self, name: str) -> dict[str, Any]:
+        """The object under `name` as it stands."""
+        return dict(self._value(name, _REQUIRED, dict, "an object", {}))
+
     def sections(self, name: str) -> list[Fields]:
         """The list of objects under `name`, at least one."""
         value = self._value(name, _REQUIRED, list, "a list", [])

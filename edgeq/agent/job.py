@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .errors import BAD_JOB, AgentError, raise_problems
 from .fields import Fields
+from .layout import is_hash
 from .tensorrt_module import MODULES
 
 REMEDY = "correct the job file"
@@ -72,6 +73,7 @@ class BuildJob(NamedTuple):
 
     `model` is a file of the release, None for the manifest's. The builder is ended after
     `timeout_s`, and when less than `reserve_bytes` of memory are left to the rest of the system.
+    With `only_find` none is built.
     """
 
     release: Path
@@ -83,6 +85,31 @@ class BuildJob(NamedTuple):
     workspace_bytes: int
     timeout_s: float
     reserve_bytes: int
+    only_find: bool = False
+
+
+class LendJob(NamedTuple):
+    """Write the engine of a fingerprint to `plan`, and what it computes to `golden`."""
+
+    release: Path
+    root: Path
+    fingerprint: str
+    plan: Path
+    golden: Path
+
+
+class AdoptJob(NamedTuple):
+    """Take the engine that another board built for `wanted`, instead of building it.
+
+    `fields` are what it was built from and for; `plan` and `golden` the hashes of the blobs that
+    hold it and what it computed there.
+    """
+
+    wanted: BuildJob
+    fields: dict[str, Any]
+    plan: str
+    golden: str
+    build_s: float
 
 
 class EngineJob(NamedTuple):
@@ -170,15 +197,33 @@ def predict_job(fields: Fields) -> PredictJob:
 
 def build_job(fields: Fields) -> BuildJob:
     """The job of `build`."""
+    return _checked(fields, _build(fields))
+
+
+def lend_job(fields: Fields) -> LendJob:
+    """The job of `lend`."""
     return _checked(
         fields,
-        BuildJob(
+        LendJob(
             release=Path(fields.text("release")),
             root=Path(fields.text("root")),
-            model=fields.text("model") if "model" in fields else None,
-            timeout_s=fields.number("timeout_s", 1.0, 86400.0, 3600.0),
-            reserve_bytes=fields.integer("reserve_bytes", 0, 256 << 20),
-            **_settings(fields),
+            fingerprint=_hash(fields, "fingerprint"),
+            plan=Path(fields.text("plan")),
+            golden=Path(fields.text("golden")),
+        ),
+    )
+
+
+def adopt_job(fields: Fields) -> AdoptJob:
+    """The job of `adopt`."""
+    return _checked(
+        fields,
+        AdoptJob(
+            wanted=_build(fields),
+            fields=fields.mapping("fields"),
+            plan=_hash(fields, "plan"),
+            golden=_hash(fields, "golden"),
+            build_s=fields.number("build_s", 0.0, 86400.0),
         ),
     )
 
@@ -194,6 +239,25 @@ def engine_job(fields: Fields) -> EngineJob:
             **_settings(fields),
         ),
     )
+
+
+def _build(fields: Fields) -> BuildJob:
+    return BuildJob(
+        release=Path(fields.text("release")),
+        root=Path(fields.text("root")),
+        model=fields.text("model") if "model" in fields else None,
+        timeout_s=fields.number("timeout_s", 1.0, 86400.0, 3600.0),
+        reserve_bytes=fields.integer("reserve_bytes", 0, 256 << 20),
+        only_find=fields.flag("only_find", False),
+        **_settings(fields),
+    )
+
+
+def _hash(fields: Fields, name: str) -> str:
+    digest = fields.text(name)
+    if digest and not is_hash(digest):
+        fields.note(name, "is no sha256")
+    return digest
 
 
 def _settings(fields: Fields) -> dict[str, Any]:

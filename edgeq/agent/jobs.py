@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .arguments import Arguments
     from .session import Session
 
-VERBS = ("probe", "verify", "bench", "predict", "build")
+VERBS = ("probe", "verify", "bench", "predict", "build", "lend", "adopt")
+_ON_STORE = ("build", "lend", "adopt")
 
 
 def job(session: Session, arguments: Arguments) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def job(session: Session, arguments: Arguments) -> dict[str, Any]:
 
     content = json.dumps(arguments.document["job"]).encode("ascii")
     command = [_python(session), *agent_command(), verb, "-"]
-    if verb == "build":
-        # It writes into the store: nobody may collect that meanwhile.
+    if verb in _ON_STORE:
+        # They work on what the store holds: nobody may collect that meanwhile.
         session.enter()
     # Who only looks must leave no compiled modules in the environment.
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if verb == "probe" else None

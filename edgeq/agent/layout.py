@@ -10,7 +10,7 @@ current, previous       links through state, made once: what a service on the bo
 sets/<name>             lists of blobs that are in use
 env/<key>/              environments; env/current and env/previous are links to two of them
 env/<key>~<unique>/     one that was built again while the first was in use
-engines/<fingerprint>/  TensorRT engines built here; each appears by rename when it is complete
+engines/<fingerprint>/  TensorRT engines; each appears by rename when it is complete
 engines/timing.*.cache  what TensorRT measured while it built them
 work/                   files of a run
 lock, allowed_signers

@@ -15,7 +15,7 @@ from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, of_
 if TYPE_CHECKING:
     from .protocol import Events
 
-VERBS = ("probe", "verify", "bench", "predict", "build")
+VERBS = ("probe", "verify", "bench", "predict", "build", "lend", "adopt")
 # What a verb starts as a process of its own.
 PRIVATE_VERBS = ("build-engine",)
 USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json], or serve ROOT"
@@ -90,6 +90,13 @@ def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
         from .build import build
 
         return _on_disk(build, jobs.build_job(fields), events)
+    if verb in ("lend", "adopt"):
+        reader = jobs.lend_job if verb == "lend" else jobs.adopt_job
+        sharing_job = reader(fields)
+        _limit_threads(1)
+        from . import sharing
+
+        return _on_disk(getattr(sharing, verb), sharing_job, events)
     if verb == "build-engine":
         from .builder import build_engine
 

@@ -106,7 +106,7 @@ def _follow(
 
 def _too_slow(limits: Limits, where: str) -> AgentError:
     what = f"took longer than the {limits.timeout_s:g} seconds that the job gives"
-    remedy = "raise timeout_s (minutes are usual), or give the board a faster power mode"
+    remedy = "raise limits.build_s in the target, or give the board a faster power mode"
     return AgentError(BUILD_TIMEOUT, where, what, remedy)
 
 
@@ -120,5 +120,5 @@ def _check_memory(limits: Limits, where: str) -> None:
         return
     left, reserve = available >> 20, limits.reserve_bytes >> 20
     what = f"was ended with {left} MiB of memory left, as {reserve} MiB must be left to the rest"
-    remedy = "stop other programs, add swap, or lower workspace_bytes"
+    remedy = "stop other programs, add swap, or lower limits.workspace_bytes in the target"
     raise AgentError(OUT_OF_MEMORY, where, what, remedy)

@@ -81,7 +81,7 @@ def find_trtexec() -> str | None:
 def converted(where: str, what: str, reason: str) -> AgentError:
     """An error of TensorRT, by its own words: engine or out-of-memory."""
     if any(sign in reason.lower() for sign in _NO_MEMORY):
-        remedy = "free memory, lower workspace_bytes, or use a smaller input size"
+        remedy = "free memory, or lower limits.workspace_bytes in the target"
         return AgentError(OUT_OF_MEMORY, where, f"{what}: {reason}", remedy)
     remedy = "check that this TensorRT can run the model; look into its messages on stderr"
     return AgentError(ENGINE, where, f"{what}: {reason}", remedy)

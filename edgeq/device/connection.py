@@ -7,11 +7,12 @@ import getpass
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgeq.device.device import Device
 from edgeq.device.local import LocalTransport
 from edgeq.errors import DeviceError, InputError
-from edgeq.target import Target
+from edgeq.target import Target, build_limits
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,19 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
 
     Raises InputError when the target wants an address and has none, or the other way round.
     """
-    limit, host = target.limits.disk_bytes, address.host
+    host = address.host
+    options: dict[str, Any] = {
+        "limit_bytes": target.limits.disk_bytes,
+        "keep": keep,
+        "share_engines": target.share_engines,
+        "build_limits": build_limits(target),
+    }
     if target.transport == "local":
         if host is not None:
             what = f"target '{target.name}' is this machine"
             raise InputError("--host", what, "leave it out, or name the target of that board")
         local = LocalTransport()
-        return Device(local, local.root(target.root), limit, keep)
+        return Device(local, local.root(target.root), **options)
     if host is None:
         what = f"target '{target.name}' is reached over SSH, and no address is given"
         raise InputError("--host", what, "add: --host user@address, or a name of ~/.ssh/config")
@@ -48,7 +55,7 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
     # Who sits at a terminal is asked for the passphrase of a key; nobody else can answer.
     ask = getpass.getpass if sys.stdin.isatty() else None
     transport = SshTransport(host, python=target.python, identity=address.identity, ask=ask)
-    return Device(transport, target.root, limit, keep)
+    return Device(transport, target.root, **options)
 
 
 def host() -> Device:

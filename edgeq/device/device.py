@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgeq.artifact import Artifact
+from edgeq.device import sharing
 from edgeq.device.sending import Content, Sent, hash_of, send_blobs
 from edgeq.device.session import PATIENCE_S, Event, Session
 from edgeq.device.transport import Transport
@@ -26,7 +27,8 @@ class Device:
     """Pushes to a device and has its agent probe, verify, bench and predict.
 
     Connects at the first need, and keeps the connection until `close`. With `keep` off the agent
-    runs from memory where it is not there yet: looking changes nothing.
+    runs from memory where it is not there yet: looking changes nothing. `notes` gathers what a
+    reader of the report should know of what happened there.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Device:
         limit_bytes: int | None = None,
         keep: bool = True,
         patience_s: float = PATIENCE_S,
+        share_engines: bool = False,
+        build_limits: Mapping[str, float] | None = None,
     ) -> None:
         self.transport = transport
         self.sent = Sent()
@@ -43,9 +47,12 @@ class Device:
         self._limit_bytes = limit_bytes
         self._keep = keep
         self._patience_s = patience_s
+        self._share_engines = share_engines
+        self._build_limits = dict(build_limits or {})
         self._session: Session | None = None
         self._verified: set[str] = set()
         self.engines: dict[str, Event] = {}
+        self.notes: list[str] = []
         self._placed: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -262,8 +269,66 @@ class Device:
             # By hash before minutes go into an engine of it.
             self._job("verify", {**job, "load": False})
             settings = {"release": release, "root": self.root, **compiled.model_dump()}
-            self.engines[release] = self._job("build", settings, progress)
+            settings |= self._build_limits
+            make = self._shared if self._share_engines else self._built
+            self.engines[release] = make(settings, progress)
         self._job("verify", {**job, "load": True})
+
+    def _built(self, settings: Mapping[str, Any], progress: Progress) -> Event:
+        return self._job("build", settings, progress)
+
+    def _shared(self, settings: Mapping[str, Any], progress: Progress) -> Event:
+        """An engine that is there, or of an identical board, or built and kept for the next one."""
+        if self.hello["signers"] is not None:
+            self._note("is not shared: this board demands signatures", settings)
+            return self._built(settings, progress)
+        engine = self._job("build", {**settings, "only_find": True}, progress)
+        kept = sharing.kept(engine["fingerprint"])
+        if engine["path"] is None:
+            taken = kept and self._adopted(*kept, settings, progress)
+            if taken:
+                return taken
+            # What was refused gives way to what this board builds.
+            engine, kept = self._built(settings, progress), None
+        if kept is None:
+            self._keep_engine(engine["fingerprint"], settings, progress)
+        return engine
+
+    def _adopted(
+        self,
+        record: sharing.Record,
+        files: Mapping[str, Path],
+        settings: Mapping[str, Any],
+        progress: Progress,
+    ) -> Event | None:
+        try:
+            self._send(files, progress)
+            engine = self._job("adopt", {**settings, **record.model_dump()}, progress)
+        except DeviceError as exc:
+            if exc.kind == "link-lost":
+                raise
+            self._note(f"of an identical board was refused and built here: {exc.what}", settings)
+            return None
+        self._note("was built by an identical board, and computes the same here", settings)
+        return engine
+
+    def _keep_engine(
+        self, fingerprint: str, settings: Mapping[str, Any], progress: Progress
+    ) -> None:
+        """Keep an engine of the device on this machine; what fails here is only noted."""
+        (plan, plan_path), (golden, golden_path) = map(self.work_name, (".plan", ".npz"))
+        job = {"release": settings["release"], "root": self.root, "fingerprint": fingerprint}
+        try:
+            told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
+            sharing.keep(fingerprint, told, self.take(plan), self.take(golden))
+        except (DeviceError, OSError) as exc:
+            if isinstance(exc, DeviceError) and exc.kind == "link-lost":
+                raise
+            self._note(f"could not be kept for other boards: {exc}", settings)
+
+    def _note(self, what: str, settings: Mapping[str, Any]) -> None:
+        # Several problems come in several lines.
+        self.notes.append(f"the {settings['precision']} engine {' '.join(what.split())}")
 
     def _place(self, artifact: Artifact, progress: Progress) -> bool:
         contents: dict[str, Content] = {
@@ -298,7 +363,8 @@ class Device:
     ) -> Event:
         listener = _listener(progress, on_image)
         engine = self.engines.get(str(job.get("release")))
-        made = {"engine": engine["path"]} if engine is not None and verb != "build" else {}
+        uses = engine is not None and verb in ("verify", "bench", "predict")
+        made = {"engine": engine["path"]} if engine is not None and uses else {}
         return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, listener)
 
 

@@ -122,7 +122,8 @@ def _against(
         return "not float to begin with"
     if not all(model.shapes.get(name) and all(model.shapes[name]) for name in tensors):
         return "its shapes are not static, or those of scalars"
-    if rule.role in ("joins", "residual") and any(i in model.initializers for i in node.input if i):
+    constants = [name for name in node.input if name in model.initializers]
+    if (rule.role in ("joins", "residual") or node.op_type == "Concat") and constants:
         return "one operand is constant"
     return None
 

@@ -12,6 +12,9 @@ from edgeq.graph.tail import Tail
 MARGIN = 2.0
 """Values on the device may be larger by this factor than those that calibration saw."""
 LIMIT = float(np.finfo(np.float16).max) / MARGIN
+_SMALL = 16
+"""Elements of a constant up to which each counts: an epsilon, not one of many weights."""
+_PASSING = ("Sqrt", "Pow", "Reciprocal", "Log", "Max", "Clip", "Neg", "Abs")
 
 
 def kept_float32(model: Model, tail: Tail, statistics: Statistics) -> tuple[str, ...]:
@@ -19,11 +22,13 @@ def kept_float32(model: Model, tail: Tail, statistics: Statistics) -> tuple[str,
 
     Pixel coordinates are in the tail: from 512 on float16 knows only every other quarter of them.
     """
-    return tuple(
-        node.name
-        for node in model.nodes
-        if node.name in tail.nodes or _overflows(model, node, statistics)
-    )
+    kept = set(tail.nodes)
+    for node in model.nodes:
+        if _overflows(model, node, statistics):
+            kept.add(node.name)
+        elif _underflows(model, node):
+            kept |= _with_readers(model, node)
+    return tuple(node.name for node in model.nodes if node.name in kept)
 
 
 def _overflows(model: Model, node: onnx.NodeProto, statistics: Statistics) -> bool:
@@ -37,3 +42,30 @@ def _overflows(model: Model, node: onnx.NodeProto, statistics: Statistics) -> bo
             if max(-seen.low, seen.high) > LIMIT:
                 return True
     return False
+
+
+def _underflows(model: Model, node: onnx.NodeProto) -> bool:
+    """Whether a small constant, such as the epsilon of a norm, would become zero."""
+    for name in node.input:
+        if name in model.initializers and model.is_float(name):
+            values = np.asarray(model.constant(name), np.float32)
+            with np.errstate(over="ignore"):
+                lost = (values != 0) & (values.astype(np.float16) == 0)
+            if values.size <= _SMALL and lost.any():
+                return True
+    return False
+
+
+def _with_readers(model: Model, node: onnx.NodeProto) -> set[str]:
+    """A node and its readers, up to where its result is no longer as small: behind a division."""
+    found: set[str] = set()
+    pending = [node]
+    while pending:
+        made = pending.pop()
+        found.add(made.name)
+        for name in made.output:
+            for reader in model.consumers.get(name, []):
+                if reader.op_type in _PASSING and reader.name not in found:
+                    pending.append(reader)
+                found.add(reader.name)
+    return found

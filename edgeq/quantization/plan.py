@@ -61,8 +61,8 @@ class Plan:
         return sum(d.op_type in HEAVY and not d.quantized for d in self.decisions.values())
 
     def to_json(self) -> str:
-        """The plan for a person and for later tools; floats in full."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        """The plan for later tools; floats in full."""
+        return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Plan:

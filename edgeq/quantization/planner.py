@@ -115,7 +115,11 @@ def _reads(
         layers = [name for name, rule in rules.items() if rule.role == "layer"]
         found = identity(model, node, layers)
         return () if found is None else (found,)
-    return tuple(model.activations(node))
+    read = model.activations(node)
+    if rules[node.name].role == "layer":
+        # A bias that is computed stays float.
+        return tuple(name for name in read if name in node.input[:2])
+    return tuple(read)
 
 
 def _inside_fusions(
@@ -206,7 +210,7 @@ def _weight(
     if node.op_type == "Gemm":
         axis = 0 if attribute(node, "transB", 0) else 1
     elif node.op_type == "MatMul":
-        axis = values.ndim - 1
+        axis = values.ndim - 1 if values.ndim > 1 else None
     if quantizer.granularity == "per-tensor":
         axis = None
     channels: list[NDArray[np.float32]] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgeq.measurement import percentile
 from edgeq.report.figures import NOT_MEASURED, UNSTABLE, mebibytes, three_digits
 from edgeq.report.rows import Row, Section
 
@@ -30,11 +31,16 @@ def board_sections(columns: Sequence[Column]) -> Iterator[Section]:
         _of_power("energy per inference, mJ", lambda power: power.energy_mj),
         _of_power("  with idle power, mJ", lambda power: power.energy_with_idle_mj),
     ]
+    gpu = [
+        *(_row(f"GPU p{q}, ms", partial(_gpu_ms, q)) for q in (50, 90, 99)),
+        _row("GPU memory for activations, MiB", partial(_gpu_memory, "device_memory_bytes")),
+        _row("GPU memory loaded, MiB", partial(_gpu_memory, "gpu_memory_used_bytes")),
+    ]
     memory = [
         _row("system memory loaded, MiB", lambda m: _taken(m, m.memory_available_after_load_bytes)),
         _row("system memory peak, MiB", lambda m: _taken(m, m.memory_available_lowest_bytes)),
     ]
-    for name, rows in (("system memory", memory), ("power", power)):
+    for name, rows in (("GPU", gpu), ("system memory", memory), ("power", power)):
         measured = [row for row in rows if any(row.cell(c) != NOT_MEASURED for c in columns)]
         if measured:
             yield Section(name, tuple(measured))
@@ -45,6 +51,9 @@ def board_remarks(column: Column) -> Iterator[tuple[str, str]]:
     measurement = column.measurement
     if measurement is None:
         return
+    if measurement.gpu_ns:
+        text = "GPU times are by its own events, around the inference without the copies"
+        yield f"GPU ({column.name})", text
     if measurement.power is not None:
         yield f"power ({column.name})", _definition(measurement.power)
     elif _jetson(measurement):
@@ -96,6 +105,17 @@ def _rails(measurements: Sequence[Measurement]) -> list[str]:
 
 def _rail(rail: str, power: Power) -> float | None:
     return power.rails_mw.get(rail)
+
+
+def _gpu_ms(q: int, measurement: Measurement) -> float | str | None:
+    if not measurement.gpu_ns:
+        return None
+    return UNSTABLE if measurement.unstable else percentile(measurement.gpu_ns, q) / 1e6
+
+
+def _gpu_memory(name: str, measurement: Measurement) -> str | None:
+    size_bytes = (measurement.engine_facts or {}).get(name)
+    return None if size_bytes is None else mebibytes(size_bytes)
 
 
 def _mega(value_hz: float | None) -> float | None:

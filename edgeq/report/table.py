@@ -11,7 +11,13 @@ from rich.text import Text
 
 from edgeq.report.board import board_remarks, board_sections
 from edgeq.report.classes import class_table
-from edgeq.report.figures import NOT_APPLICABLE, NOT_MEASURED, gate_figure, mebibytes
+from edgeq.report.figures import (
+    NOT_APPLICABLE,
+    NOT_MEASURED,
+    UNSTABLE,
+    gate_figure,
+    mebibytes,
+)
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation
 
@@ -129,8 +135,10 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         yield "device against simulation", _divergence(report.divergence)
     if report.speedup is not None:
         found = report.speedup
-        yield "int8 against fp16", f"{found.ratio:.2f} times as fast"
-        for sentence in explanation(found):
+        both = [report.column(name) for name in ("fp16", "device")]
+        steady = not any(c.measurement.unstable for c in both if c and c.measurement)
+        words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
+        for sentence in (words, *(explanation(found) if steady else ())):
             yield "int8 against fp16", sentence
     for note in report.notes:
         yield "note", note

@@ -100,6 +100,7 @@ class _Converter:
                 continue
             if name in outputs:
                 node.output[i] = f"{name}/float16"
+                self.casts.add(node.output[i])  # who reads it inside finds it there
                 self.nodes.append(_cast(node.output[i], name, TensorProto.FLOAT))
             else:
                 self.types[name] = wanted

@@ -40,9 +40,10 @@ class _Graph:
             for tensor in proto.graph.initializer
         }
         for node in self.nodes:
-            value = attribute(node, "value") if node.op_type == "Constant" else None
-            if isinstance(value, onnx.TensorProto):
-                self.constants[node.output[0]] = np.asarray(numpy_helper.to_array(value))
+            if node.op_type == "Constant":
+                self.constants[node.output[0]] = _value(node)
+            elif node.op_type == "Identity" and node.input[0] in self.constants:
+                self.constants[node.output[0]] = self.constants[node.input[0]]
         self.makers = {name: node for node in self.nodes for name in node.output if name}
         self.readers: Mapping[str, list[Node]] = defaultdict(list)
         for node in self.nodes:
@@ -82,6 +83,22 @@ class _Graph:
         return [reader for name in node.output for reader in self.readers[name]]
 
 
+def _value(node: Node) -> NDArray[np.generic]:
+    """The value of a Constant, whichever way it is written."""
+    value = attribute(node, "value")
+    if isinstance(value, onnx.TensorProto):
+        return np.asarray(numpy_helper.to_array(value))
+    return np.asarray([onnx.helper.get_attribute_value(found) for found in node.attribute][:1])
+
+
+def _default_type(node: Node) -> str:
+    """The integers of a Q or DQ without a zero point."""
+    stated = attribute(node, "output_dtype", 0)
+    if node.op_type == "QuantizeLinear" and isinstance(stated, int) and stated:
+        return onnx.helper.tensor_dtype_to_np_dtype(stated).name
+    return "uint8" if node.op_type == "QuantizeLinear" else "int8"
+
+
 def _operators(graph: _Graph) -> Iterator[Complaint]:
     for node in graph.all(*_UNKNOWN):
         what = f"is {node.op_type}, which TensorRT's parser does not know"
@@ -94,8 +111,7 @@ def _types(graph: _Graph) -> Iterator[Complaint]:
         integers = graph.constants.get(node.input[0]) if node.op_type[0] == "D" else None
         zero = graph.constants.get(node.input[2]) if len(node.input) > 2 else None
         kind = integers.dtype if integers is not None else zero.dtype if zero is not None else None
-        # Without a zero point QuantizeLinear makes uint8.
-        name = kind.name if kind is not None else "uint8" if node.op_type[0] == "Q" else "int8"
+        name = kind.name if kind is not None else _default_type(node)
         bias = name == "int32" and any(
             reader.op_type in _LAYERS and node.output[0] in reader.input[2:]
             for reader in graph.following(node)
@@ -103,7 +119,7 @@ def _types(graph: _Graph) -> Iterator[Complaint]:
         if bias:
             what = "dequantizes an int32 bias"
             yield Complaint("bias", node.name, what, "keep biases float", "error")
-        elif name not in ("int8", "float8e4m3fn"):
+        elif name not in ("int8", "float8_e4m3fn"):
             what, remedy = f"has integers of type {name}", "use int8, symmetric around zero"
             yield Complaint("integer-type", node.name, what, remedy, "error")
 
@@ -146,12 +162,16 @@ def _weight_axes(graph: _Graph) -> Iterator[Complaint]:
         scale = graph.scale(found) if found is not None else None
         if found is None or scale is None or scale.size < 2 or node.op_type == "ConvTranspose":
             continue
+        weight = graph.constants.get(found.input[0])
+        rank = 2 if weight is None else weight.ndim
         axis = attribute(found, "axis", 1)
-        wanted: object = 0
+        assert isinstance(axis, int)
+        axis += rank if axis < 0 else 0
+        wanted = 0
         if node.op_type == "Gemm":
             wanted = 0 if attribute(node, "transB", 0) else 1
         elif node.op_type == "MatMul":
-            wanted = 1
+            wanted = rank - 1
         if axis != wanted:
             what = f"has its weight's scales along axis {axis}; {node.op_type} takes axis {wanted}"
             yield Complaint("weight-axis", node.name, what, "quantize by output channel", "error")

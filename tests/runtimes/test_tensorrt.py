@@ -23,6 +23,7 @@ from edgeq.runtimes.tensorrt import RULES, RUNTIME
 from tests.nets import Net
 
 from .builds import inputs_of, op_types, plan_of, run, snr_db
+from .trt import accepts
 
 VERSIONS = {"8.5": "float-weights", "10.3": "int8-weights", "11.4": "float16"}
 
@@ -341,6 +342,79 @@ def test_what_overflows_float16_is_found_in_the_statistics(tmp_path: Path) -> No
     found = run(RUNTIME.write(model, plan)["model.onnx"], x)["two"]
     assert np.isfinite(found).all()
     assert snr_db(run(model.proto.SerializeToString(), x)["two"], found) > 15
+
+
+def test_what_underflows_float16_stays_float32_up_to_the_division(tmp_path: Path) -> None:
+    net = Net(channels=16)
+    y = net.conv("x", "one", (16, 16, 1, 1))
+    square = net.node("Mul", [y, y], "square")
+    epsilon = net.constant("epsilon", np.array(1e-12, np.float32))
+    root = net.node("Sqrt", [net.node("Add", [square, epsilon], "add")], "root")
+    net.conv(net.node("Div", [y, root], "divide"), "two", (16, 16, 1, 1))
+    model, plan = planned(net, tmp_path, ["two"], "11.4")
+
+    assert plan.float32 == ("add", "root", "divide")
+    zero = np.zeros((1, 16, 8, 8), np.float32)
+    assert np.isfinite(run(RUNTIME.write(model, plan)["model.onnx"], zero)["two"]).all()
+    half = RUNTIME.write_float(model, plan)
+    assert np.isfinite(run(half, zero)["two"]).all()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("pooled", [True, False])
+def test_output_that_is_also_read_inside(pooled: bool, version: str, tmp_path: Path) -> None:
+    net = Net(channels=16)
+    y = net.silu(net.conv("x", "one", (16, 16, 1, 1)), "act")
+    y = net.node("MaxPool", [y], "pool", kernel_shape=[1, 1]) if pooled else y
+    net.conv(y, "two", (16, 16, 1, 1))
+    model, plan = planned(net, tmp_path, [y, "two"], version)
+    [x] = inputs_of(model, 1)
+
+    found = run(RUNTIME.write(model, plan)["model.onnx"], x)
+
+    reference = run(model.proto.SerializeToString(), x)
+    assert min(snr_db(reference[name], found[name]) for name in (y, "two")) > 25
+    assert accepts(RUNTIME.write(model, plan)["model.onnx"])
+
+
+def test_concat_with_a_constant_stays_float(tmp_path: Path) -> None:
+    net = Net(channels=16)
+    y = net.silu(net.conv("x", "one", (16, 16, 1, 1)), "act")
+    far = net.constant("far", np.full((1, 16, 8, 8), 50, np.float32))
+    net.conv(net.node("Concat", [y, far], "concat", axis=1), "two", (16, 32, 1, 1))
+    model, plan = planned(net, tmp_path, ["two"])
+    [x] = inputs_of(model, 1)
+
+    assert plan.decisions["concat"].reason == "one operand is constant"
+    found = run(RUNTIME.write(model, plan)["model.onnx"], x)["two"]
+    assert snr_db(run(model.proto.SerializeToString(), x)["two"], found) > 25
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 32), (1, 1, 8, 32), (8,)])
+def test_weight_of_a_product_of_any_rank(shape: tuple[int, ...], tmp_path: Path) -> None:
+    net = Net(channels=16)
+    weight = net.constant("w", net.rng.standard_normal(shape).astype(np.float32))
+    net.node("MatMul", ["x", weight], "product")
+    model, plan = planned(net, tmp_path, ["product"], head="quantize")
+
+    content = RUNTIME.write(model, plan)["model.onnx"]
+
+    assert plan.weights["product"].axis == (len(shape) - 1 if len(shape) > 1 else None)
+    assert RUNTIME.lint(content) == []
+    [x] = inputs_of(model, 1)
+    reference = run(model.proto.SerializeToString(), x)["product"]
+    assert snr_db(reference, run(content, x)["product"]) > 25
+
+
+def test_bias_that_is_computed_stays_float(tmp_path: Path) -> None:
+    net = Net(channels=16, side=1)
+    flat = net.node("Reshape", ["x", net.constant("s", np.array([1, 16], np.int64))], "flat")
+    weight = net.constant("w", net.rng.standard_normal((16, 16)).astype(np.float32))
+    net.node("Gemm", [flat, weight, net.node("Tanh", [flat], "bias")], "gemm")
+    _, plan = planned(net, tmp_path, ["gemm"], head="quantize")
+
+    assert plan.reads["gemm"] == ("flat",)
+    assert "bias" not in plan.tensors
 
 
 @settings(

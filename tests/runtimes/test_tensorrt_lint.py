@@ -138,6 +138,25 @@ def test_nothing_is_wrong_with_what_the_writer_makes(version: str, tmp_path: Pat
     assert RUNTIME.lint(RUNTIME.write(model, plan)["model.onnx"]) == []
 
 
+def test_other_ways_to_say_the_same_are_no_errors() -> None:
+    weight = numpy_helper.from_array(np.ones((16, 16), np.int8), "w")
+    scales = numpy_helper.from_array(np.full(16, 0.1, np.float32), "scales")
+    nodes = [
+        helper.make_node("Constant", [], ["scale"], value_float=0.1),
+        helper.make_node("Identity", ["scale"], ["again"]),
+        helper.make_node("QuantizeLinear", ["x", "again"], ["q"], name="q", output_dtype=3),
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["d"], name="d"),
+        helper.make_node("DequantizeLinear", ["w", "scales"], ["dw"], name="dw", axis=-1),
+        helper.make_node("MatMul", ["d", "dw"], ["y"], name="product"),
+    ]
+    values = [helper.make_tensor_value_info(n, 1, [4, 16]) for n in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weight, scales])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+    assert lint(proto) == []
+    assert accepts(proto.SerializeToString())
+
+
 def test_pair_between_layer_and_activation_is_found(good: onnx.ModelProto) -> None:
     scale = ["r/scale", "r/zero_point"]
     nodes = [

@@ -1,0 +1,64 @@
+"""Engines kept on this machine: what one board built, for boards with the very same fingerprint.
+
+Under cache/engines/<fingerprint>: the engine, its golden outputs, and a record with the hashes of
+both. A folder appears by rename when it is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgeq import places
+from edgeq.device.sending import hash_of
+from edgeq.errors import InputError
+
+_RECORD = "record.json"
+
+
+class Record(BaseModel):
+    """What an engine was built from and for, and the hashes of the two files beside this one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fields: dict[str, Any]
+    plan: str
+    golden: str
+    build_s: float
+
+
+def kept(fingerprint: str) -> tuple[Record, dict[str, Path]] | None:
+    """The engine of a fingerprint: its record, and hash to file; None unless it is as written."""
+    try:
+        folder = _folder(fingerprint)
+        record = Record.model_validate_json((folder / _RECORD).read_bytes())
+        files = {record.plan: folder / "engine.plan", record.golden: folder / "golden.npz"}
+        if all(hash_of(file) == digest for digest, file in files.items()):
+            return record, files
+    except (OSError, ValidationError, InputError):
+        pass
+    return None
+
+
+def keep(fingerprint: str, told: Mapping[str, Any], plan: bytes, golden: bytes) -> None:
+    """Keep an engine in the place of what is there; `told` is the board's word for it."""
+    folder = _folder(fingerprint)
+    partial = folder.with_name(f".{fingerprint}.{uuid.uuid4().hex}")
+    record = Record.model_validate(told)
+    try:
+        places.write_whole(partial / "engine.plan", plan)
+        places.write_whole(partial / "golden.npz", golden)
+        places.write_whole(partial / _RECORD, record.model_dump_json().encode())
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _folder(fingerprint: str) -> Path:
+    return places.cache("engines") / fingerprint
