@@ -120,6 +120,7 @@ def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> 
     """What was prepared, for what a device has; InputError when that cannot read the model."""
     engine = runtime(target.runtime)
     placement, note = engine.placement(target, probe)
+    check(prepared.recipe.quantize, placement)
     engine.check(prepared.model, placement)
     notes = (note, *prepared.notes) if note else prepared.notes
     return replace(prepared, target=target, placement=placement, notes=notes)

@@ -63,11 +63,11 @@ def check(
     loaded, kind, evaluation = _loaded(recipe, target, problems)
     device = problems.attempt(lambda: connect(kind, address, keep))
     # Without a device no activation type can be probed; what else is wrong is known all the same.
-    stated = kind.model_copy(
-        update={"activation_type": "int8", "engine_version": kind.engine_version or "10.3"}
-    )
+    version = "11.0" if loaded.quantize.io == "float16" else "10.3"
+    stated = kind.model_copy(update={"activation_type": "int8", "engine_version": version})
     files = list(evaluation.files.values()) if evaluation else []
     prepared = problems.attempt(lambda: building.prepare(loaded, stated, None, files))
+    problems.attempt(lambda: _check_measure(loaded, kind))
     _raise_located(problems, recipe)
     assert prepared is not None and device is not None
     try:
@@ -80,6 +80,12 @@ def check(
         raise
     where, dumped = _name_and_content(recipe)
     return Checked(prepared, device, probe, evaluation, where, hashlib.sha256(dumped).hexdigest())
+
+
+def _check_measure(recipe: Recipe, target: Target) -> None:
+    if recipe.measure.cuda_graph and not runtime(target.runtime).from_system:
+        what = f"is for TensorRT, and target '{target.name}' runs {target.runtime}"
+        raise InputError("measure.cuda_graph", what, "leave it out")
 
 
 def prepared_for_build(

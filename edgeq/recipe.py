@@ -206,6 +206,9 @@ class Quantize(_Part):
     """node pattern (exact name, glob or op:Type) to what differs there"""
     exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
     """node patterns that stay float"""
+    io: Literal["float32", "float16"] = "float32"
+    """type of the model's input and outputs; float16 where what is not quantized is too (TensorRT
+    11)"""
     head: HeadPolicy = "float-tail"
     """float-tail: what follows the head's reshape stays float; float-head: so do the layers
     that feed it; quantize: everything"""
@@ -234,6 +237,8 @@ class Measure(_Part):
     power_mode: Annotated[str, Field(min_length=1)] | None = None
     """a power mode that the board must be in, as nvpmodel names it, such as 15W or MAXN; another
     one makes the measurement unstable"""
+    cuda_graph: bool = False
+    """launch each inference as one CUDA graph, which saves launching layer by layer (TensorRT)"""
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Measure:

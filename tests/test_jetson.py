@@ -16,7 +16,7 @@ import edgeq
 from edgeq import artifact, deployment, places
 from edgeq import target as targets
 from edgeq.device.connection import connect
-from edgeq.errors import DeviceError
+from edgeq.errors import DeviceError, InputError
 from edgeq.measurement import Report
 from edgeq.report.table import render
 from tests.agent.fakes import make_cudart, make_module
@@ -120,6 +120,30 @@ def test_board_without_tensorrt_is_told_apart_and_left_alone(project: Path) -> N
     assert "nvidia-jetpack" in found.value.remedy
     assert not (project.parent / "device" / "releases").exists()
     assert not list(places.cache("artifacts").glob("*"))
+
+
+def test_cuda_graph_and_float16_ends(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VERSION", "11.4.0")
+    monkeypatch.setenv("FAKE_TENSORRT", "new")
+    edit(project, r"^quantize:$", "quantize:\n  io: float16")
+    edit(project, r"^measure: {", "measure: {cuda_graph: true, ")
+
+    report = deploy(project)
+
+    half, device = (report.column(name) for name in ("fp16", "device"))
+    assert half is not None and half.mask_ap_drop is not None
+    # Boxes of up to 256 pixels, in steps of an eighth.
+    assert abs(half.mask_ap_drop.estimate) < 0.02
+    assert device is not None and device.measurement is not None
+    assert device.measurement.inference_ns
+
+
+def test_cuda_graph_is_for_tensorrt(project: Path) -> None:
+    edit(project, r"^measure: {", "measure: {cuda_graph: true, ")
+    with pytest.raises(InputError, match="is for TensorRT, and target 'local' runs onnx"):
+        edgeq.deploy(project / "recipe.yaml", "local")
 
 
 def test_target_bounds_the_build(project: Path, tensorrt: Path) -> None:

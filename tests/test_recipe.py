@@ -179,7 +179,7 @@ def by_name(name: str) -> str:
         (
             replaced('exclude: ["/head/*"]', 'exclud: ["/head/*"]'),
             "17: 'exclud' is unknown; did you mean 'exclude'? (activations, exclude, head, "
-            "overrides, weights)",
+            "io, overrides, weights)",
         ),
         (
             replaced("{weights: {granularity: per-tensor}}", "{weight: {granularity: per-tensor}}"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 from .decode import decode
 from .engine import Engine, fit_tensor, load
 from .environment import environment
+from .errors import BAD_JOB, AgentError
 from .gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from .image import check_present, read_image
 from .jetson import power_mode, power_modes
@@ -76,6 +77,8 @@ def _bench(
     available_after_load = available_bytes(reader)
 
     first = measure(images[0], manifest, engine)
+    if job.cuda_graph:
+        _use_graph(engine, images[0], manifest)
     warm_up = _warm_up(images, manifest, engine, job, events)
     environment_warm = environment(reader.root)
     with gauges.watch() as sampler:
@@ -126,6 +129,14 @@ def _bench(
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],
     }
+
+
+def _use_graph(engine: Engine, image: Bytes, manifest: Manifest) -> None:
+    if not hasattr(engine, "use_graph"):
+        what = f"is for TensorRT, and this release runs in {engine.name}"
+        raise AgentError(BAD_JOB, "cuda_graph", what, "leave measure.cuda_graph out")
+    tensor, _ = prepare(image, manifest.preprocess)
+    engine.use_graph(fit_tensor(tensor, engine.input))
 
 
 def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:

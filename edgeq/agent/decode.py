@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Sequence
 
+import numpy as np
+
 from .detections import Decoder, Detections, Output, mismatch
 from .end_to_end import EndToEndSeg
 from .errors import BAD_ARTIFACT, AgentError
@@ -38,7 +40,15 @@ def decoder_for(task: Task) -> Decoder:
 def decode(task: Task, outputs: Sequence[Output], geometry: Geometry) -> Detections:
     """The detections in raw outputs; AgentError (bad-artifact) names a decoder that would fit."""
     decoder = decoder_for(task)
+    outputs = [_widened(output) for output in outputs]
     if not decoder.fits(outputs):
         fitting = [name for name, make in DECODERS.items() if make(task).fits(outputs)]
         raise mismatch(outputs, f"{decoder.expects} for decoder '{decoder.name}'", fitting)
     return decoder.decode(outputs, geometry)
+
+
+def _widened(output: Output) -> Output:
+    """Sums of float16 would lose what the engine kept."""
+    if output.array.dtype != np.float16:
+        return output
+    return Output(output.name, output.array.astype(np.float32))

@@ -74,6 +74,7 @@ class TensorRtEngine:
         self._start, self._stop = cuda.event(), cuda.event()
         self._loaded_bytes = cuda.used_bytes() - used_bytes
         self.input = _input_of(self._inputs, where)
+        self._graph: int | None = None
 
     def run(self, tensor: Array) -> list[Output]:
         """See `engine.Engine`; AgentError (engine or out-of-memory) when inference fails."""
@@ -81,6 +82,18 @@ class TensorRtEngine:
         self.last_gpu_ms = self._cuda.elapsed_ms(self._start, self._stop)
         # The buffers are used again by the next inference.
         return [Output(output.name, output.host.copy()) for output in self._outputs]
+
+    def use_graph(self, tensor: Array) -> None:
+        """Launch what an inference does on the GPU as one CUDA graph from now on."""
+        # Outside of a capture first: TensorRT sets things up in the first one.
+        self._infer(self._context, tensor)
+        self._cuda.begin_capture(self._stream)
+        is_put = self._context.execute_async_v3(self._stream)
+        graph = self._cuda.end_capture(self._stream)
+        if not is_put:
+            self._cuda.destroy_graph(graph)
+            raise self._failed("cannot be captured in a CUDA graph")
+        self._graph = graph
 
     def facts(self) -> dict[str, Any]:
         """Bytes of the GPU's memory for activations, and for all of it; layers as they became."""
@@ -111,6 +124,9 @@ class TensorRtEngine:
 
     def close(self) -> None:
         """Give everything back; the engine cannot be used any more."""
+        if self._graph is not None:
+            self._cuda.destroy_graph(self._graph)
+        self._graph = None
         self._context = self._engine = self._runtime = None
         for tensor in (*self._inputs, *self._outputs):
             self._cuda.free(tensor.device_address)
@@ -130,7 +146,9 @@ class TensorRtEngine:
         np.copyto(given.host, tensor)
         cuda.upload(given.device_address, given.host_address, given.host.nbytes, stream)
         cuda.record(self._start, stream)
-        if not context.execute_async_v3(stream):
+        if self._graph is not None and context is self._context:
+            cuda.launch(self._graph, stream)
+        elif not context.execute_async_v3(stream):
             raise self._failed("inference failed")
         cuda.record(self._stop, stream)
         for output in self._outputs:

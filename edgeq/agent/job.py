@@ -47,6 +47,7 @@ class BenchJob(NamedTuple):
     max_duration_s: float
     engine: Path | None = None
     power_mode: str | None = None
+    cuda_graph: bool = False
 
 
 class ImageRequest(NamedTuple):
@@ -170,6 +171,7 @@ def bench_job(fields: Fields) -> BenchJob:
             min_count=fields.integer("min_count", 1, 50),
             max_duration_s=fields.number("max_duration_s", 0.0, 86400.0, 120.0),
             power_mode=fields.text("power_mode") if "power_mode" in fields else None,
+            cuda_graph=fields.flag("cuda_graph", False),
             engine=_engine(fields),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from edgeq.graph.layers import HEAVY
 from edgeq.quantization.arithmetic import IntegerType, Scale
@@ -36,7 +36,7 @@ class Plan:
 
     `tensors` are activations by ONNX tensor name, `weights` layers by node name. `reads` says which
     inputs a node reads dequantized, `integers` which tensors exist as integers only. `float32` are
-    the nodes that form float16 leaves in float32.
+    the nodes that form float16 leaves in float32, `io` is the type of its inputs and outputs.
     """
 
     runtime: str
@@ -49,6 +49,7 @@ class Plan:
     float32: tuple[str, ...]
     quantized_bias: bool
     form: Form
+    io: Literal["float32", "float16"]
 
     @property
     def layers_quantized(self) -> int:

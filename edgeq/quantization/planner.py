@@ -37,6 +37,10 @@ _DTYPES: dict[Form, type[np.floating[Any]]] = {
 def check(quantize: Quantize, placement: Placement) -> None:
     """InputError(s) for what the recipe asks of a runtime that cannot do it."""
     problems = []
+    if quantize.io != "float32" and placement.form != "float16":
+        what = f"{placement.runtime} gets a graph in float32 here, with inputs and outputs of that"
+        remedy = "leave it out, or choose a TensorRT that is typed strongly ('typing: strong')"
+        problems.append(InputError("quantize.io", what, remedy))
     parts: list[tuple[str, Weights | None, Activations | None]] = [
         ("quantize", quantize.weights, quantize.activations)
     ]
@@ -104,6 +108,7 @@ def make_plan(
         float32=kept_float32(model, tail, statistics) if placement.form == "float16" else (),
         quantized_bias=placement.quantized_bias,
         form=placement.form,
+        io=choices.default.io,
     )
 
 

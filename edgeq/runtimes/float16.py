@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -28,30 +29,31 @@ _OPS = frozenset(
 """Ops of one float type T for all that they read and write; any other stays float32."""
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 _NAMES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+_TYPES = {name: kind for kind, name in _NAMES.items()}
 
 
-def to_float16(content: bytes, kept: Collection[str], where: str) -> bytes:
+def to_float16(
+    content: bytes, kept: Collection[str], where: str, io: Literal["float32", "float16"]
+) -> bytes:
     """The serialized graph with float16 everywhere but in the nodes named in `kept`.
 
-    Inputs and outputs stay float32. A tensor is converted once for all readers that want the other
-    type. Raises InputError when the graph cannot be brought to opset 19.
+    Float inputs and outputs of the graph have the type `io`. A tensor is converted once for all
+    readers that want the other type. Raises InputError for a graph that has no form in opset 19.
     """
     proto = onnx.load_from_string(content)
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     if opset < OPSET:
         try:
             proto = onnx.version_converter.convert_version(proto, OPSET)
-        except (
-            Exception
-        ) as exc:  # a RuntimeError or ConvertError of the C++ side, told by text only
+        except Exception as exc:  # of the C++ side, in several types
             reason = str(exc).strip().splitlines()[0]
             what = f"cannot be brought from opset {opset} to {OPSET}: {reason}"
             raise InputError(where, what, f"export it with opset_version={OPSET}") from exc
-    return _Converter(proto, kept).convert()
+    return _Converter(proto, kept, _TYPES[io]).convert()
 
 
 class _Converter:
-    def __init__(self, proto: onnx.ModelProto, kept: Collection[str]) -> None:
+    def __init__(self, proto: onnx.ModelProto, kept: Collection[str], io: int) -> None:
         self.proto = onnx.shape_inference.infer_shapes(proto)
         graph = self.proto.graph
         self.kept = set(kept)
@@ -66,6 +68,14 @@ class _Converter:
                 self.readers[name].append(node)
             if any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute):
                 self.captured.update(_mentioned(node))
+        self.io = io
+        self.outputs = {value.name for value in graph.output}
+        for value in (*graph.input, *graph.output):
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+                value.type.tensor_type.elem_type = io
+        for value in graph.input:
+            if self.types[value.name] == TensorProto.FLOAT and value.name not in self.constants:
+                self.types[value.name] = io
         self.nodes: list[onnx.NodeProto] = []
         self.added: dict[str, onnx.TensorProto] = {}
         self.casts: set[str] = set()
@@ -94,14 +104,15 @@ class _Converter:
                 own = TensorProto.FLOAT if node.op_type == "Resize" and i > 0 else wanted
                 node.input[i] = self._as(name, own)
         self.nodes.append(node)
-        outputs = {value.name for value in self.proto.graph.output}
         for i, name in enumerate(node.output):
-            if self.types.get(name) not in _FLOATS or wanted == TensorProto.FLOAT:
+            is_cast = node.op_type == "Cast"  # which says its own type
+            if self.types.get(name) not in _FLOATS or (is_cast and name not in self.outputs):
                 continue
-            if name in outputs:
-                node.output[i] = f"{name}/float16"
+            if name in self.outputs and wanted != self.io:
+                node.output[i] = f"{name}/{_NAMES[wanted]}"
                 self.casts.add(node.output[i])  # who reads it inside finds it there
-                self.nodes.append(_cast(node.output[i], name, TensorProto.FLOAT))
+                self.nodes.append(_cast(node.output[i], name, self.io))
+                self.types[name] = self.io
             else:
                 self.types[name] = wanted
 

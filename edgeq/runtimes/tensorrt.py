@@ -178,7 +178,7 @@ class _TensorRT:
         content = bytes(model.proto.SerializeToString(deterministic=True))
         if plan.form != "float16":
             return content
-        return to_float16(content, plan.float32, str(model.path))
+        return to_float16(content, plan.float32, str(model.path), plan.io)
 
     def lint(self, content: bytes) -> list[Complaint]:
         """See `tensorrt_lint`."""
@@ -188,7 +188,7 @@ class _TensorRT:
         """One ONNX file with Q/DQ; form float16 has float16 between them."""
         written = write_qdq(model, plan)
         if plan.form == "float16":
-            written = to_float16(written, plan.float32, str(model.path))
+            written = to_float16(written, plan.float32, str(model.path), plan.io)
         return {self.engine.model: written}
 
 

@@ -92,6 +92,31 @@ def test_memory_of_old_versions(plan: Path, folder: Path, monkeypatch: pytest.Mo
     assert engine_tensorrt.load(plan, 1).facts()["device_memory_bytes"] == 4096
 
 
+def test_graph_is_launched_instead_of_the_layers(
+    plan: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_tensorrt.load(plan, 1)
+    engine.run(IMAGE)
+    engine.use_graph(IMAGE)
+    launched = []
+    launch = engine._cuda.launch
+
+    def watched(graph: int, stream: int) -> None:
+        launched.append(graph)
+        launch(graph, stream)
+
+    def never(stream: int) -> bool:
+        raise AssertionError("put layer by layer")
+
+    monkeypatch.setattr(engine._cuda, "launch", watched)
+    monkeypatch.setattr(engine._context, "execute_async_v3", never)
+    engine.run(IMAGE)
+    assert len(launched) == 1 and launched[0]
+    # The profile has a context of its own, which goes layer by layer.
+    assert engine.layer_times(IMAGE)
+    engine.close()
+
+
 def test_float16_input(plan: Path, folder: Path) -> None:
     engine = engine_tensorrt.load(with_shapes(plan, images=["HALF", [1, 3, 64, 64]]), 1)
     assert engine.input.dtype == "float16"

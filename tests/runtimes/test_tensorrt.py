@@ -16,6 +16,7 @@ from edgeq import target as targets
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
+from edgeq.quantization.planner import check
 from edgeq.quantization.rules import Placement
 from edgeq.recipe import Quantize
 from edgeq.runtimes import runtime
@@ -375,6 +376,34 @@ def test_output_that_is_also_read_inside(pooled: bool, version: str, tmp_path: P
     reference = run(model.proto.SerializeToString(), x)
     assert min(snr_db(reference[name], found[name]) for name in (y, "two")) > 25
     assert accepts(RUNTIME.write(model, plan)["model.onnx"])
+
+
+@pytest.mark.parametrize("tail", [True, False])
+def test_input_and_outputs_are_float16_where_the_recipe_says_so(tail: bool, tmp_path: Path) -> None:
+    net = Net(channels=16)
+    outputs = [*blocks(net), "neck.act"] if tail else ["neck.act"]
+    if not tail:
+        blocks(net)
+    model, plan = planned(net, tmp_path, outputs, "11.4", io="float16")
+    content = RUNTIME.write(model, plan)["model.onnx"]
+    [x] = inputs_of(model, 1)
+
+    proto = onnx.load_from_string(content)
+    kinds = {v.type.tensor_type.elem_type for v in (*proto.graph.input, *proto.graph.output)}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    found = run(content, x.astype(np.float16))
+    reference = run(model.proto.SerializeToString(), x)
+    assert {value.dtype for value in found.values()} == {np.dtype(np.float16)}
+    assert min(snr_db(reference[name], found[name].astype(np.float32)) for name in found) > 25
+    assert accepts(content)
+    assert accepts(RUNTIME.write_float(model, plan))
+
+
+def test_float16_at_the_ends_needs_float16_between_them() -> None:
+    for version in ("8.5", "10.3"):
+        with pytest.raises(InputError, match=r"quantize\.io: tensorrt gets a graph in float32"):
+            check(Quantize(io="float16"), rules(version))
+    check(Quantize(io="float16"), rules("11.4"))
 
 
 def test_concat_with_a_constant_stays_float(tmp_path: Path) -> None:
