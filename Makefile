@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Oldest and newest Python that the agent is tested under, where the machine has them.
+# The Pythons of JetPack 5, 6 and 7, and the newest, where the machine has them: for the agent.
 AGENT_PYTHONS ?= $(shell $(PYTHON) tests/agent/find_pythons.py)
 empty :=
 space := $(empty) $(empty)

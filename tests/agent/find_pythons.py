@@ -1,4 +1,4 @@
-"""Print the interpreters that the agent is tested under: Python 3.8 and the newest there is."""
+"""Print the Pythons that the agent is tested under: those of JetPack 5, 6, 7 and the newest."""
 
 from __future__ import annotations
 
@@ -31,4 +31,6 @@ def _works(file: Path, version: tuple[int, int]) -> bool:
 
 if __name__ == "__main__":
     available = interpreters()
-    print(*dict.fromkeys(available[v] for v in ((3, 8), max(available)) if v in available))
+    # Python 3.8, 3.10 and 3.12 are those of JetPack 5, 6 and 7.
+    wanted = ((3, 8), (3, 10), (3, 12), max(available))
+    print(*dict.fromkeys(available[version] for version in wanted if version in available))
