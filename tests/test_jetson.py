@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import shutil
@@ -155,6 +156,29 @@ def test_target_bounds_the_build(project: Path, tensorrt: Path) -> None:
             deploy(project)
     assert found.value.kind == "build-timeout"
     assert "raise limits.build_s in the target" in str(found.value)
+
+
+@pytest.mark.gpu
+def test_real_engines_compute_what_was_simulated(project: Path) -> None:
+    if importlib.util.find_spec("tensorrt") is None:
+        pytest.skip("the Python module tensorrt is missing")
+
+    report = deploy(project)
+
+    assert report.divergence is not None
+    # int8 rounds in other places on a GPU; another image's outputs come to less than 10 dB.
+    assert all(snr is None or snr > 20 for snr in report.divergence.snr_db.values())
+    assert report.speedup is not None and report.speedup.ratio > 0
+    for name in ("fp16", "device"):
+        column = report.column(name)
+        assert column is not None and column.measurement is not None
+        assert column.measurement.gpu_ns and column.measurement.engine_facts is not None
+        assert column.measurement.engine_facts["layer_times"]
+    engines = project.parent / "device" / "engines"
+    before = {path: path.stat().st_mtime_ns for path in engines.glob("*/engine.plan")}
+    deploy(project)
+    after = {path: path.stat().st_mtime_ns for path in engines.glob("*/engine.plan")}
+    assert len(before) == 2 and after == before
 
 
 def test_manifest_says_how_to_compile(project: Path, tensorrt: Path) -> None:
