@@ -11,7 +11,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import calibration, commands, inputs, latency, link, postprocess, push, thresholds
+from benchmarks import (
+    calibration,
+    commands,
+    inputs,
+    latency,
+    link,
+    litert,
+    postprocess,
+    push,
+    thresholds,
+)
 from benchmarks.child import ChildError
 from benchmarks.figure import Figure, missing
 from benchmarks.table import render
@@ -24,6 +34,7 @@ def main() -> int:
         commands.PART: commands.measure,
         postprocess.PART: postprocess.measure,
         latency.PART: latency.measure,
+        litert.PART: litert.measure,
         thresholds.PART: thresholds.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
         push.PART: push.measure,
@@ -42,7 +53,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    modules = (commands, postprocess, latency, thresholds, calibration, push, link)
+    modules = (commands, postprocess, latency, litert, thresholds, calibration, push, link)
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(

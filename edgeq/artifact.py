@@ -61,6 +61,8 @@ class Engine(_Entry):
     name: str
     model: str
     compile: Compile | None = None
+    delegate: Literal["xnnpack", "none"] = "xnnpack"
+    """of LiteRT"""
 
 
 class Task(_Entry):
@@ -104,6 +106,8 @@ class Manifest(_Entry):
         document = self.model_dump(mode="json")
         if self.runtime.compile is None:
             del document["runtime"]["compile"]
+        if self.runtime.delegate == "xnnpack":
+            del document["runtime"]["delegate"]
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
     @property

@@ -9,13 +9,14 @@ from edgeq import target as targets
 from edgeq.agent.room import RESERVE_BYTES
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
-from edgeq.device.examination import Finding, State, findings, require_fit, why_missing
+from edgeq.device.examination import Finding, State, findings, require_fit
 from edgeq.device.wheels import Platform, Wheels, fetched
 from edgeq.errors import DeviceError, InputError
 from edgeq.measurement import Record
 from edgeq.progress import Progress, silent
 from edgeq.releasing import holder
 from edgeq.runtimes import runtime
+from edgeq.runtimes.presence import presence
 from edgeq.target import Target
 from edgeq.trust import signers
 
@@ -153,13 +154,12 @@ def _engine(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
             found=found or lack,
             remedy="" if found else remedy,
         )
-    for module, package in engine.packages.items():
-        found = probe["packages"][module]
+    for one in presence(engine, target, probe):
         yield Finding(
-            name=package,
-            state="ok" if found else "missing",
-            found=found or why_missing(probe, module),
-            remedy="" if found else "run: edgeq targets setup",
+            name=one.name,
+            state="ok" if one.version else "missing",
+            found=one.version or one.lack,
+            remedy=one.remedy,
         )
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -157,9 +157,12 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
             name=engine.engine.name,
             model=engine.engine.model,
             compile=engine.compiled(plan.form, "int8"),
+            delegate=_delegate(prepared.target),
         ),
         task=task_of(prepared.recipe),
-        preprocess=input_of(prepared.recipe.preprocess),
+        preprocess=input_of(prepared.recipe.preprocess).model_copy(
+            update={"layout": engine.engine.layout}
+        ),
         files=artifact.describe(written),
         provenance={
             "build": key,
@@ -219,7 +222,9 @@ def simulation(prepared: Prepared, built: Build) -> Artifact:
     made = built.artifact
     if made.manifest.runtime.name == "onnxruntime":
         return made
+    engine = runtime(prepared.target.runtime)
     content = made.path(made.manifest.runtime.model).read_bytes()
+    content = engine.write_simulation(prepared.model, built.plan, content)
     return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
 
 
@@ -297,8 +302,14 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _delegate(target: Target) -> Literal["xnnpack", "none"]:
+    """Which delegate the agent gives the engine; only LiteRT can go without."""
+    return "none" if target.runtime == "litert" and not target.xnnpack else "xnnpack"
+
+
 _TARGET_FIELDS = {
-    *("runtime", "architecture", "activation_type", "weight_bits", "engine_version", "typing")
+    *("runtime", "architecture", "activation_type", "weight_bits", "engine_version", "typing"),
+    "xnnpack",
 }
 
 

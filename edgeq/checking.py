@@ -16,7 +16,7 @@ from edgeq import target as targets
 from edgeq.building import Prepared
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
-from edgeq.device.examination import require_fit, why_missing
+from edgeq.device.examination import require_fit
 from edgeq.errors import DeviceError, InputError, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
@@ -24,6 +24,7 @@ from edgeq.evaluation.annotations import Annotations
 from edgeq.listing import image_files
 from edgeq.recipe import Recipe
 from edgeq.runtimes import runtime
+from edgeq.runtimes.presence import presence
 from edgeq.target import Target
 
 BENCH_IMAGES = 32
@@ -163,12 +164,10 @@ def check_device(target: Target, device: Device) -> dict[str, Any]:
         if probe["packages"][module] is None:
             what, _, remedy = message.partition("; ")
             raise DeviceError(device.address, what, remedy, kind="missing-engine")
-    needed = engine.packages
-    missing = [module for module in needed if probe["packages"][module] is None]
+    missing = [one for one in presence(engine, target, probe) if one.version is None]
     if missing:
-        named = [f"{needed[module]} is {why_missing(probe, module)}" for module in missing]
-        what = f"there {', '.join(named)}"
-        remedy = "run 'edgeq targets setup' with the same target and host"
+        what = f"there {', '.join(f'{one.name} is {one.lack}' for one in missing)}"
+        remedy = "; ".join(dict.fromkeys(one.remedy for one in missing))
         raise DeviceError(device.address, what, remedy, kind="missing-engine")
     return probe
 

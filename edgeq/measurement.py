@@ -74,7 +74,8 @@ class Measurement(Record):
     gpu_ns: tuple[int, ...] = ()
     """by the GPU's own clock, without the copies; empty where there is none"""
     engine_facts: dict[str, Any] | None = None
-    """what a compiled engine says of itself: memory, layers and the time of each"""
+    """what an engine says of itself: TensorRT memory, layers and the time of each, LiteRT what ran
+    outside of XNNPACK"""
     memory_available_before_load_bytes: int | None = None
     memory_available_after_load_bytes: int | None = None
     memory_available_lowest_bytes: int | None = None

@@ -37,6 +37,7 @@ Decoder = Literal["yolov5-seg", "yolov8-seg", "end2end-seg", "mask-rcnn"]
 Granularity = Literal["per-tensor", "per-channel"]
 Scheme = Literal["target", "scale", "affine"]
 CalibratorName = Literal["max", "entropy", "percentile", "mse"]
+InputOutput = Literal["float32", "float16", "int8"]
 HeadPolicy = Literal["float-tail", "float-head", "quantize"]
 
 
@@ -206,9 +207,9 @@ class Quantize(_Part):
     """node pattern (exact name, glob or op:Type) to what differs there"""
     exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
     """node patterns that stay float"""
-    io: Literal["float32", "float16"] = "float32"
+    io: InputOutput = "float32"
     """type of the model's input and outputs; float16 where what is not quantized is too (TensorRT
-    11)"""
+    11); int8: the image is fed in int8, and outputs that the plan has in int8 stay so (LiteRT)"""
     head: HeadPolicy = "float-tail"
     """float-tail: what follows the head's reshape stays float; float-head: so do the layers
     that feed it; quantize: everything"""

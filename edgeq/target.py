@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,8 +12,9 @@ from edgeq import document, places
 from edgeq.errors import InputError
 from edgeq.values import AS_TUPLE, Bytes, FilePath
 
-RuntimeName = Literal["onnxruntime", "tensorrt"]
+RuntimeName = Literal["onnxruntime", "tensorrt", "litert"]
 
+_WITH_ENGINE = re.compile(r"(.+):([A-Za-z0-9_-]+)")
 _CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -56,6 +58,8 @@ class Target(BaseModel):
     """the file's name without .yaml, if left out"""
     description: str = ""
     runtime: RuntimeName
+    alternatives: Annotated[tuple[RuntimeName, ...], AS_TUPLE] = ()
+    """other engines that such a board runs as well: `--target NAME:ENGINE`"""
     architecture: Literal["host", "x86_64", "aarch64"]
     activation_type: Literal["probe", "int8", "uint8"]
     """of quantized activations; probe: the agent looks what the CPU does well"""
@@ -75,6 +79,8 @@ class Target(BaseModel):
     """the device's own Python, 3.8 or later; `edgeq targets setup` builds on it (transport ssh)"""
     allowed_signers: FilePath | None = None
     """file of ssh-keygen's form; a release without a signature by one of them is not activated"""
+    xnnpack: bool = True
+    """of LiteRT: whether its delegate XNNPACK runs what it can"""
     share_engines: bool = False
     """of TensorRT: an engine that one board built is kept on this machine, and given to boards with
     the very same fingerprint, where it has to compute the same before it counts"""
@@ -104,16 +110,35 @@ def names() -> dict[str, Path]:
 
 
 def load(name_or_path: str) -> Target:
-    """The target of that name, or in that file.
+    """The target of that name, or in that file; with `:ENGINE` behind it, for that engine.
 
-    Raises InputError: unknown name (with the nearest), or what is wrong with the file, by line.
+    Raises InputError: unknown name or engine (with the nearest), or what is wrong with the file, by
+    line.
     """
-    path = Path(name_or_path).expanduser()
+    found = _WITH_ENGINE.fullmatch(name_or_path)
+    where, engine = found.groups() if found else (name_or_path, None)
+    path = Path(where).expanduser()
     if path.suffix not in (".yaml", ".yml"):
         known = names()
-        if name_or_path not in known:
-            hint = document.nearest(name_or_path, known)
-            raise InputError("--target", f"target '{name_or_path}' is unknown", hint)
-        path = known[name_or_path]
+        if where not in known:
+            hint = document.nearest(where, known)
+            raise InputError("--target", f"target '{where}' is unknown", hint)
+        path = known[where]
     target = document.validate(document.read(path), Target)
-    return target if target.name else target.model_copy(update={"name": path.stem})
+    named = target if target.name else target.model_copy(update={"name": path.stem})
+    return named if engine in (None, named.runtime) else _for_engine(named, engine)
+
+
+def _for_engine(target: Target, engine: str) -> Target:
+    """The target with one of its alternatives in the place of its runtime."""
+    if engine not in target.alternatives:
+        engines = (target.runtime, *target.alternatives)
+        what = f"target '{target.name}' does not run '{engine}'"
+        raise InputError("--target", what, document.nearest(engine, engines))
+    others = tuple(name for name in target.alternatives if name != engine)
+    update = {
+        "name": f"{target.name}:{engine}",
+        "runtime": engine,
+        "alternatives": (target.runtime, *others),
+    }
+    return target.model_copy(update=update)

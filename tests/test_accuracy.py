@@ -12,6 +12,7 @@ import edgeq
 from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
+from edgeq.artifact import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve, score
@@ -19,9 +20,12 @@ from edgeq.evaluation.matches import match
 from edgeq.measurement import Accuracy, Report
 from edgeq.prediction import predict
 from edgeq.progress import silent
+from edgeq.recipe import Recipe
 
 from .runtimes.trt import accepts
 
+# Of the float model by this evaluator, which the first test compares with another's.
+FLOAT_MASK_AP, FLOAT_BOX_AP = 0.2550, 0.3016
 RECIPE = """\
 model: {model}
 task: {{decoder: yolov5-seg, classes: coco.names}}
@@ -106,18 +110,37 @@ def test_graph_for_tensorrt_keeps_the_accuracy_at_640_and_builds(
     made = building.build(prepared)
     assert accepts(made.artifact.path("model.onnx").read_bytes())
 
+    found = scored(recipe, building.simulation(prepared, made), "disabled")
+
+    assert found.mask.ap is not None and found.mask.ap >= FLOAT_MASK_AP - 0.004
+    assert found.box.ap is not None and found.box.ap >= FLOAT_BOX_AP - 0.012
+
+
+@pytest.mark.real
+def test_flatbuffer_for_litert_keeps_the_accuracy_at_640(
+    tmp_path: Path, real_data: Callable[[str], Path]
+) -> None:
+    recipe = recipes.load(written(tmp_path, real_data, "yolov5n-seg.onnx", 640, "float-tail"))
+    made = building.build(building.prepare(recipe, targets.load("local:litert"), None))
+    assert made.plan.layers_float == 0
+
+    found = scored(recipe, made.artifact, "all")
+
+    assert found.mask.ap is not None and found.mask.ap >= FLOAT_MASK_AP - 0.005
+    assert found.box.ap is not None and found.box.ap >= FLOAT_BOX_AP - 0.012
+
+
+def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accuracy:
+    """What this machine makes of the recipe's evaluation images with an artifact."""
     assert recipe.evaluate is not None
     annotations = coco.load(recipe.evaluate.annotations)
     files = resolve.image_files(annotations, recipe.evaluate.images)
     categories = resolve.categories_by_name(annotations, recipe.task.classes)
-    simulated = building.simulation(prepared, made)
     with host() as here:
-        found = predict(here, simulated, files, "disabled", building.threads(), silent, "simulated")
-    scored = score.accuracy(match(annotations, found.images, categories, list(files)))
-
-    # The float model has .2550 and .3016 by the same evaluator, see above.
-    assert scored.mask.ap is not None and scored.mask.ap >= 0.2550 - 0.004
-    assert scored.box.ap is not None and scored.box.ap >= 0.3016 - 0.012
+        found = predict(
+            here, artifact, files, graph_optimization, building.threads(), silent, "scored"
+        )
+    return score.accuracy(match(annotations, found.images, categories, list(files)))
 
 
 @pytest.mark.real

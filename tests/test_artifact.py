@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeq import artifact, places
+from edgeq.agent.manifest import parse_manifest
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.errors import InputError, InputErrors
 
@@ -85,6 +86,20 @@ def test_same_inputs_give_the_same_id_anywhere(
 def test_any_difference_gives_another_id() -> None:
     ids = {kept().id, kept(note="x").id, kept({**FILES, "plan.json": b"[]"}).id}
     assert len(ids) == 3
+
+
+def test_delegate_is_written_only_where_it_is_not_the_default() -> None:
+    plain = manifest(FILES)
+    assert b"delegate" not in plain.encoded()
+    engine = Engine(name="litert", model="model.onnx", delegate="none")
+    without = plain.model_copy(update={"runtime": engine})
+    written = json.loads(without.encoded())["runtime"]
+    assert written == {"name": "litert", "model": "model.onnx", "delegate": "none"}
+    assert Manifest.model_validate_json(without.encoded()) == without
+    assert parse_manifest(without.encoded(), Path()).runtime.delegate == "none"
+    usual = plain.model_copy(update={"runtime": Engine(name="litert", model="model.onnx")})
+    assert Manifest.model_validate_json(usual.encoded()) == usual
+    assert parse_manifest(usual.encoded(), Path()).runtime.delegate == "xnnpack"
 
 
 def test_single_file_is_the_same_bytes_twice_and_round_trips(folder: Path, tmp_path: Path) -> None:

@@ -40,6 +40,29 @@ def test_package_that_cannot_be_imported_stops_a_deploy_before_any_work(edgeq_ho
         releasing.push(demo(), "local")
 
 
+@pytest.fixture
+def no_litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ai_edge_litert.py").write_text("raise ImportError('not for this CPU')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_litert")
+def test_engine_that_this_machine_lacks_is_an_extra_of_edgeq() -> None:
+    [finding] = [one for one in boards.check("local:litert").findings if one.state == "missing"]
+    assert finding.name == "ai-edge-litert" and "not for this CPU" in finding.found
+    assert finding.remedy == "run: pip install 'edgeq[litert]'"
+    with (
+        connect(kind := targets.load("local:litert")) as device,
+        pytest.raises(DeviceError, match=r"ai-edge-litert is broken .*'edgeq\[litert\]'"),
+    ):
+        checking.check_device(kind, device)
+
+
+def test_engine_that_this_machine_has_is_named_with_its_version() -> None:
+    found = {one.name: one for one in boards.check("local:litert").findings}
+    assert found["ai-edge-litert"].state == "ok" and found["ai-edge-litert"].found[0].isdigit()
+
+
 @pytest.mark.parametrize(
     ("free_mib", "environment", "state"),
     [

@@ -86,6 +86,43 @@ def test_users_target_wins_over_the_builtin_one(edgeq_home: Path) -> None:
     assert target.load("local").root == "/opt/edgeq"
 
 
+@pytest.mark.parametrize("name", ["raspberry-pi-4", "raspberry-pi-5", "local"])
+def test_another_engine_of_a_board_is_named_behind_it(name: str) -> None:
+    plain, other = target.load(name), target.load(f"{name}:litert")
+    assert (plain.runtime, plain.alternatives) == ("onnxruntime", ("litert",))
+    assert (other.name, other.runtime) == (f"{name}:litert", "litert")
+    assert other.alternatives == ("onnxruntime",)
+    changed = {"name", "runtime", "alternatives"}
+    assert other.model_dump(exclude=changed) == plain.model_dump(exclude=changed)
+    # The one that it has anyway is no other target, so that reports of both are of one.
+    assert target.load(f"{name}:onnxruntime") == plain
+
+
+def test_another_engine_of_a_target_in_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "a:b"
+    path = write(folder, "desk.yaml", GOOD + "alternatives: [tensorrt, litert]\n")
+    assert target.load(str(path)).runtime == "onnxruntime"
+    found = target.load(f"{path}:litert")
+    assert (found.name, found.runtime) == ("desk:litert", "litert")
+    assert found.alternatives == ("onnxruntime", "tensorrt")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "local:tflite",
+            r"'local' does not run 'tflite'; did you mean 'litert'\? \(litert, onnxruntime\)",
+        ),
+        ("arm-cpu-ort:litert", r"'arm-cpu-ort' does not run 'litert'; one of \(onnxruntime\)"),
+        ("locl:litert", r"target 'locl' is unknown; did you mean 'local'\?"),
+    ],
+)
+def test_engine_that_a_target_does_not_run_is_refused(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        target.load(name)
+
+
 def test_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(InputError, match=r"target 'locl' is unknown; did you mean 'local'\?"):
         target.load("locl")
@@ -105,11 +142,12 @@ def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputErrors) as caught:
         target.load(str(path))
     assert [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems] == [
-        "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? (onnxruntime, tensorrt)",
+        "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? "
+        "(litert, onnxruntime, tensorrt)",
         "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
         "4: 'roott' is unknown; did you mean 'root'? (activation_type, allowed_signers, "
-        "architecture, description, engine_version, facts, limits, name, python, root, "
-        "runtime, share_engines, threads, transport, typing, weight_bits)",
+        "alternatives, architecture, description, engine_version, facts, limits, name, python, "
+        "root, runtime, share_engines, threads, transport, typing, weight_bits, xnnpack)",
         "5: weight_bits '9' is unknown; one of (7, 8)",
         "6: threads is 0; it should be greater than 0",
         '8: root is ""; it should be text that is not empty',

@@ -49,6 +49,13 @@ def calibrated(model: Path, size: int, images: list[str], threads: int) -> Calib
     return Calibrated(loaded, tail, seen)
 
 
+def planned_for_litert(subject: Calibrated, activations: Activations) -> Plan:
+    """The plan for a 64-bit ARM board with LiteRT, which runs on x86 as well."""
+    placement, _ = runtime("litert").placement(targets.load("arm-cpu-tflite"), None)
+    choices = resolve_choices(subject.model, Quantize(activations=activations))
+    return make_plan(subject.model, subject.seen, subject.tail, choices, placement)
+
+
 def written(subject: Calibrated, activations: Activations, file: Path) -> Plan:
     """Plan for ONNX Runtime on this CPU and write the int8 model; the plan comes back."""
     engine = runtime("onnxruntime")

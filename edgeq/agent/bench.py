@@ -140,12 +140,12 @@ def _use_graph(engine: Engine, image: Bytes, manifest: Manifest) -> None:
 
 
 def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:
-    """What a compiled engine says of itself, with a profile, which is no part of what was timed."""
-    if not hasattr(engine, "facts"):
-        return None
+    """What an engine says of itself, with a profile if it has one, no part of what was timed."""
+    facts: dict[str, Any] | None = engine.facts() if hasattr(engine, "facts") else None
+    if facts is None or not hasattr(engine, "layer_times"):
+        return facts
     tensor, _ = prepare(image, manifest.preprocess)
-    times = engine.layer_times(fit_tensor(tensor, engine.input))  # type: ignore[attr-defined]
-    return {**engine.facts(), "layer_times": times}
+    return {**facts, "layer_times": engine.layer_times(fit_tensor(tensor, engine.input))}
 
 
 def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:

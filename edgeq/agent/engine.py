@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 # One module an engine, each with a function `load` as below.
-MODULES = {"onnxruntime": "engine_onnxruntime", "tensorrt": "engine_tensorrt"}
+MODULES = {
+    "onnxruntime": "engine_onnxruntime",
+    "tensorrt": "engine_tensorrt",
+    "litert": "engine_litert",
+}
 # Their engine is built on the board itself, and is no file of the release.
 _BUILT_HERE = ("tensorrt",)
 
@@ -51,7 +55,8 @@ def load(
     """The release's model in the release's engine; `engine_path` is what `build` made of it.
 
     `graph_optimization` 'disabled' computes the graph as it is written, so that a Q/DQ graph is
-    simulated in float arithmetic. AgentError: missing-engine, engine or out-of-memory.
+    simulated in float arithmetic; a release whose delegate is 'none' is always run so.
+    AgentError: missing-engine, engine or out-of-memory.
     """
     runtime = manifest.runtime.name
     if runtime not in MODULES:
@@ -73,6 +78,8 @@ def load(
     if is_built_here:
         _check_origin(path, manifest)
     module = importlib.import_module("." + MODULES[runtime], __package__)
+    if manifest.runtime.delegate == "none":
+        graph_optimization = "disabled"
     engine: Engine = module.load(path, threads, graph_optimization)
     return engine
 

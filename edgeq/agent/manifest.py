@@ -19,13 +19,15 @@ SIGNATURE_NAME = "manifest.json.sig"
 REMEDY = "push the release again"
 DECODERS = ("yolov5-seg", "yolov8-seg", "end2end-seg", "mask-rcnn")
 RUNTIMES = ("onnxruntime", "tensorrt", "litert")
+DELEGATES = ("xnnpack", "none")
 
 
 class Runtime(NamedTuple):
-    """The engine that runs the release, and the file that it loads."""
+    """The engine that runs the release, the file that it loads, and LiteRT's delegate."""
 
     name: str
     model: str
+    delegate: str = "xnnpack"
 
 
 class Task(NamedTuple):
@@ -164,7 +166,14 @@ def parse_preprocess(fields: Fields) -> Preprocess:
 
 
 def _runtime(fields: Fields) -> Runtime:
-    return Runtime(name=fields.choice("name", RUNTIMES), model=fields.text("model"))
+    runtime = Runtime(
+        name=fields.choice("name", RUNTIMES),
+        model=fields.text("model"),
+        delegate=fields.choice("delegate", DELEGATES, "xnnpack"),
+    )
+    if "delegate" in fields and runtime.name != "litert":
+        fields.note("delegate", f"is for litert, and this is {runtime.name}")
+    return runtime
 
 
 def _files(fields: Fields) -> tuple[FileEntry, ...]:

@@ -28,22 +28,38 @@ DISTRIBUTIONS = {
     "ai_edge_litert": ("ai-edge-litert",),
     "tflite_runtime": ("tflite-runtime",),
 }
-# What jobs import at once; that files lie there says too little of them.
-_TRIED = ("numpy", "cv2", "onnxruntime")
+# What jobs import of each module at once; that files lie there says too little of them.
+_TRIED = {
+    "numpy": "numpy",
+    "cv2": "cv2",
+    "onnxruntime": "onnxruntime",
+    "ai_edge_litert": "ai_edge_litert.interpreter",
+    "tflite_runtime": "tflite_runtime.interpreter",
+}
 _IMPORT_TIMEOUT_S = 120
 _VERSION = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__version__)"
-# Libraries may greet on stdout. A line a module, as the next one may crash all.
+# Libraries may greet on stdout. A line a module, as the next one may crash all. The model is an
+# empty one: tflite-runtime is imported with any numpy, and fails at the first model with a newer.
 _TRY = """
-import importlib, json, os, sys
+import base64, importlib, json, os, sys
+MODEL = (
+    "GAAAAFRGTDMAAA4AFAAQAAwACAAAAAQADgAAABAAAAAcAAAAUAAAAAMAAAABAAAACAAAAAQABAAEAAAAAQAAABAAAAAM"
+    "ABQAEAAMAAgABAAMAAAAEAAAABAAAAAQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 for name in sys.argv[1:]:
     try:
-        module = importlib.import_module(name)
+        part = importlib.import_module(name)
+        module = sys.modules[name.split(".")[0]]
         found = {"version": getattr(module, "__version__", None)}
         if name == "onnxruntime":
             found["providers"] = list(module.get_available_providers())
+        if name.endswith(".interpreter"):
+            part.Interpreter(model_content=base64.b64decode(MODEL))
     except Exception as exc:
+        # What the C code behind it raised.
+        exc = (isinstance(exc, SystemError) and exc.__cause__) or exc
         found = {"problem": "%s: %s" % (type(exc).__name__, exc)}
     print(json.dumps([name, found], default=str), file=answers, flush=True)
 """
@@ -88,9 +104,10 @@ def _imported(modules: list[str], reader: Reader) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     left = list(modules)
     while left:
-        done = _run(f"packages.{left[0]}", reader, _TRY, *left)
+        done = _run(f"packages.{left[0]}", reader, _TRY, *(_TRIED[module] for module in left))
         lines = [] if done is None else done.stdout.decode("utf-8", "replace").splitlines()
-        for name, answer in map(json.loads, lines):
+        for tried, answer in map(json.loads, lines):
+            name = tried.split(".")[0]
             left.remove(name)
             if "problem" in answer:
                 last = answer["problem"].strip().splitlines()[-1][:300]

@@ -37,9 +37,8 @@ app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
 
 Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
-TargetName = Annotated[
-    str, typer.Option("--target", "-t", metavar="NAME|FILE", help="a name, or a YAML file")
-]
+TARGET_HELP = "a name or a YAML file; with :ENGINE for another engine of that board"
+TargetName = Annotated[str, typer.Option("--target", "-t", metavar="NAME|FILE", help=TARGET_HELP)]
 Host = Annotated[
     str | None,
     typer.Option("--host", "-H", metavar="[USER@]HOST", help="the board: address or SSH alias"),
@@ -359,7 +358,7 @@ def targets_show(name: Annotated[str, typer.Argument()], as_json: Json = False) 
 
 @targets_app.command("check", epilog="Example: edgeq targets check raspberry-pi-5 --host pi@barn7")
 def targets_check(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=TARGET_HELP)],
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -372,7 +371,7 @@ def targets_check(
 
 @targets_app.command("setup", epilog="Example: edgeq targets setup raspberry-pi-5 --host pi@barn7")
 def targets_setup(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=TARGET_HELP)],
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,

@@ -169,5 +169,6 @@ def targets_text(found: Mapping[str, tuple[Target, Path]]) -> RenderableType:
     table = Table("name", "runtime", "architecture", "description", box=None)
     table.add_column("file", overflow="fold")
     for name, (target, path) in found.items():
-        table.add_row(name, target.runtime, target.architecture, target.description, str(path))
+        engines = ", ".join((target.runtime, *(f":{other}" for other in target.alternatives)))
+        table.add_row(name, engines, target.architecture, target.description, str(path))
     return table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError
@@ -62,12 +62,6 @@ def require_fit(target: Target, device: Device) -> None:
         what = "; ".join(f"{finding.name}: {finding.found}" for finding in wrong)
         remedy = "; ".join(finding.remedy for finding in wrong)
         raise DeviceError(device.address, what, remedy, kind=wrong[0].name)
-
-
-def why_missing(probe: Mapping[str, Any], module: str) -> str:
-    """Why a device cannot use a module that it was probed for: there is none, or it is broken."""
-    reason = probe["not_readable"].get(f"packages.{module}")
-    return "not installed" if reason is None else f"broken ({reason})"
 
 
 def _root(target: Target, device: Device) -> Finding:

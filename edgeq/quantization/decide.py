@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import onnx
 
 from edgeq.errors import InputError, raise_all
@@ -105,6 +106,8 @@ def _against(
     if head == "float-head" and node.name in tail.feeders:
         return "feeds the head's tail; 'head: float-tail' would include it"
     rule = placement.rule(model, node)
+    if rule is None and not placement.fuses:
+        return f"{placement.runtime} has no int8 kernel for {node.op_type}"
     if rule is None:
         return f"{placement.runtime} has no int8 form of {node.op_type} that it fuses"
     if rule.role == "float":
@@ -112,7 +115,8 @@ def _against(
     for name, values in rule.only:
         value = attribute(node, name)
         if value is not None and value not in values:
-            return f"{node.op_type} with {name} {value} has no int8 form that is fused"
+            lacking = "form that is fused" if placement.fuses else "kernel"
+            return f"{node.op_type} with {name} {value} has no int8 {lacking}"
     if rule.role == "layer" and model.weight(node) is None:
         return f"both inputs of this {node.op_type} are computed, as in attention"
     if rule.role == "layer" and placement.quantized_bias and not is_one_a_channel(model, node):
@@ -123,9 +127,19 @@ def _against(
     if not all(model.shapes.get(name) and all(model.shapes[name]) for name in tensors):
         return "its shapes are not static, or those of scalars"
     constants = [name for name in node.input if name in model.initializers]
-    if (rule.role in ("joins", "residual") or node.op_type == "Concat") and constants:
+    operands = rule.role in ("joins", "residual") or node.op_type == "Concat"
+    if operands and constants and rule.constants == "refused":
         return "one operand is constant"
+    if rule.constants == "quantized" and not _are_finite(model, constants):
+        return "one operand is constant and not finite"
+    if rule.role == "carries" and node.op_type != "Concat" and len(model.activations(node)) != 1:
+        return "has not one computed input to take its scale from"
     return None
+
+
+def _are_finite(model: Model, constants: list[str]) -> bool:
+    floats = [model.constant(name) for name in constants if model.is_float(name)]
+    return all(np.isfinite(values).all() for values in floats)
 
 
 def _leave_other_sums(model: Model, placement: Placement, reasons: dict[str, str]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from edgeq.graph.layers import HEAVY
 from edgeq.quantization.arithmetic import IntegerType, Scale
 from edgeq.quantization.rules import Form
+from edgeq.recipe import InputOutput
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Plan:
     float32: tuple[str, ...]
     quantized_bias: bool
     form: Form
-    io: Literal["float32", "float16"]
+    io: InputOutput
 
     @property
     def layers_quantized(self) -> int:

@@ -19,6 +19,7 @@ from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.quantization.decide import Choices, decide
+from edgeq.quantization.groups import sources_of_scale
 from edgeq.quantization.half import kept_float32
 from edgeq.quantization.plan import Decision, Plan, WeightScale
 from edgeq.quantization.residual import identity
@@ -37,9 +38,13 @@ _DTYPES: dict[Form, type[np.floating[Any]]] = {
 def check(quantize: Quantize, placement: Placement) -> None:
     """InputError(s) for what the recipe asks of a runtime that cannot do it."""
     problems = []
-    if quantize.io != "float32" and placement.form != "float16":
+    if quantize.io not in placement.ios:
         what = f"{placement.runtime} gets a graph in float32 here, with inputs and outputs of that"
-        remedy = "leave it out, or choose a TensorRT that is typed strongly ('typing: strong')"
+        if placement.ios[1:]:
+            what = (
+                f"{placement.runtime} has inputs and outputs of {' or '.join(placement.ios)} here"
+            )
+        remedy = "leave it out; float16 is for a TensorRT that is typed strongly, int8 for LiteRT"
         problems.append(InputError("quantize.io", what, remedy))
     parts: list[tuple[str, Weights | None, Activations | None]] = [
         ("quantize", quantize.weights, quantize.activations)
@@ -82,7 +87,7 @@ def make_plan(
         if node in writers:
             names.update(dict.fromkeys(node.output))
     hidden = _inside_fusions(model, nodes, decisions, placement, choices)
-    alike = _of_one_scale(model, nodes, rules)
+    alike = sources_of_scale(model, nodes, rules)
     tensors = {
         name: _scale(model, alike.get(name, (name,)), rules, statistics, choices, placement)
         for name in names
@@ -120,6 +125,8 @@ def _reads(
         layers = [name for name, rule in rules.items() if rule.role == "layer"]
         found = identity(model, node, layers)
         return () if found is None else (found,)
+    if rules[node.name].constants == "quantized":
+        return tuple(name for name in node.input if model.is_float(name))
     read = model.activations(node)
     if rules[node.name].role == "layer":
         # A bias that is computed stays float.
@@ -152,27 +159,6 @@ def _inside_fusions(
     return found
 
 
-def _of_one_scale(
-    model: Model, quantized: list[onnx.NodeProto], rules: dict[str, Rule]
-) -> dict[str, tuple[str, ...]]:
-    """The tensors between which values are carried: each to those where its values are made."""
-    groups: dict[str, list[str]] = {}
-    made = set()
-    for node in quantized:
-        if rules[node.name].role != "carries":
-            continue
-        made.update(node.output)
-        joined = [
-            n for name in (*model.activations(node), *node.output) for n in groups.get(name, [name])
-        ]
-        members = list(dict.fromkeys(joined))
-        groups.update(dict.fromkeys(members, members))
-    return {
-        name: tuple(member for member in members if member not in made)
-        for name, members in groups.items()
-    }
-
-
 def _scale(
     model: Model,
     sources: tuple[str, ...],
@@ -184,10 +170,17 @@ def _scale(
     """The one scale of what is made of these tensors: it spans what each of them would get."""
     spans, schemes = [], set()
     for source in sources:
+        if source in model.initializers:
+            values = np.asarray(model.constant(source), np.float32)
+            spans.append(Range(float(values.min(initial=0.0)), float(values.max(initial=0.0))))
+            schemes.add(_symmetric(choices.default.activations.scheme, placement))
+            continue
         node = model.producers.get(source)
         quantizer = choices.default.activations if node is None else choices.activations(node.name)
         symmetric = _symmetric(quantizer.scheme, placement)
         rule = rules.get(node.name) if node is not None else None
+        if rule is not None and rule.fixed is not None:
+            return Scale(*rule.fixed, placement.activation_type)
         # Pixels are bounded too: 256 values, which the whole range holds without loss.
         if node is None or (rule is not None and rule.bounded):
             quantizer = Activations(scheme=quantizer.scheme)

@@ -7,12 +7,17 @@ from typing import Literal
 
 import onnx
 
+from edgeq.graph.bounds import bounds
+from edgeq.graph.gates import product_of_gate
 from edgeq.graph.model import Model, attribute
+from edgeq.recipe import InputOutput
 
-Role = Literal["layer", "joins", "carries", "absorbed", "residual", "float"]
+Role = Literal["layer", "joins", "carries", "merges", "absorbed", "residual", "float"]
 """layer: multiplies constant weights; inputs, weights and, in some engines, output are quantized.
 joins: computes between quantized tensors, with a scale of its own at the output.
 carries: moves values; all inputs and outputs have one scale.
+merges: has a scale of its own at the output, which inputs that nobody else reads take over; the
+others are brought to it.
 absorbed: an activation that becomes part of the layer before it.
 residual: adds a branch to what it branched off from; that identity is quantized, the sum is not.
 float: stays float, because that is what the engine does best with it."""
@@ -30,8 +35,16 @@ class Rule:
     `bounded` functions saturate by themselves: their range is what was seen, and no calibrator
     clips it (a gate that cannot open fully scales down everything behind it). `only` names
     attributes with the values that the rule holds for; a node without the attribute passes.
-    `below_channels`: the rule is for layers with fewer input or output channels; `computed`: for
-    nodes of which no operand is constant. The first rule that fits a node counts.
+    `fixed` is the scale and zero point that the engine demands of an output, whatever was seen.
+    `constants` says what a constant operand is: a reason to stay float, an operand that gets a
+    scale from its own values, or a parameter (axes, bounds) that is none of the kernel's integers.
+
+    Of these every one has to be true for a rule to fit. `below_channels`: layers with fewer input
+    or output channels; `computed`: nodes of which no operand is constant; `weight_rank`: layers
+    with a constant weight of so many dimensions; `least_rank`: nodes whose operands all have as
+    many; `clips`: a Relu or Clip with such bounds; `gates`: the HardSigmoid of a HardSwish;
+    `behind`: the one reader of a node that one of these rules is about, whose result is no output
+    of the model. The first rule that fits a node counts.
     """
 
     name: str
@@ -41,15 +54,30 @@ class Rule:
     source: str
     weight_axis: int | None = None
     bounded: bool = False
-    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    only: tuple[tuple[str, tuple[str | int, ...]], ...] = ()
+    fixed: tuple[float, int] | None = None
+    constants: Literal["refused", "quantized", "parameters"] = "refused"
     below_channels: int | None = None
     computed: bool = False
+    weight_rank: int | None = None
+    least_rank: int = 0
+    clips: tuple[tuple[float, float], ...] = ()
+    gates: bool = False
+    behind: tuple[str, ...] = ()
 
     def fits(self, model: Model, node: onnx.NodeProto) -> bool:
         """Whether this rule is about such a node."""
         if node.op_type not in self.op_types:
             return False
         if self.computed and any(name in model.initializers for name in node.input if name):
+            return False
+        if self.weight_rank is not None and _weight_rank(model, node) != self.weight_rank:
+            return False
+        if self.least_rank > min(len(model.shapes.get(name, ())) for name in node.input):
+            return False
+        if self.gates and product_of_gate(model, node) is None:
+            return False
+        if self.clips and bounds(model, node) not in self.clips:
             return False
         return self.below_channels is None or _channels(model, node) < self.below_channels
 
@@ -60,7 +88,8 @@ class Placement:
 
     `scheme` is what recipe scheme `target` means for activations; `quantized_bias` says whether
     biases become int32, `layer_outputs` whether a layer writes integers, rather than floats that
-    its readers quantize.
+    its readers quantize, `fuses` whether int8 is what the engine makes of Q/DQ pairs, rather than
+    a kernel that it has for an operator. `ios` are the types that inputs and outputs can have.
     """
 
     runtime: str
@@ -72,10 +101,24 @@ class Placement:
     quantized_bias: bool
     layer_outputs: bool = True
     form: Form = "own-pairs"
+    fuses: bool = True
+    ios: tuple[InputOutput, ...] = ("float32",)
 
     def rule(self, model: Model, node: onnx.NodeProto) -> Rule | None:
         """The rule for a node, None where the runtime has none."""
-        return next((rule for rule in self.rules if rule.fits(model, node)), None)
+        fitting = (rule for rule in self.rules if rule.fits(model, node))
+        return next(
+            (r for r in fitting if not r.behind or self._behind(model, node) in r.behind), None
+        )
+
+    def _behind(self, model: Model, node: onnx.NodeProto) -> str | None:
+        """The rule of the node whose result goes nowhere but into this one."""
+        source = node.input[0]
+        if len(model.consumers[source]) > 1 or source in model.outputs:
+            return None
+        maker = model.producers.get(source)
+        rule = None if maker is None else self.rule(model, maker)
+        return None if rule is None else rule.name
 
     def writes_integers(self, model: Model, node: onnx.NodeProto) -> bool:
         """Whether the output of a quantized node exists as integers only."""
@@ -91,3 +134,8 @@ def _channels(model: Model, node: onnx.NodeProto) -> int:
     groups = attribute(node, "group", 1)
     assert isinstance(groups, int)
     return min(shape[0], shape[1] * groups)
+
+
+def _weight_rank(model: Model, node: onnx.NodeProto) -> int | None:
+    weight = model.weight(node)
+    return None if weight is None else len(model.shapes[weight])

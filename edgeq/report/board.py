@@ -1,4 +1,4 @@
-"""Rows and remarks of what only some boards measure: power, energy, clocks, shared memory."""
+"""Rows and remarks of what only some boards or engines tell: power, clocks, memory, XNNPACK."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgeq.measurement import percentile
 from edgeq.report.figures import NOT_MEASURED, UNSTABLE, mebibytes, three_digits
 from edgeq.report.rows import Row, Section
+from edgeq.report.xnnpack import operators_outside, partitions, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +37,16 @@ def board_sections(columns: Sequence[Column]) -> Iterator[Section]:
         _row("GPU memory for activations, MiB", partial(_gpu_memory, "device_memory_bytes")),
         _row("GPU memory loaded, MiB", partial(_gpu_memory, "gpu_memory_used_bytes")),
     ]
+    xnnpack = [
+        _row("XNNPACK partitions", partitions),
+        _row("operators outside XNNPACK", operators_outside),
+    ]
     memory = [
         _row("system memory loaded, MiB", lambda m: _taken(m, m.memory_available_after_load_bytes)),
         _row("system memory peak, MiB", lambda m: _taken(m, m.memory_available_lowest_bytes)),
     ]
-    for name, rows in (("GPU", gpu), ("system memory", memory), ("power", power)):
+    named = {"XNNPACK": xnnpack, "GPU": gpu, "system memory": memory, "power": power}
+    for name, rows in named.items():
         measured = [row for row in rows if any(row.cell(c) != NOT_MEASURED for c in columns)]
         if measured:
             yield Section(name, tuple(measured))
@@ -51,6 +57,8 @@ def board_remarks(column: Column) -> Iterator[tuple[str, str]]:
     measurement = column.measurement
     if measurement is None:
         return
+    if (told := sentence(measurement)) is not None:
+        yield f"LiteRT ({column.name})", told
     if measurement.gpu_ns:
         text = "GPU times are by its own events, around the inference without the copies"
         yield f"GPU ({column.name})", text

@@ -16,10 +16,34 @@ from edgeq.target import Target
 
 @dataclass(frozen=True)
 class Engine:
-    """How the agent loads what a writer wrote: the runtime's name and the model file."""
+    """How the agent loads what a writer wrote: the runtime's name, the model file, its input."""
 
     name: str
     model: str
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    """in which order it takes an image"""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What pip installs, the module that the agent imports of it, and packages that do as well.
+
+    `extra` is edgeq's own extra that brings it to this machine, empty for what is always there.
+    """
+
+    name: str
+    module: str
+    instead: tuple[Package, ...] = ()
+    extra: str = ""
+
+    @property
+    def alternatives(self) -> tuple[Package, ...]:
+        """This one first, then those that do as well."""
+        return (self, *self.instead)
+
+
+NUMPY = Package("numpy", "numpy")
+OPENCV = Package("opencv-python-headless", "cv2")
 
 
 class Runtime(Protocol):
@@ -27,8 +51,8 @@ class Runtime(Protocol):
 
     name: str
     engine: Engine
-    packages: Mapping[str, str]
-    """what the agent imports to run it, and the package on the board that brings each module"""
+    packages: tuple[Package, ...]
+    """what the agent needs to run it"""
     from_system: Mapping[str, str]
     """modules that only the board's system has, and what to say where one is missing"""
 
@@ -57,6 +81,10 @@ class Runtime(Protocol):
 
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The float model as the engine compiles it in fp16, in the form of a plan."""
+        ...
+
+    def write_simulation(self, model: Model, plan: Plan, content: bytes) -> bytes:
+        """The plan as Q/DQ ONNX, which `content`, the written model, may be already."""
         ...
 
     def lint(self, content: bytes) -> list[Complaint]:

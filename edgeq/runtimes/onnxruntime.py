@@ -9,7 +9,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
-from edgeq.runtimes.base import Engine
+from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
@@ -92,11 +92,7 @@ class _OnnxRuntime:
 
     name = "onnxruntime"
     engine = Engine("onnxruntime", "model.onnx")
-    packages: Mapping[str, str] = {
-        "numpy": "numpy",
-        "cv2": "opencv-python-headless",
-        "onnxruntime": "onnxruntime",
-    }
+    packages: tuple[Package, ...] = (NUMPY, OPENCV, Package("onnxruntime", "onnxruntime"))
     from_system: Mapping[str, str] = {}
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
@@ -112,7 +108,7 @@ class _OnnxRuntime:
 
     def requirements(self, python: tuple[int, int]) -> list[str]:
         """All packages, in the newest versions that fit."""
-        return list(self.packages.values())
+        return [package.name for package in self.packages]
 
     def needs_probe(self, target: Target) -> bool:
         """Whether the activation type depends on what the CPU has."""
@@ -132,6 +128,10 @@ class _OnnxRuntime:
     def lint(self, content: bytes) -> list[Complaint]:
         """Nothing: what it cannot fuse it computes in float."""
         return []
+
+    def write_simulation(self, model: Model, plan: Plan, content: bytes) -> bytes:
+        """What was written, with optimizations off."""
+        return content
 
     def write(self, model: Model, plan: Plan) -> dict[str, bytes]:
         """One QDQ ONNX file."""

@@ -24,6 +24,16 @@ def write_qdq(model: Model, plan: Plan) -> bytes:
     return _Writer(model, plan).write()
 
 
+def qdq_nodes(model: Model, plan: Plan) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """The nodes of the QDQ model, in execution order, and the constants that the float one lacks.
+
+    Cheap, as no weight but those of quantized layers is copied: for who writes many plans.
+    """
+    writer = _Writer(model, plan)
+    writer.lay()
+    return writer.nodes, list(writer.added.values())
+
+
 class _Writer:
     def __init__(self, model: Model, plan: Plan) -> None:
         self.model = model
@@ -35,11 +45,14 @@ class _Writer:
         self.taken = {name for node in graph.node for name in (*node.input, *node.output)}
         self.taken |= {name for node in graph.node for name in _captured(node)}
 
-    def write(self) -> bytes:
-        for name in self.model.inputs:
+    def lay(self) -> None:
+        for name in (*self.model.inputs, *self.model.initializers):
             self._quantize(name, name)
         for node in self.model.nodes:
             self._node(node)
+
+    def write(self) -> bytes:
+        self.lay()
         proto = onnx.ModelProto()
         proto.CopyFrom(self.model.proto)
         graph = proto.graph

@@ -17,7 +17,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
-from edgeq.runtimes.base import Engine
+from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.float16 import to_float16
 from edgeq.runtimes.qdq import write_qdq
@@ -128,7 +128,7 @@ class _TensorRT:
 
     name = "tensorrt"
     engine = Engine("tensorrt", "model.onnx")
-    packages: Mapping[str, str] = {"numpy": "numpy", "cv2": "opencv-python-headless"}
+    packages: tuple[Package, ...] = (NUMPY, OPENCV)
     from_system: Mapping[str, str] = {
         "tensorrt": "no TensorRT on this board; on a Jetson run: sudo apt install nvidia-jetpack "
         "(python3-libnvinfer alone brings the Python module)"
@@ -140,6 +140,7 @@ class _TensorRT:
         Raises InputError when there is no device to look at and the target does not say.
         """
         version, note = _version(target, probe)
+        form = _form(version, target)
         placement = Placement(
             "tensorrt",
             RULES,
@@ -149,14 +150,15 @@ class _TensorRT:
             ("scale",),
             quantized_bias=False,
             layer_outputs=False,
-            form=_form(version, target),
+            form=form,
+            ios=("float32", "float16") if form == "float16" else ("float32",),
         )
         return placement, note
 
     def requirements(self, python: tuple[int, int]) -> list[str]:
         """Without TensorRT, which only the system has; 8.5 needs a numpy that still has np.bool."""
         old = python < (3, 9)
-        return ["numpy<1.24" if old else "numpy", self.packages["cv2"]]
+        return ["numpy<1.24" if old else "numpy", OPENCV.name]
 
     def needs_probe(self, target: Target) -> bool:
         """Whether the target leaves open which TensorRT is there."""
@@ -178,18 +180,27 @@ class _TensorRT:
         content = bytes(model.proto.SerializeToString(deterministic=True))
         if plan.form != "float16":
             return content
-        return to_float16(content, plan.float32, str(model.path), plan.io)
+        return _to_float16(content, model, plan)
 
     def lint(self, content: bytes) -> list[Complaint]:
         """See `tensorrt_lint`."""
         return lint(onnx.load_from_string(content))
 
+    def write_simulation(self, model: Model, plan: Plan, content: bytes) -> bytes:
+        """What was written: ONNX Runtime reads it as well."""
+        return content
+
     def write(self, model: Model, plan: Plan) -> dict[str, bytes]:
         """One ONNX file with Q/DQ; form float16 has float16 between them."""
         written = write_qdq(model, plan)
         if plan.form == "float16":
-            written = to_float16(written, plan.float32, str(model.path), plan.io)
+            written = _to_float16(written, model, plan)
         return {self.engine.model: written}
+
+
+def _to_float16(content: bytes, model: Model, plan: Plan) -> bytes:
+    io: Literal["float32", "float16"] = "float16" if plan.io == "float16" else "float32"
+    return to_float16(content, plan.float32, str(model.path), io)
 
 
 def _version(target: Target, probe: Mapping[str, Any] | None) -> tuple[tuple[int, int], str]:

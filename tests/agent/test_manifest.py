@@ -73,6 +73,19 @@ def test_the_model_has_to_be_among_the_files(manifest_document: Dict[str, Any]) 
         parsed(manifest_document)
 
 
+def test_delegate_is_for_litert_alone(manifest_document: Dict[str, Any]) -> None:
+    runtime = manifest_document["runtime"]
+    assert parsed(manifest_document).runtime.delegate == "xnnpack"
+    runtime["delegate"] = "none"
+    with pytest.raises(AgentError, match="delegate is for litert, and this is onnxruntime"):
+        parsed(manifest_document)
+    runtime["name"] = "litert"
+    assert parsed(manifest_document).runtime.delegate == "none"
+    runtime["delegate"] = "gpu"
+    with pytest.raises(AgentError, match="delegate is 'gpu'; it must be one of: xnnpack, none"):
+        parsed(manifest_document)
+
+
 def test_uint8_input_does_not_go_with_a_scale(manifest_document: Dict[str, Any]) -> None:
     manifest_document["preprocess"]["dtype"] = "uint8"
     with pytest.raises(AgentError, match="dtype is uint8, which takes pixels as they are"):

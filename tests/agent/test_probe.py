@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Optional
@@ -175,7 +176,7 @@ def test_a_package_that_crashes_on_import_is_noted(
 ) -> None:
     # No metadata, so its version has to be asked for, which kills the process that asks.
     (tmp_path / "tensorrt.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    (tmp_path / "tflite_runtime.py").write_text("print('hello'); __version__ = '2.14.0'")
+    make_tflite_runtime(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
@@ -183,6 +184,55 @@ def test_a_package_that_crashes_on_import_is_noted(
     assert versions["tensorrt"] is None
     assert reader.not_readable == {"packages.tensorrt": "importing it ended with signal 11"}
     assert versions["tflite_runtime"] == "2.14.0"
+
+
+def make_tflite_runtime(folder: Path, interpreter: str = "pass") -> None:
+    """A package whose interpreter does that with a model."""
+    package = folder / "tflite_runtime"
+    package.mkdir()
+    (package / "__init__.py").write_text("print('hello'); __version__ = '2.14.0'")
+    start = f"class Interpreter:\n  def __init__(self, model_content):\n    {interpreter}"
+    (package / "interpreter.py").write_text(start)
+
+
+@pytest.mark.parametrize(
+    "interpreter, why",
+    [
+        # What it really does with NumPy 2, which it meets at the first model and not before.
+        ("raise SystemError('x') from ImportError('numpy.core failed')", "numpy.core failed"),
+        ("raise ValueError('no model')", "no model"),
+    ],
+)
+def test_a_runtime_that_takes_no_model_does_not_count_as_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str, why: str
+) -> None:
+    make_tflite_runtime(tmp_path, interpreter)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reader = Reader()
+    assert installed(reader).versions["tflite_runtime"] is None
+    assert reader.not_readable["packages.tflite_runtime"].endswith(f"Error: {why}")
+
+
+def test_a_runtime_without_its_interpreter_does_not_count_as_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tflite_runtime(tmp_path)
+    (tmp_path / "tflite_runtime" / "interpreter.py").unlink()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reader = Reader()
+    assert installed(reader).versions["tflite_runtime"] is None
+    assert "No module named" in reader.not_readable["packages.tflite_runtime"]
+
+
+def test_every_python_has_a_litert_that_works(agent_pyz: Path, agent_python: str) -> None:
+    done = subprocess.run(
+        [agent_python, str(agent_pyz), "probe"], capture_output=True, timeout=120, check=True
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    named = "tflite_runtime" if found["python"]["version"].startswith("3.8.") else "ai_edge_litert"
+    assert found["packages"][named] is not None, found["not_readable"]
 
 
 def test_a_package_that_cannot_be_imported_does_not_count_as_installed(

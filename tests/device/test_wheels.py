@@ -6,6 +6,7 @@ import pytest
 
 from edgeq.device.wheels import Platform, fetched
 from edgeq.errors import DeviceError, InputError
+from edgeq.runtimes import runtime
 
 PI = Platform((3, 11), (2, 36), "aarch64")
 
@@ -24,6 +25,22 @@ def test_old_python_gets_what_still_runs_on_it() -> None:
     with fetched(["numpy"], Platform((3, 8), (2, 31), "aarch64"), "pi@barn") as wheels:
         [numpy] = [name for name in wheels.files if name.startswith("numpy")]
         assert "cp38" in numpy
+
+
+@pytest.mark.parametrize(
+    ("python", "glibc", "engine"),
+    [((3, 8), 31, "tflite"), ((3, 9), 31, "tflite"), ((3, 10), 35, "ai_"), ((3, 13), 41, "ai_")],
+)
+def test_litert_has_a_whole_set_for_each_python(
+    python: tuple[int, int], glibc: int, engine: str
+) -> None:
+    wanted = runtime("litert").requirements(python)
+    with fetched(wanted, Platform(python, (2, glibc), "aarch64"), "") as wheels:
+        major = {name.split("-")[0]: int(name.split("-")[1].split(".")[0]) for name in wheels.files}
+    assert any(name.startswith(engine) for name in major)
+    # tflite-runtime was built for NumPy 1 and does not say so; OpenCV has to go with that.
+    assert (major["numpy"] < 2) == (engine == "tflite")
+    assert "opencv_python_headless" in major
 
 
 def test_key_names_the_wheels_and_the_platform() -> None:

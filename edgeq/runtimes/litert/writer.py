@@ -1,0 +1,110 @@
+"""The TFLite writer: a static float graph, and a plan if it is to be int8, to a flatbuffer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import onnx
+
+from edgeq.errors import InputError, raise_all
+from edgeq.graph.model import Model
+from edgeq.quantization.plan import Plan
+from edgeq.runtimes.litert import gelu
+from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.lowering import Lowering, Origin, Unsupported, Value
+from edgeq.runtimes.litert.operators import OPERATORS
+
+
+@dataclass(frozen=True)
+class Written:
+    """The flatbuffer, and what each of its operators computes, in their order."""
+
+    content: bytes
+    origins: tuple[Origin, ...]
+
+    def operators_json(self) -> bytes:
+        """Index of the operator to its name, its output and the ONNX nodes it is from."""
+        return json.dumps([asdict(origin) for origin in self.origins]).encode()
+
+
+def write_tflite(model: Model, plan: Plan | None) -> Written:
+    """The model as TFLite: in float without a plan, otherwise as the plan says.
+
+    An image input [1, 3, H, W] is fed as [1, H, W, 3]; outputs are as in ONNX. Inputs, outputs
+    and tensors have ONNX's names. Raises InputError(s) for every node that TFLite cannot express.
+    """
+    ways = [_lowered(model, plan, at_once) for at_once in (False, True)]
+    low, inputs, outputs = min(ways, key=lambda way: way[0].moved_bytes)
+    content = low.file.finish(inputs, outputs)
+    return Written(content, tuple(low.origins))
+
+
+def refuse_unsupported(model: Model) -> None:
+    """InputError(s) that name every node TFLite cannot express, with the reason."""
+    _lowered(model, None, moves_at_once=False)
+
+
+def _lowered(
+    model: Model, plan: Plan | None, moves_at_once: bool
+) -> tuple[Lowering, dict[str, int], dict[str, int]]:
+    """All nodes as operators, with the tensors that are fed and delivered, by name."""
+    low = Lowering(model, plan, moves_at_once)
+    inputs, problems = {}, []
+    for name in model.inputs:
+        try:
+            inputs[name] = _input(low, name)
+        except Unsupported as exc:
+            problems.append(_problem(model, f"input '{name}'", str(exc)))
+            _pretend(low, name)
+    patterns = gelu.gelus(model)
+    inside = {part.name for pattern in patterns.values() for part in pattern.nodes[:-1]}
+    for node in model.nodes:
+        try:
+            if node.name in patterns:
+                gelu.lower(low, node, patterns[node.name])
+            elif node.name not in inside:
+                _lower(low, node)
+        except Unsupported as exc:
+            problems.append(_problem(model, f"node '{node.name}' ({node.op_type})", str(exc)))
+            for name in node.output:
+                _pretend(low, name)
+    raise_all(problems)
+    outputs = {name: low.deliver(name) for name in model.outputs}
+    return (
+        low,
+        {name: value.index for name, value in inputs.items()},
+        {name: value.index for name, value in outputs.items()},
+    )
+
+
+def _lower(low: Lowering, node: onnx.NodeProto) -> None:
+    if low.is_taken_in(node):
+        return
+    lower = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if lower is None:
+        raise Unsupported(f"TFLite has no operator for {node.domain or 'ONNX'}'s {node.op_type}")
+    for name in (*node.input, node.output[0]):
+        if name and name not in low.model.initializers:
+            low.shape(name)
+    low.begin(node)
+    lower(low, node)
+
+
+def _problem(model: Model, what: str, reason: str) -> InputError:
+    where = f"{model.path}: {what}"
+    return InputError(where, reason, "export the model without it, or choose another engine")
+
+
+def _input(low: Lowering, name: str) -> Value:
+    rank = len(low.model.inputs[name])
+    is_image = low.model.inputs[name][-3:-2] == (3,)
+    behind = (rank - 2, rank - 1, rank - 3)
+    layout = layouts.last(layouts.plain(rank), behind) if is_image else layouts.plain(rank)
+    return low.feed(name, layout)
+
+
+def _pretend(low: Lowering, name: str) -> None:
+    """Let nodes behind an unsupported one be looked at all the same."""
+    shape = low.model.shapes.get(name, ())
+    low.values[name] = [Value(0, shape, layouts.plain(len(shape)), "float32")]

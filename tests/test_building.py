@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgeq import building
+from edgeq import recipe as recipes
+from edgeq import target as targets
+
+
+def test_artifact_says_and_depends_on_litert_without_xnnpack(small_demo: Path) -> None:
+    target = targets.load("local:litert").model_copy(update={"xnnpack": False})
+    recipe = recipes.load(small_demo / "recipe.yaml")
+    prepared = building.prepare(recipe, target, None)
+    assert building.build(prepared).artifact.manifest.runtime.delegate == "none"
+    assert building.is_built(prepared)
+    with_it = replace(prepared, target=targets.load("local:litert"))
+    assert not building.is_built(with_it)
+    assert building.build(with_it).artifact.manifest.runtime.delegate == "xnnpack"
+
+
+@pytest.mark.parametrize("name", ["local", "jetson-orin"])
+def test_engine_without_delegates_takes_no_notice_of_xnnpack(name: str) -> None:
+    target = targets.load(name).model_copy(update={"xnnpack": False})
+    assert building._delegate(target) == "xnnpack"
