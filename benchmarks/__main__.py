@@ -20,6 +20,7 @@ from benchmarks import (
     litert,
     postprocess,
     push,
+    sensitivity,
     thresholds,
 )
 from benchmarks.child import ChildError
@@ -36,6 +37,7 @@ def main() -> int:
         latency.PART: latency.measure,
         litert.PART: litert.measure,
         thresholds.PART: thresholds.measure,
+        sensitivity.PART: sensitivity.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
         push.PART: push.measure,
         link.PART: link.measure,
@@ -53,7 +55,10 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    modules = (commands, postprocess, latency, litert, thresholds, calibration, push, link)
+    modules = (
+        *(commands, postprocess, latency, litert, thresholds),
+        *(sensitivity, calibration, push, link),
+    )
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(

@@ -33,8 +33,13 @@ from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check, make_plan
 from edgeq.quantization.rules import Placement
 from edgeq.recipe import Preprocess, Recipe
+from edgeq.repair.equalization import equalized
+from edgeq.repair.model import Images, refined
+from edgeq.repair.refinement import plan_for
+from edgeq.repair.repaired import Repaired
 from edgeq.runtimes import runtime
 from edgeq.runtimes.base import Runtime
+from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
 from edgeq.version import source_hash, versions
 
@@ -64,6 +69,20 @@ class Prepared:
     def wanted(self) -> list[str]:
         """Tensors whose statistics a plan may need."""
         return statistics.wanted_tensors(self.model, self.left_out)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is written: the model with the recipe's repairs, the plan, and what was repaired.
+
+    `statistics` is the key of what the plan's ranges are from. Without repairs the model is the
+    prepared one.
+    """
+
+    model: Model
+    plan: Plan
+    statistics: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -128,30 +147,23 @@ def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> 
 
 def build(prepared: Prepared, progress: Progress = silent) -> Build:
     """The artifact, from the cache where the same inputs made it before."""
-    key = _key(prepared)
+    key = key_of(prepared)
     note = places.cache("builds") / f"{key}.json"
     remembered = _remembered(note)
     if remembered is not None:
-        done, found = remembered
+        done, found, repairs = remembered
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
         engine = runtime(prepared.target.runtime)
-        notes = _linted(engine, done.path(engine.engine.model).read_bytes())
-        return Build(done, plan, found, (*prepared.notes, *notes), cached=True)
+        linted = _linted(engine, done.path(engine.engine.model).read_bytes())
+        return Build(done, plan, found, (*prepared.notes, *repairs, *linted), cached=True)
     model, files = prepared.model, prepared.calibration
     found = measured_mixing(model, files, prepared.recipe.preprocess, progress)
-    seen = statistics.gather(
-        model,
-        prepared.wanted,
-        files,
-        prepared.recipe.preprocess,
-        threads(),
-        lambda done: progress("calibrate", done, len(files)),
-    )
+    made = planned(prepared, progress)
     progress("build", 0, 1)
-    plan = make_plan(model, seen, prepared.tail, prepared.choices, prepared.placement)
+    plan = made.plan
     engine = runtime(prepared.target.runtime)
-    written = {**engine.write(model, plan), "plan.json": plan.to_json().encode()}
-    notes = (*prepared.notes, *_linted(engine, written[engine.engine.model]))
+    written = {**engine.write(made.model, plan), "plan.json": plan.to_json().encode()}
+    notes = (*prepared.notes, *made.notes, *_linted(engine, written[engine.engine.model]))
     manifest = Manifest(
         runtime=Engine(
             name=engine.engine.name,
@@ -167,17 +179,52 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
         provenance={
             "build": key,
             "model": model.sha256,
-            "statistics": seen.key,
+            "statistics": made.statistics,
             "quantize": prepared.recipe.quantize.model_dump(mode="json"),
+            **_repair_of(prepared.recipe),
             "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
-            "versions": versions(),
+            "versions": versions(*engine.written_with),
         },
     )
     result = artifact.keep(manifest, written)
-    about = {"artifact": result.id, "mixing": [asdict(mix) for mix in found]}
+    mixed = [asdict(mix) for mix in found]
+    about = {"artifact": result.id, "mixing": mixed, "repairs": made.notes}
     places.write_whole(note, json.dumps(about).encode())
     progress("build", 1, 1)
     return Build(result, plan, found, notes, cached=False)
+
+
+def planned(prepared: Prepared, progress: Progress = silent) -> Planned:
+    """The repaired model and its plan; what takes long is kept in the cache."""
+    recipe, files = prepared.recipe, prepared.calibration
+    start = _equalized(prepared)
+    seen = statistics.gather(
+        start.model,
+        prepared.wanted,
+        files,
+        recipe.preprocess,
+        threads(),
+        lambda done: progress("calibrate", done, len(files)),
+    )
+    plan = make_plan(start.model, seen, prepared.tail, prepared.choices, prepared.placement)
+    if not recipe.repair.needs_plan:
+        return Planned(start.model, plan, seen.key, start.notes)
+    images = Images(files, recipe.preprocess)
+    made = refined(start.model, plan, recipe.repair, images, write_qdq, threads(), progress)
+    plan = plan_for(made.model, plan)
+    return Planned(made.model, plan, seen.key, (*start.notes, *made.notes))
+
+
+def _equalized(prepared: Prepared) -> Repaired:
+    """The model that the ranges are taken from."""
+    repair = prepared.recipe.repair
+    return equalized(prepared.model) if repair.equalize else Repaired(prepared.model)
+
+
+def _repair_of(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's repairs; nothing where there are none, as if there were no such key."""
+    repair = recipe.repair
+    return {"repair": repair.model_dump(mode="json")} if repair.is_wanted else {}
 
 
 def _linted(engine: Runtime, content: bytes) -> tuple[str, ...]:
@@ -190,13 +237,14 @@ def _linted(engine: Runtime, content: bytes) -> tuple[str, ...]:
 
 def is_built(prepared: Prepared) -> bool:
     """Whether `build` would only take the artifact from the cache."""
-    return _remembered(places.cache("builds") / f"{_key(prepared)}.json") is not None
+    return _remembered(places.cache("builds") / f"{key_of(prepared)}.json") is not None
 
 
 def is_calibrated(prepared: Prepared) -> bool:
     """Whether the statistics are in the cache."""
+    model = _equalized(prepared).model
     return statistics.is_cached(
-        prepared.model, prepared.wanted, prepared.calibration, prepared.recipe.preprocess
+        model, prepared.wanted, prepared.calibration, prepared.recipe.preprocess
     )
 
 
@@ -224,7 +272,8 @@ def simulation(prepared: Prepared, built: Build) -> Artifact:
         return made
     engine = runtime(prepared.target.runtime)
     content = made.path(made.manifest.runtime.model).read_bytes()
-    content = engine.write_simulation(prepared.model, built.plan, content)
+    model = planned(prepared).model if prepared.recipe.repair.is_wanted else prepared.model
+    content = engine.write_simulation(model, built.plan, content)
     return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
 
 
@@ -313,7 +362,7 @@ _TARGET_FIELDS = {
 }
 
 
-def _key(prepared: Prepared) -> str:
+def key_of(prepared: Prepared) -> str:
     """Hash of all that the artifact depends on, whatever folder it lies in."""
     recipe, placement = prepared.recipe, prepared.placement
     described = {
@@ -321,6 +370,7 @@ def _key(prepared: Prepared) -> str:
         "task": task_of(recipe).model_dump(mode="json"),
         "preprocess": recipe.preprocess.model_dump(mode="json"),
         "quantize": recipe.quantize.model_dump(mode="json"),
+        **_repair_of(recipe),
         "images": [content_hash(file) for file in prepared.calibration],
         "runtime": [
             placement.runtime,
@@ -329,18 +379,19 @@ def _key(prepared: Prepared) -> str:
             placement.form,
         ],
         "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
-        "versions": versions(),
+        "versions": versions(*runtime(prepared.target.runtime).written_with),
         "source": source_hash(),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def _remembered(note: Path) -> tuple[Artifact, tuple[Mixing, ...]] | None:
-    """The artifact of an earlier build and what its lint found; None if it has to be made."""
+def _remembered(note: Path) -> tuple[Artifact, tuple[Mixing, ...], tuple[str, ...]] | None:
+    """An earlier build's artifact, what its lint found, its repairs; None if it has to be made."""
     try:
         about = json.loads(note.read_text(encoding="utf-8"))
         found = tuple(Mixing(**mix) for mix in about["mixing"])
+        repairs = tuple(map(str, about["repairs"]))
         done = artifact.kept(about["artifact"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return None if done is None else (done, found)
+    return None if done is None else (done, found, repairs)

@@ -22,7 +22,7 @@ from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
 from edgeq.listing import image_files
-from edgeq.recipe import Recipe
+from edgeq.recipe import Evaluate, Recipe, Repair, Task
 from edgeq.runtimes import runtime
 from edgeq.runtimes.presence import presence
 from edgeq.target import Target
@@ -126,7 +126,7 @@ def _loaded(
 ) -> tuple[Recipe, Target, Evaluation | None]:
     loaded = recipe if isinstance(recipe, Recipe) else problems.attempt(_loader(recipe))
     kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
-    evaluation = problems.attempt(lambda: _evaluation(loaded)) if loaded else None
+    evaluation = problems.attempt(lambda: evaluation_of(loaded)) if loaded else None
     if kind is None or loaded is None:
         _raise_located(problems, recipe)
         raise AssertionError("unreachable: what is missing was reported")
@@ -178,6 +178,8 @@ def build_steps(prepared: Prepared) -> Iterator[str]:
     if building.is_built(prepared):
         yield "take the artifact from the cache: nothing it depends on has changed"
         return
+    if prepared.recipe.repair.equalize:
+        yield "equalize the ranges of neighbouring layers"
     if building.is_calibrated(prepared):
         yield f"take the statistics of {images} images from the cache"
     else:
@@ -188,7 +190,16 @@ def build_steps(prepared: Prepared) -> Iterator[str]:
             yield f"expect a collapse: {mix}"
     quantizer = prepared.recipe.quantize.activations
     yield f"plan with calibrator {quantizer.calibrator} for {prepared.placement.runtime}"
+    yield from _repair_steps(prepared.recipe.repair, images)
     yield "write the artifact into the cache"
+
+
+def _repair_steps(repair: Repair, images: int) -> Iterator[str]:
+    images = min(repair.images, images)
+    if repair.adaround is not None:
+        yield f"choose the rounding of the layers' weights over {images} images (AdaRound)"
+    if repair.bias_correction:
+        yield f"correct the layers' biases over {images} images"
 
 
 def steps(checked: Checked) -> Iterator[str]:
@@ -226,14 +237,18 @@ def bench_images(files: list[Path]) -> list[Path]:
     return files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES]
 
 
-def _evaluation(recipe: Recipe) -> Evaluation | None:
-    if recipe.evaluate is None:
-        return None
-    loaded = coco.load(recipe.evaluate.annotations)
-    files = resolve.image_files(loaded, recipe.evaluate.images)
-    if recipe.evaluate.count is not None:
-        files = dict(list(files.items())[: recipe.evaluate.count])
-    categories = recipe.task.categories or resolve.categories_by_name(loaded, recipe.task.classes)
+def evaluation_of(recipe: Recipe) -> Evaluation | None:
+    """The images that a recipe evaluates on, None where it names none; InputError(s) as below."""
+    return None if recipe.evaluate is None else annotated(recipe.evaluate, recipe.task)
+
+
+def annotated(named: Evaluate, task: Task) -> Evaluation:
+    """The annotated images that a part of a recipe names; InputError(s) for what is wrong there."""
+    loaded = coco.load(named.annotations)
+    files = resolve.image_files(loaded, named.images)
+    if named.count is not None:
+        files = dict(list(files.items())[: named.count])
+    categories = task.categories or resolve.categories_by_name(loaded, task.classes)
     known = {category.id for category in loaded.categories}
     unknown = sorted(set(categories.values()) - known)
     if unknown:

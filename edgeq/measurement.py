@@ -196,6 +196,27 @@ class ImagePrediction(Record):
     masks: tuple[RunLength, ...]
 
 
+class Trial(Record):
+    """What one way to quantize came to; drops are float minus int8 on the same images.
+
+    `changes` are the keys of the recipe that differ from the one that was given, with their values.
+    `final` says that these are the evaluation images, not those that choices are made on.
+    """
+
+    stage: str
+    name: str
+    final: bool = False
+    changes: dict[str, Any]
+    mask_ap: float | None
+    box_ap: float | None
+    mask_ap_drop: Interval | None
+    box_ap_drop: Interval | None
+    layers_quantized: int
+    layers_float: int
+    artifact: str
+    seconds: float
+
+
 class Divergence(Record):
     """How far the device's outputs are from the simulation's: the engine's own doing.
 

@@ -215,6 +215,51 @@ class Quantize(_Part):
     that feed it; quantize: everything"""
 
 
+class AdaRound(_Part):
+    """How long rounding is optimized, by adaptive rounding (Nagel et al. 2020)."""
+
+    iterations: PositiveInt = 1000
+    """steps of the optimizer, for each layer"""
+
+
+class Repair(_Part):
+    """What is done to the model so that it loses less when it is quantized; nothing by default.
+
+    Names and shapes stay, so that everything else in the recipe means what it meant.
+    """
+
+    equalize: bool = False
+    """scale channels of neighbouring layers to equal ranges, where ReLU, LeakyReLU or nothing
+    stands between them (Nagel et al. 2019)"""
+    bias_correction: bool = False
+    """let each layer's bias make up for the mean that quantization shifts its output by (Nagel et
+    al. 2019)"""
+    adaround: Annotated[AdaRound | None, Or({"type": "boolean"})] = None
+    """true, or how long: choose by the layer's output which weights are rounded up and which
+    down, instead of each to the nearest"""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """which places of the images adaround looks at"""
+    images: PositiveInt = 16
+    """how many of the calibration images are looked at, spread evenly; all if there are fewer"""
+
+    @field_validator("adaround", mode="before")
+    @classmethod
+    def _by_default(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return {} if value else None
+        return value
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be repaired."""
+        return self.equalize or self.needs_plan
+
+    @property
+    def needs_plan(self) -> bool:
+        """Whether any repair makes up for what a plan's integers lose."""
+        return self.bias_correction or self.adaround is not None
+
+
 class Evaluate(_Part):
     """The annotated images that the loss is measured on."""
 
@@ -284,7 +329,11 @@ class Recipe(_Part):
     preprocess: Preprocess
     calibration: Calibration
     quantize: Annotated[Quantize, _NAME] = Quantize()
+    repair: Repair = Repair()
     evaluate: Evaluate | None = None
+    tune: Evaluate | None = None
+    """annotated images that `edgeq tune` compares on, others than those of `evaluate`; default: the
+    calibration images, with what the float model finds there"""
     measure: Measure = Measure()
     gates: Gates = Gates()
 

@@ -13,9 +13,9 @@ def version() -> str:
     return metadata.version("edgeq")
 
 
-def versions() -> dict[str, str]:
-    """The packages that decide what comes out of a build or a prediction."""
-    packages = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
+def versions(*also: str) -> dict[str, str]:
+    """The packages that decide what comes out of a build or a prediction, and others if asked."""
+    packages = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", *also)
     return {"edgeq": version(), **{name: metadata.version(name) for name in packages}}
 
 

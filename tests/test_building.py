@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ def test_artifact_says_and_depends_on_litert_without_xnnpack(small_demo: Path) -
     with_it = replace(prepared, target=targets.load("local:litert"))
     assert not building.is_built(with_it)
     assert building.build(with_it).artifact.manifest.runtime.delegate == "xnnpack"
+
+
+def test_flatbuffers_depend_on_the_package_that_has_their_schema(small_demo: Path) -> None:
+    recipe = recipes.load(small_demo / "recipe.yaml")
+    found = {}
+    for name in ("local:litert", "arm-cpu-ort"):
+        prepared = building.prepare(recipe, targets.load(name), None)
+        found[name] = building.build(prepared).artifact.manifest.provenance["versions"]
+    assert found["local:litert"]["ai-edge-litert"] == metadata.version("ai-edge-litert")
+    assert "ai-edge-litert" not in found["arm-cpu-ort"]
 
 
 @pytest.mark.parametrize("name", ["local", "jetson-orin"])

@@ -170,7 +170,7 @@ def by_name(name: str) -> str:
         (
             replaced("gates:", "gate:"),
             "21: 'gate' is unknown; did you mean 'gates'? (calibration, evaluate, gates, measure, "
-            "model, preprocess, quantize, task)",
+            "model, preprocess, quantize, repair, task, tune)",
         ),
         (
             replaced("  count: 2", "  cuont: 2"),
@@ -281,6 +281,18 @@ def by_name(name: str) -> str:
         (replaced("4 MiB", "4 XiB"), "23: peak_memory_bytes: '4 XiB' is no size; write a number o"),
         (replaced("4 MiB", "1.2.3"), "23: peak_memory_bytes: '1.2.3' is no size; write a number o"),
         (replaced("4 MiB", "0 MiB"), '23: gates.peak_memory_bytes is "0 MiB"; it should be greate'),
+        (
+            GOOD + "repair: {bias_corection: true}\n",
+            "24: 'bias_corection' is unknown; did you mean 'bias_correction'? (adaround, "
+            "bias_correction, equalize, images, seed)",
+        ),
+        (
+            GOOD + "repair:\n  adaround: {iteration: 5}\n",
+            "25: 'iteration' is unknown; did you mean 'iterations'? (iterations)",
+        ),
+        (GOOD + "repair: {adaround: 5}\n", "24: repair.adaround is 5; it should be a mapping"),
+        (GOOD + "repair: {equalize: 1}\n", "24: repair.equalize is 1; it should be true or fal"),
+        (GOOD + "repair: {seed: -1}\n", "24: repair.seed is -1; it should be greater than or eq"),
         # Keys that do not fit together.
         (
             replaced("calibrator: max}", "calibrator: max, percentile: 99}"),
@@ -439,6 +451,16 @@ def test_a_power_mode_is_no_number_and_not_empty(project: Path) -> None:
             recipe.load(project / "recipe.yaml")
 
 
+def test_nothing_is_repaired_unless_the_recipe_says_so(project: Path) -> None:
+    assert load(project).repair == recipe.Repair()
+    assert not recipe.Repair().is_wanted
+    for text, needs_plan in (("equalize", False), ("bias_correction", True), ("adaround", True)):
+        repair = load(project, f"{GOOD}repair: {{{text}: true}}\n").repair
+        assert (repair.is_wanted, repair.needs_plan) == (True, needs_plan)
+    assert load(project, f"{GOOD}repair: {{adaround: true}}\n").repair.adaround == recipe.AdaRound()
+    assert not load(project, f"{GOOD}repair: {{adaround: false, seed: 3}}\n").repair.is_wanted
+
+
 def test_schema_is_a_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(recipe.schema())
 
@@ -453,6 +475,9 @@ def test_schema_is_a_json_schema() -> None:
         replaced("4 MiB", "300"),
         replaced("4 MiB", "1.5 GB"),
         by_name("int8-percentile"),
+        GOOD + "repair: {equalize: true, bias_correction: true, adaround: true, seed: 3}\n",
+        GOOD + "repair: {adaround: {iterations: 300}, images: 8}\n",
+        GOOD + "repair: {adaround: false}\n",
     ],
 )
 def test_schema_accepts_what_the_loader_accepts(project: Path, text: str) -> None:
@@ -471,6 +496,8 @@ def test_schema_accepts_what_the_loader_accepts(project: Path, text: str) -> Non
         replaced("4 MiB", "4 4"),
         replaced("[480, 640]", "0"),
         replaced("calibrator: max", "calibrator: entrpy"),
+        GOOD + "repair: {adaround: 5}\n",
+        GOOD + "repair: {images: 0}\n",
         GOOD.removeprefix("model: model.onnx\n"),
     ],
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeq.agent.errors import AgentError
 from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
+from edgeq.agent.letterbox import Geometry, prepare
 from edgeq.agent.manifest import Preprocess as AgentPreprocess
 from edgeq.errors import InputError
 from edgeq.recipe import Preprocess
@@ -49,10 +49,18 @@ def for_agent(preprocess: Preprocess, dtype: str = "float32") -> AgentPreprocess
 
 def tensors(files: Sequence[Path], preprocess: Preprocess) -> Iterator[NDArray[np.float32]]:
     """One input tensor [1,3,H,W] a file; InputError names the file that cannot be read."""
-    agreed = for_agent(preprocess)
     for file in files:
-        try:
-            pixels = read_image(file)
-        except AgentError as exc:
-            raise InputError(str(file), exc.what, "replace or remove the image") from exc
-        yield np.asarray(prepare(pixels, agreed)[0], np.float32)
+        yield placed(file, preprocess)[0]
+
+
+def placed(file: Path, preprocess: Preprocess) -> tuple[NDArray[np.float32], Geometry]:
+    """The input tensor [1,3,H,W] of a file, and where in it the image lies.
+
+    Raises InputError for a file that cannot be read.
+    """
+    try:
+        pixels = read_image(file)
+    except AgentError as exc:
+        raise InputError(str(file), exc.what, "replace or remove the image") from exc
+    tensor, geometry = prepare(pixels, for_agent(preprocess))
+    return np.asarray(tensor, np.float32), geometry

@@ -252,6 +252,124 @@ def inspect(
         _print(show.inspection_text(result))
 
 
+@app.command(epilog="Example: edgeq tune demo/recipe.yaml --target local -o demo/tuned.yaml")
+def tune(
+    recipe: Recipe,
+    target: TargetName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="the tuned recipe, beside the given one")
+    ],
+    budget: Annotated[
+        str, typer.Option(metavar="30m", help="how long to look; what was tried is kept")
+    ] = "30m",
+    max_drop: Annotated[
+        str, typer.Option(metavar="0.003|1%", help="of AP: absolute, or of the float model's")
+    ] = "0.003",
+    max_box_drop: Annotated[
+        str | None, typer.Option(metavar="0.003|1%", help="of box AP  [default: as --max-drop]")
+    ] = None,
+    adaround: Annotated[
+        bool, typer.Option("--adaround", help="also choose how each weight is rounded: minutes")
+    ] = False,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
+    ] = None,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Find a recipe that keeps the accuracy: calibrator, repairs, the fewest layers in float."""
+    from edgeq.cli.progress import shown
+    from edgeq.tuning.contract import parse_limit
+    from edgeq.tuning.trial_table import render_tuning
+    from edgeq.tuning.tune import Wanted
+    from edgeq.tuning.tune import tune as run
+
+    box = max_drop if max_box_drop is None else max_box_drop
+    limits = parse_limit(max_drop), parse_limit(box, "--max-box-drop")
+    wanted = Wanted(*limits, adaround, _seconds(budget))
+    with shown() as progress:
+        result = run(recipe, target, output, wanted, store, progress, _address(host, identity))
+    if as_json:
+        _print_json(result)
+    else:
+        _print(render_tuning(result))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example: edgeq study demo/recipe.yaml --target local -o demo/study")
+def study(
+    recipe: Recipe,
+    target: TargetName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="a folder for study.md, study.json and pictures")
+    ],
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
+    ] = None,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Weights by granularity, activations by calibrator, partial quantization: as tables."""
+    from edgeq.cli.progress import shown
+    from edgeq.tuning import study_files
+    from edgeq.tuning.study import study as run
+    from edgeq.tuning.trial_table import render_study
+
+    study_files.check(output)
+    with shown() as progress:
+        result = run(recipe, target, store, progress, _address(host, identity))
+    study_files.write(result, output)
+    if as_json:
+        _print_json(result)
+    else:
+        _print(render_study(result))
+        typer.echo(f"written to {output}")
+
+
+@app.command(epilog="Example: edgeq sensitivity demo/recipe.yaml --target local --chart bars.png")
+def sensitivity(
+    recipe: Recipe,
+    target: TargetName,
+    images: Annotated[
+        int, typer.Option(min=1, help="how many calibration images, spread evenly")
+    ] = 32,
+    top: Annotated[int, typer.Option(min=0, help="so many of the worst are scored by AP")] = 10,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="also everything quantized but one layer")
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option(metavar="10m", help="stop after s, m or h; a rerun goes on")
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="also a bar chart: .png, .svg or .pdf")
+    ] = None,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Rank the layers by what is lost when each is quantized alone; killed, a rerun goes on."""
+    from edgeq.cli.progress import shown
+    from edgeq.tuning import chart as charts
+    from edgeq.tuning import sensitivity as analysis
+    from edgeq.tuning import table
+
+    options = analysis.Options(top, leave_one_out, _seconds(budget))
+    if chart is not None:
+        charts.check(chart)
+    with shown() as progress:
+        result = analysis.sensitivity(
+            recipe, target, images, options, progress, _address(host, identity)
+        )
+    if chart is not None:
+        charts.draw(result, chart)
+    if as_json:
+        _print_json(result)
+    else:
+        _print(table.render(result))
+
+
 @app.command(epilog="Example: edgeq lint recipe.yaml --target jetson-orin")
 def lint(
     source: Annotated[Path, typer.Argument(help="a recipe (.yaml) or a Q/DQ model (.onnx)")],
@@ -449,6 +567,17 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2] or match[1])
 
 
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([smh])", text)
+    if match is None:
+        raise typer.BadParameter(
+            f"'{text}' is no time; write 90s, 10m or 2h", param_hint="--budget"
+        )
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 def _steps(steps: list[str], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"steps": steps}))
@@ -466,6 +595,7 @@ def _print(renderable: Any) -> None:
     from rich.console import Console
 
     # A file or a pipe has no width; paths cut at 80 columns are of no use to who reads them.
-    console = Console()
-    wide = console if console.is_terminal else Console(width=max(console.width, 120))
+    # Brackets are what they are: 'edgeq[litert]' is no markup.
+    console = Console(markup=False)
+    wide = console if console.is_terminal else Console(width=max(console.width, 120), markup=False)
     wide.print(renderable)

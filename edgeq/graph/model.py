@@ -85,7 +85,7 @@ class Model:
         """The nodes that read a tensor, subgraphs of control flow included."""
         found: dict[str, list[onnx.NodeProto]] = {}
         for node in self.proto.graph.node:
-            for name in dict.fromkeys((*node.input, *_outer_names(node))):
+            for name in dict.fromkeys((*node.input, *outer_names(node))):
                 if name:
                     found.setdefault(name, []).append(node)
         return found
@@ -123,7 +123,7 @@ def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object
     return default
 
 
-def _outer_names(node: onnx.NodeProto) -> list[str]:
+def outer_names(node: onnx.NodeProto) -> list[str]:
     """Tensors that the subgraphs of a node (If, Loop, Scan) read from outside."""
     found: list[str] = []
     for candidate in node.attribute:
@@ -131,6 +131,6 @@ def _outer_names(node: onnx.NodeProto) -> list[str]:
             inner = {t.name for t in (*graph.input, *graph.initializer)}
             inner.update(name for child in graph.node for name in child.output)
             for child in graph.node:
-                found += [n for n in (*child.input, *_outer_names(child)) if n not in inner]
+                found += [n for n in (*child.input, *outer_names(child)) if n not in inner]
             found += [value.name for value in graph.output if value.name not in inner]
     return found

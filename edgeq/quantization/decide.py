@@ -19,6 +19,9 @@ from edgeq.quantization.rules import Placement
 from edgeq.recipe import Activations, Override, Quantize, Quantizer, Weights
 
 Q = TypeVar("Q", bound=Quantizer)
+_LARGEST = 1e30
+"""Of constant operands: masks hold the least float there is, and with a scale of 1e36 kernels that
+divide scales in single precision get zero, and end the process."""
 
 
 @dataclass(frozen=True)
@@ -130,16 +133,16 @@ def _against(
     operands = rule.role in ("joins", "residual") or node.op_type == "Concat"
     if operands and constants and rule.constants == "refused":
         return "one operand is constant"
-    if rule.constants == "quantized" and not _are_finite(model, constants):
-        return "one operand is constant and not finite"
+    if rule.constants == "quantized" and not _have_scales(model, constants):
+        return "one operand is constant and not finite, or all but infinite"
     if rule.role == "carries" and node.op_type != "Concat" and len(model.activations(node)) != 1:
         return "has not one computed input to take its scale from"
     return None
 
 
-def _are_finite(model: Model, constants: list[str]) -> bool:
+def _have_scales(model: Model, constants: list[str]) -> bool:
     floats = [model.constant(name) for name in constants if model.is_float(name)]
-    return all(np.isfinite(values).all() for values in floats)
+    return all((np.abs(values) < _LARGEST).all() for values in floats)
 
 
 def _leave_other_sums(model: Model, placement: Placement, reasons: dict[str, str]) -> None:

@@ -56,6 +56,9 @@ class Runtime(Protocol):
     from_system: Mapping[str, str]
     """modules that only the board's system has, and what to say where one is missing"""
 
+    written_with: tuple[str, ...]
+    """packages, beside those that write for every engine, on whose version the files depend"""
+
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
         """The rules for a target, and a note on what was decided by probing ('' if nothing was).
 

@@ -93,6 +93,7 @@ class _OnnxRuntime:
     name = "onnxruntime"
     engine = Engine("onnxruntime", "model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, Package("onnxruntime", "onnxruntime"))
+    written_with: tuple[str, ...] = ()
     from_system: Mapping[str, str] = {}
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:

@@ -129,6 +129,7 @@ class _TensorRT:
     name = "tensorrt"
     engine = Engine("tensorrt", "model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV)
+    written_with: tuple[str, ...] = ()
     from_system: Mapping[str, str] = {
         "tensorrt": "no TensorRT on this board; on a Jetson run: sudo apt install nvidia-jetpack "
         "(python3-libnvinfer alone brings the Python module)"

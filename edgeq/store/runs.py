@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 from pydantic import ValidationError
@@ -9,9 +10,9 @@ from sqlalchemy import URL, Engine, exc, select
 from sqlalchemy.orm import Session
 
 from edgeq.errors import InputError
-from edgeq.measurement import Report
+from edgeq.measurement import Report, Trial
 from edgeq.store.connection import connect, default_url, parse, place, reported
-from edgeq.store.schema import Run, begin_writing, prepare
+from edgeq.store.schema import Run, TrialRow, begin_writing, prepare
 
 _MATCHES_SHOWN = 5
 
@@ -38,6 +39,45 @@ class Store:
                 what = f"report {report.id} is in the store already"
                 raise InputError(self.where, what, "run again to get a new one") from error
             raise
+
+    def add_trial(self, trial: Trial, recipe: str, model_sha256: str, target: str) -> None:
+        """Append a trial, whole or not at all. Raises InputError when the database refuses."""
+        made = TrialRow(
+            created_at=datetime.datetime.now(datetime.UTC),
+            recipe=recipe,
+            model_sha256=model_sha256,
+            target=target,
+            stage=trial.stage,
+            name=trial.name,
+            final=trial.final,
+            artifact_id=trial.artifact,
+            mask_ap_drop=trial.mask_ap_drop.estimate if trial.mask_ap_drop else None,
+            box_ap_drop=trial.box_ap_drop.estimate if trial.box_ap_drop else None,
+            trial_json=trial.model_dump_json(),
+        )
+        with reported(self._url), Session(self._engine) as session, session.begin():
+            begin_writing(session)
+            session.add(made)
+
+    def trials(
+        self, model_sha256: str | None = None, target: str | None = None, limit: int | None = 200
+    ) -> list[Trial]:
+        """The newest trials first, of one model or target where given."""
+        query = select(TrialRow.trial_json)
+        if model_sha256 is not None:
+            query = query.where(TrialRow.model_sha256 == model_sha256)
+        if target is not None:
+            query = query.where(TrialRow.target == target)
+        query = query.order_by(TrialRow.created_at.desc(), TrialRow.sequence.desc()).limit(limit)
+        with reported(self._url), Session(self._engine) as session:
+            texts = session.scalars(query).all()
+        try:
+            return [Trial.model_validate_json(text) for text in texts]
+        except ValidationError as error:
+            what = "holds trials of a form that this edgeq cannot read"
+            raise InputError(
+                self.where, what, "read them with the edgeq that wrote them"
+            ) from error
 
     def reports(
         self,

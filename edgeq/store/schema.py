@@ -10,7 +10,8 @@ from sqlalchemy.types import TypeDecorator
 
 from edgeq.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added the trials; tables that an older edgeq made are kept, those that lack are added."""
 
 # any constant of our own: those who create the tables at the same time wait for each other
 _CREATION_LOCK = 0x65646765
@@ -70,12 +71,34 @@ class Run(Base):
     report_json: Mapped[str] = mapped_column(Text)
 
 
+class TrialRow(Base):
+    """One trial of tuning: the columns that queries ask for, and the whole of it as JSON."""
+
+    __tablename__ = "edgeq_trials"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc, index=True)
+    recipe: Mapped[str] = mapped_column(Text)
+    model_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    target: Mapped[str] = mapped_column(Text, index=True)
+    stage: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    final: Mapped[bool]
+    artifact_id: Mapped[str] = mapped_column(Text)
+    mask_ap_drop: Mapped[float | None]
+    box_ap_drop: Mapped[float | None]
+    trial_json: Mapped[str] = mapped_column(Text)
+
+
 def prepare(engine: Engine, where: str) -> None:
-    """Make the tables where there are none; InputError when a newer edgeq made them."""
-    if not inspect(engine).has_table(SchemaVersion.__tablename__):
+    """Make the tables that are missing; InputError when a newer edgeq made them."""
+    version = 0
+    if inspect(engine).has_table(SchemaVersion.__tablename__):
+        with Session(engine) as session:
+            version = session.scalar(select(SchemaVersion.version)) or 0
+    if version < SCHEMA_VERSION:
         _create(engine)
-    with Session(engine) as session:
-        version = session.scalar(select(SchemaVersion.version)) or 0
+        return
     if version > SCHEMA_VERSION:
         what = f"was written by a newer edgeq (schema {version}, this one knows {SCHEMA_VERSION})"
         raise InputError(where, what, "update edgeq, or name another store in EDGEQ_STORE")
@@ -88,7 +111,13 @@ def _create(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
         Base.metadata.create_all(session.connection())
-        if session.scalar(select(SchemaVersion.version)) is None:
+        # Somebody newer may have been faster since we looked.
+        known = session.scalar(select(SchemaVersion))
+        if known is None:
+            session.add(SchemaVersion(version=SCHEMA_VERSION))
+        elif known.version < SCHEMA_VERSION:
+            session.delete(known)
+            session.flush()
             session.add(SchemaVersion(version=SCHEMA_VERSION))
 
 

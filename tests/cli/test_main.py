@@ -21,6 +21,9 @@ COMMANDS = (
     ["measure"],
     ["inspect"],
     ["lint"],
+    ["tune"],
+    ["sensitivity"],
+    ["study"],
     ["demo"],
     ["push"],
     ["rollback"],
@@ -222,3 +225,19 @@ def test_interrupt_ends_quietly_with_130(small_demo: Path, edgeq_home: Path) -> 
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not (edgeq_home / "device" / "current").exists()
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the place of the package, one that cannot be imported.
+    for module in ("ai_edge_litert", "tflite_runtime"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").write_text("raise ImportError('broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("EDGEQ_HOME", str(tmp_path / "home"))
+
+    done = edgeq("targets", "check", "local:litert")
+
+    assert "broken" in done.stdout
+    assert "'edgeq[litert]'" in done.stdout

@@ -9,7 +9,7 @@ import pytest
 from edgeq.measurement import Column, Measurement, Speedup
 from edgeq.recipe import Gates
 from edgeq.report.gates import judge
-from edgeq.report.speedup import explanation, speedup
+from edgeq.report.speedup import explanation, float_costs_ms, speedup
 
 from .reports import measurement
 
@@ -96,3 +96,12 @@ def test_gate_fails_where_int8_does_not_pay_and_is_open_without_fp16() -> None:
     [verdict] = judge(gates, [], 0, None, None)
     assert verdict.status == "not measured"
     assert "no fp16 engine" in verdict.reason
+
+
+def test_costs_in_float_are_those_of_the_layers_that_both_profiles_name() -> None:
+    int8 = measured("device", 1.0, {LAYERS[0]: 0.25, LAYERS[1]: 0.5})
+    fp16 = measured("fp16", 2.0, {LAYERS[0]: 1.0, LAYERS[1]: 0.25, LAYERS[2]: 1.0})
+
+    assert float_costs_ms([fp16, int8], LAYERS) == {LAYERS[0]: 0.75, LAYERS[1]: -0.25}
+    assert float_costs_ms([int8], LAYERS) == {}
+    assert float_costs_ms([fp16, measured("device", 1.0, None)], LAYERS) == {}

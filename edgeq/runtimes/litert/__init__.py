@@ -27,6 +27,7 @@ class _LiteRT:
     name = "litert"
     engine = Engine("litert", "model.tflite", layout="nhwc")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, LITERT)
+    written_with: tuple[str, ...] = ("ai-edge-litert",)
     from_system: Mapping[str, str] = {}
 
     def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:

@@ -16,6 +16,8 @@ from edgeq.runtimes.litert.fusion import ACTIVATIONS, activation_of
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported
 from edgeq.runtimes.litert.pointwise import binary, number, unary
 
+_INT32 = (np.iinfo(np.int32).min, np.iinfo(np.int32).max)
+
 
 def activation(low: Lowering, node: onnx.NodeProto) -> None:
     """Relu and Clip that no kernel before them took in."""
@@ -29,6 +31,9 @@ def activation(low: Lowering, node: onnx.NodeProto) -> None:
     value = low.read(node, 0)
     for bound, operator in zip(limits, ("MAXIMUM", "MINIMUM"), strict=True):
         if np.isfinite(bound):
+            if value.dtype == "int32":
+                # Of 64-bit integers, which exporters bound by the largest and least there are.
+                bound = float(np.clip(bound, *_INT32))
             limit = np.array(bound, np.float32 if value.dtype == "int8" else value.dtype)
             if value.scale is not None:
                 constant = low.constant(quantize(np.asarray(limit), value.scale), value.scale)

@@ -15,6 +15,7 @@ from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
 from edgeq.runtimes.litert.layout import Shape
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.pointwise import ended
 from edgeq.runtimes.litert.window import (
     image,
     image_shape,
@@ -112,9 +113,8 @@ def conv_transpose(low: Lowering, node: onnx.NodeProto) -> None:
         begin = low.integers(0, axes[0].first, axes[1].first, 0)
         inputs = [made, begin, low.integers(*target)]
         made = low.emit("SLICE", inputs, target, _IMAGE, made.scale)
-    if result.activation != "NONE" and scale is None:
-        # Old kernels of TRANSPOSE_CONV take none in. The integers end where it does by themselves.
-        made = low.emit(result.activation, [made], target, _IMAGE)
+    # Old kernels of TRANSPOSE_CONV take none in.
+    made = ended(low, made, result.activation)
     low.finish(node, unfolded(low, made, len(after)))
 
 

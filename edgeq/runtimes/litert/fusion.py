@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import onnx
 
 from edgeq.graph.bounds import bounds
@@ -16,14 +17,16 @@ FUSING = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul")
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 """The schema's ActivationFunctionType."""
 
+BOUNDS = {"RELU": (0.0, math.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+"""Between which values each of them leaves its input."""
+
 
 def activation_of(model: Model, node: onnx.NodeProto) -> str | None:
     """The activation that a kernel can end in, as the schema names it; None for other nodes."""
     if node.op_type not in ("Relu", "Clip"):
         return None
-    known = {(0.0, np.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
     limits = bounds(model, node)
-    return known.get(limits) if limits is not None else None
+    return next((code for code, known in BOUNDS.items() if known == limits), None)
 
 
 def taken_in(model: Model, plan: Plan | None) -> dict[str, onnx.NodeProto]:

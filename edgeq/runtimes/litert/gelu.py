@@ -10,6 +10,7 @@ import onnx
 
 from edgeq.graph.model import Model
 from edgeq.runtimes.litert.lowering import Lowering
+from edgeq.runtimes.litert.pointwise import ended
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,7 @@ def lower(low: Lowering, node: onnx.NodeProto, gelu: Gelu) -> None:
     value = low.fetch(gelu.source, None, read)
     target = scale if read is not None else None
     made = low.emit("GELU", [value], value.shape, value.layout, target, approximate=False)
-    if activation != "NONE" and target is None:
-        made = low.emit(activation, [made], made.shape, made.layout)
-    low.finish(node, made)
+    low.finish(node, ended(low, made, activation))
 
 
 def _around(model: Model, erf: onnx.NodeProto) -> Gelu | None:

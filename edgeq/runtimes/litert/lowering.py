@@ -326,7 +326,8 @@ class Lowering:
 
     def deliver(self, name: str) -> Value:
         """An output in ONNX's layout and type; int8 where it is that and the recipe wants it so."""
-        self._node = [name]
+        maker = self.model.producers.get(name)
+        self._node = [] if maker is None else [maker.name]
         scale = None
         if self.plan is not None and self.plan.io == "int8" and name in self.plan.integers:
             scale = self.plan.tensors[name]

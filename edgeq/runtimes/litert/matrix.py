@@ -12,13 +12,14 @@ from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.pointwise import ended, number
 
 Floats = NDArray[np.float32]
 
 
 def gemm(low: Lowering, node: onnx.NodeProto) -> None:
     """Gemm: alpha and beta go into constants, a bias that is no row is added behind."""
-    alpha, beta = (_factor(node, name) for name in ("alpha", "beta"))
+    alpha, beta = (number(node, name, 1.0) for name in ("alpha", "beta"))
     left = low.read(node, 0, (1, 0) if attribute(node, "transA", 0) else (0, 1))
     left = low.relabelled(left, (0, 1))
     weights = low.known(node.input[1])
@@ -48,7 +49,7 @@ def gemm(low: Lowering, node: onnx.NodeProto) -> None:
 def matmul(low: Lowering, node: onnx.NodeProto) -> None:
     """MatMul."""
     weights = low.known(node.input[1])
-    first, second = (len(_shape(low, name)) for name in node.input[:2])
+    first, second = (len(low.shape(name)) for name in node.input[:2])
     if first == 1 or second == 1:
         raise Unsupported("multiplies a vector; give it an axis of 1")
     if weights is not None and weights.ndim == 2:
@@ -85,9 +86,9 @@ def _connected(
         scales = np.array(planned.scales, np.float32)
         along = None if planned.axis is None else 0
         integers = arithmetic.quantize_weights(rows, scales, along, planned.bits)
-        if alpha < 0:
-            integers = -integers
-        scales = np.asarray(scales * np.float32(abs(alpha)))
+        # A scale has to be positive.
+        integers = np.asarray(np.sign(alpha) * integers, np.int8)
+        scales = np.asarray(scales * np.float32(abs(alpha) or 1.0))
         biases, products = arithmetic.bias_integers(bias, left.scale.scale, scales)
         constants = [
             low.weights(name, integers, scales, 0),
@@ -129,10 +130,7 @@ def _multiplied(
 
 def _end(low: Lowering, node: onnx.NodeProto, value: Value, fused: bool) -> None:
     """Behind what took no activation in, the one that it should have."""
-    result = low.result(node)
-    if not fused and result.activation != "NONE":
-        value = low.emit(result.activation, [value], value.shape, value.layout, value.scale)
-    low.finish(node, value)
+    low.finish(node, value if fused else ended(low, value, low.result(node).activation))
 
 
 def _scaled(low: Lowering, value: Value, factor: float) -> Value:
@@ -144,14 +142,3 @@ def _scaled(low: Lowering, value: Value, factor: float) -> Value:
 
 def _added(low: Lowering, value: Value, other: Value) -> Value:
     return low.emit("ADD", [value, other], value.shape, value.layout)
-
-
-def _factor(node: onnx.NodeProto, name: str) -> float:
-    found = attribute(node, name, 1.0)
-    assert isinstance(found, (int, float))
-    return float(found)
-
-
-def _shape(low: Lowering, name: str) -> tuple[int, ...]:
-    known = low.known(name)
-    return low.shape(name) if known is None else known.shape

@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeq.graph.model import attribute
-from edgeq.quantization.arithmetic import quantize
+from edgeq.quantization.arithmetic import LIMITS, quantize
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.flatbuffer import DType
-from edgeq.runtimes.litert.fusion import ACTIVATIONS
+from edgeq.runtimes.litert.fusion import ACTIVATIONS, BOUNDS
 from edgeq.runtimes.litert.layout import Layout, Shape
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
 
@@ -71,6 +71,22 @@ def variadic(code: str) -> Lower:
     return lower
 
 
+def ended(low: Lowering, value: Value, activation: str) -> Value:
+    """Behind an activation that its kernel did not compute; integers may end there anyway.
+
+    They do not where their scale spans more than the activation leaves: that of a Concat does.
+    """
+    if activation == "NONE":
+        return value
+    if value.scale is not None:
+        step, zero = value.scale.scale, value.scale.zero_point
+        least, greatest = ((limit - zero) * step for limit in LIMITS["int8"])
+        lower, upper = BOUNDS[activation]
+        if lower - step / 2 <= least and greatest <= upper + step / 2:
+            return value
+    return low.emit(activation, [value], value.shape, value.layout, value.scale)
+
+
 def aligned(low: Lowering, node: onnx.NodeProto, indices: Any) -> list[Value]:
     """Inputs of one node in one layout of the output's rank, so that TFLite stretches them alike.
 
@@ -91,7 +107,7 @@ def aligned(low: Lowering, node: onnx.NodeProto, indices: Any) -> list[Value]:
             layout = values[largest].layout
     found = []
     for i, name in zip(indices, names, strict=True):
-        shape = low.shape(name) if low.known(name) is None else _shape(low, name)
+        shape = low.shape(name)
         if len(shape) == rank:
             found.append(low.read(node, i, layout))
         elif i in values:
@@ -99,12 +115,6 @@ def aligned(low: Lowering, node: onnx.NodeProto, indices: Any) -> list[Value]:
         else:
             found.append(_constant(low, node, i, shape, layout))
     return found
-
-
-def _shape(low: Lowering, name: str) -> Shape:
-    known = low.known(name)
-    assert known is not None
-    return known.shape
 
 
 def _raised(low: Lowering, value: Value, shape: Shape, layout: Layout) -> Value:
@@ -160,6 +170,8 @@ def reciprocal(low: Lowering, node: onnx.NodeProto) -> None:
 
 def batch_normalization(low: Lowering, node: onnx.NodeProto) -> None:
     """BatchNormalization that could not be folded: a factor and a shift a channel."""
+    if attribute(node, "training_mode", 0):
+        raise Unsupported("is in training mode")
     constants = [low.known(name) for name in node.input[1:5]]
     if any(found is None for found in constants):
         raise Unsupported("its parameters are computed")

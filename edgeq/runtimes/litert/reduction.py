@@ -22,6 +22,9 @@ def reduce(code: str) -> Callable[[Lowering, onnx.NodeProto], None]:
         rank = len(low.shape(node.input[0]))
         axes = _axes(low, node, rank)
         value = low.read(node, 0, floats=code == "REDUCE_PROD")
+        if not axes:
+            low.finish(node, value)
+            return
         keeps = bool(attribute(node, "keepdims", 1))
         layout = value.layout if keeps else layouts.without(value.layout, axes)
         shape = layouts.stored_shape(low.shape(node.output[0]), layout)
@@ -100,7 +103,7 @@ def top_k(low: Lowering, node: onnx.NodeProto) -> None:
 
 
 def _axes(low: Lowering, node: onnx.NodeProto, rank: int) -> list[int]:
-    """An attribute up to opset 17 (ReduceSum: 12), an input since; none means all."""
+    """An attribute up to opset 17 (ReduceSum: 12), an input since; none: all of them or nothing."""
     stated = attribute(node, "axes")
     if len(node.input) > 1 and node.input[1]:
         known = low.known(node.input[1])
@@ -108,4 +111,6 @@ def _axes(low: Lowering, node: onnx.NodeProto, rank: int) -> list[int]:
             raise Unsupported("its axes are computed")
         stated = known.reshape(-1).tolist()
     assert stated is None or isinstance(stated, list)
+    if not stated and attribute(node, "noop_with_empty_axes", 0):
+        return []
     return [int(axis) % rank for axis in stated or range(rank)]

@@ -169,7 +169,7 @@ RULES = (
         "pad",
         "carries",
         ("Pad",),
-        "PAD, PADV2 or MIRROR_PAD: one scale for input and output",
+        "PAD, PADV2 or GATHER: one scale for input and output",
         _SPECIFICATION,
         only=(("mode", ("constant", "reflect")),),
     ),

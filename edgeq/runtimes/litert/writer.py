@@ -67,7 +67,8 @@ def _lowered(
                 _lower(low, node)
         except Unsupported as exc:
             problems.append(_problem(model, f"node '{node.name}' ({node.op_type})", str(exc)))
-            for name in node.output:
+            # An activation that it would have taken in is not looked at by itself.
+            for name in (*node.output, low.result(node).name):
                 _pretend(low, name)
     raise_all(problems)
     outputs = {name: low.deliver(name) for name in model.outputs}
@@ -89,6 +90,9 @@ def _lower(low: Lowering, node: onnx.NodeProto) -> None:
             low.shape(name)
     low.begin(node)
     lower(low, node)
+    for name in node.output[1:]:
+        if name not in low.values and (name in low.model.consumers or name in low.model.outputs):
+            raise Unsupported(f"its output '{name}' is asked for, which TFLite does not give")
 
 
 def _problem(model: Model, what: str, reason: str) -> InputError:

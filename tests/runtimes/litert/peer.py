@@ -50,7 +50,7 @@ def quantized_by_peer(model: Model, plan: Plan, images: Sequence[NDArray[np.floa
 
 
 def _is_int8(origin: Origin, plan: Plan) -> bool:
-    """Whether all that an operator computes is int8 in the plan; layout work at the ends is not."""
+    """Whether all that an operator computes is int8 in the plan."""
     known = [plan.decisions[node] for node in origin.nodes if node in plan.decisions]
     return bool(known) and all(decision.quantized for decision in known)
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeq.runtimes.litert.writer import write_tflite
+from edgeq.runtimes.qdq import write_qdq
 from tests.runtimes import builds
 
 from .drawing import layouts_of, shapes, stretched
@@ -270,6 +271,27 @@ def test_concatenations(kind: str, data: st.DataObject) -> None:
     assert scales == {np.float32(plan.tensors["y"].scale)}
 
 
+@pytest.mark.parametrize("bounds", [(0.0, np.inf), (0.0, 6.0), (-1.0, 1.0)])
+@pytest.mark.parametrize("delegates", [True, False])
+def test_activation_of_a_transposed_convolution_holds_under_a_concats_scale(
+    bounds: tuple[float, float], delegates: bool
+) -> None:
+    graph = Graph()
+    x = graph.feed(5 * graph.floats(1, 3, 6, 8))
+    weights = graph.constant("w", graph.floats(3, 4, 1, 1))
+    deconvolved = graph.node("ConvTranspose", [x, weights], "deconvolved")
+    limits = [graph.constant(f"{bound}", np.array(bound, np.float32)) for bound in bounds]
+    clipped = graph.node("Clip", [deconvolved, *limits], "clipped")
+    # It writes its integers with this one's scale, which spans far more than the activation.
+    wide = graph.conv(x, "wide", (4, 3, 1, 1))
+    graph.node("Concat", [clipped, wide], "y", axis=1)
+
+    written, plan = assert_steps(graph, ["y"], delegates=delegates)
+
+    assert_int8(written, "TRANSPOSE_CONV")
+    assert plan.tensors["clipped"] == plan.tensors["y"]
+
+
 MOVERS = (
     *("Reshape", "Transpose", "Flatten", "Squeeze", "Split", "Slice", "Gather", "Expand", "Tile"),
     *("DepthToSpace", "SpaceToDepth", "MaxPool", "AveragePool", "ReduceMax", "ReduceMin"),
@@ -389,3 +411,30 @@ def test_gelu_of_many_nodes_is_one_in_int8_between_convolutions() -> None:
     wanted = builds.run(model.proto.SerializeToString(), fed)["two"]
     assert builds.snr_db(wanted, run_tflite(content, graph.feeds)["two"]) > 25
     assert_int8(Flatbuffer(content), "GELU")
+
+
+def test_factor_of_zero_leaves_the_bias() -> None:
+    graph = Graph()
+    x = graph.feed(graph.floats(2, 6))
+    constants = [graph.constant("w", graph.floats(6, 4)), graph.constant("b", graph.floats(4))]
+    graph.node("Gemm", [x, *constants], "y", alpha=0.0)
+
+    assert_steps(graph, ["y"])
+
+
+@pytest.mark.parametrize("least", [-1e9, float(np.finfo(np.float32).min)])
+@pytest.mark.parametrize("delegates", [True, False])
+def test_masks_of_the_least_float_are_no_scale_that_ends_the_process(
+    least: float, delegates: bool
+) -> None:
+    graph = Graph()
+    x = graph.feed(graph.floats(1, 1, 4, 4))
+    mask = np.where(np.eye(4) > 0, np.float32(least), np.float32(0))
+    graph.node("Add", [x, graph.constant("mask", mask.astype(np.float32))], "masked")
+    graph.node("Softmax", ["masked"], "y")
+    model, plan = planned(graph, ["y"])
+
+    found = run_tflite(write_tflite(model, plan).content, graph.feeds, delegates)
+
+    wanted = builds.run(write_qdq(model, plan), graph.feeds["x"])
+    np.testing.assert_allclose(found["y"], wanted["y"], atol=1 / 256)

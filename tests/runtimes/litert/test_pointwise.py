@@ -121,6 +121,18 @@ def test_clips_have_any_bounds(data: st.DataObject) -> None:
     assert_same(graph, ["y"], delegates=data.draw(st.booleans()))
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_clips_of_integers_have_the_largest_bounds(kind: type[np.signedinteger[Any]]) -> None:
+    graph = Graph()
+    x = graph.feed((50 * graph.floats(2, 3)).astype(kind))
+    limits = np.iinfo(kind)
+    least, greatest = (graph.constant(f"{n}", np.array(n, kind)) for n in (limits.min, limits.max))
+    middle = graph.constant("middle", np.array(7, kind))
+    graph.node("Clip", [x, least, middle], "y")
+    graph.node("Clip", [x, middle, greatest], "z")
+    assert_same(graph, ["y", "z"], folded=False)
+
+
 @given(st.data())
 @settings(max_examples=60)
 def test_prelu_has_slopes_of_any_shape(data: st.DataObject) -> None:

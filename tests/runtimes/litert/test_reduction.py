@@ -35,6 +35,17 @@ def test_a_reduction_is_that_of_onnx(op: str, data: st.DataObject) -> None:
     assert_same(graph, ["y"], opset, tolerance=tolerance, delegates=data.draw(st.booleans()))
 
 
+@pytest.mark.parametrize(("op", "opset"), [("Sum", 13), ("Mean", 18), ("Max", 18)])
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_reduction_over_no_axes_may_be_none(op: str, opset: int, stated: bool) -> None:
+    graph = Graph()
+    inputs = [graph.feed(graph.floats(1, 3, 4))]
+    if stated:
+        inputs.append(graph.constant("axes", np.zeros(0, np.int64)))
+    graph.node(f"Reduce{op}", inputs, "y", noop_with_empty_axes=1)
+    assert_same(graph, ["y"], opset)
+
+
 @pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
 @given(st.data())
 @settings(max_examples=40)

@@ -107,6 +107,17 @@ def a_vector_times_a_matrix(graph: Graph, x: str) -> str:
     return graph.node("MatMul", [x, vector], "bad")
 
 
+def masks_of_what_drops_out(graph: Graph, x: str) -> str:
+    graph.node("Dropout", [x], "bad", 2)
+    return "bad.1"
+
+
+def norms_of_the_batch(graph: Graph, x: str) -> str:
+    names = [graph.constant(name, np.ones(3, np.float32)) for name in ("s", "b", "m", "v")]
+    graph.node("BatchNormalization", [x, *names], "bad", 3, training_mode=1)
+    return "bad.0"
+
+
 REASONS: dict[Callable[[Graph, str], str], str] = {
     convolved_in_three_dimensions: "slides over 3 dimensions",
     convolved_by_computed_weights: "its weights are computed",
@@ -127,6 +138,8 @@ REASONS: dict[Callable[[Graph, str], str], str] = {
     other_elus: "alpha other than 1",
     boxes_that_suppress_each_other: "no operator for ONNX's NonMaxSuppression",
     a_vector_times_a_matrix: "multiplies a vector",
+    masks_of_what_drops_out: "its output 'bad.1' is asked for",
+    norms_of_the_batch: "is in training mode",
 }
 
 
@@ -164,6 +177,18 @@ def test_all_nodes_are_refused_at_once() -> None:
     assert "not static" in refused[3]
     with pytest.raises(InputError):
         write_tflite(model, None)
+
+
+def test_what_reads_an_activation_of_a_refused_layer_is_looked_at() -> None:
+    graph = Graph()
+    x = graph.feed(graph.floats(1, 3, 4, 4))
+    convolved_by_computed_weights(graph, x)
+    graph.node("Relu", ["bad"], "active")
+    graph.node("Elu", ["active"], "worse", alpha=0.5)
+
+    refused = refusals(as_built(graph.proto(["worse"])))
+
+    assert [line.split("node '")[1].split("'")[0] for line in refused] == ["bad", "worse"]
 
 
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8])

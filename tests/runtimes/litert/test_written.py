@@ -202,3 +202,18 @@ def test_no_operator_writes_what_nobody_reads() -> None:
     moved = {o.outputs[0].name for o in written.operators if o.code == "TRANSPOSE"}
     for operator in written.operators:
         assert operator.code != "TRANSPOSE" or operator.inputs[0].name not in moved
+
+
+def test_what_writes_an_output_is_of_the_node_that_makes_it() -> None:
+    graph = Graph()
+    x = graph.feed(graph.floats(1, 3, 6, 6))
+    graph.conv(x, "one", (4, 3, 3, 3))
+    # Exporters name nodes otherwise than tensors.
+    graph.nodes[-1].name = "/model/Conv"
+    model, plan = planned(graph, ["one"])
+
+    origins = write_tflite(model, plan).origins
+
+    assert [origin.output for origin in origins][-1] == "one"
+    assert origins[-1].nodes == ["/model/Conv"]
+    assert {name for origin in origins for name in origin.nodes} == {"/model/Conv"}

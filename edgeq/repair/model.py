@@ -1,0 +1,107 @@
+"""A model with the repairs that need a plan; kept, as they cost passes over images."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeq import places
+from edgeq.calibration.images import choose, content_hash, tensors
+from edgeq.graph.model import Model
+from edgeq.progress import Progress, silent
+from edgeq.quantization.plan import Plan
+from edgeq.recipe import Preprocess, Repair
+from edgeq.repair.constants import Floats, with_constants
+from edgeq.repair.refinement import Refinement, Simulation, constants_of, refine
+from edgeq.repair.repaired import Repaired
+from edgeq.version import source_hash, versions
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the repairs look at, and how it is read."""
+
+    files: tuple[Path, ...]
+    preprocess: Preprocess
+
+
+def refined(
+    model: Model,
+    plan: Plan,
+    repair: Repair,
+    images: Images,
+    simulation: Simulation,
+    threads: int,
+    progress: Progress = silent,
+) -> Repaired:
+    """The model with the rounding and the biases that a plan needs, as the recipe wants them.
+
+    From the cache where the same was done before; its plan is `plan_for` of the same plan. Raises
+    InputError for an image that cannot be read.
+    """
+    if not repair.needs_plan:
+        return Repaired(model)
+    files = choose(images.files, min(repair.images, len(images.files)))
+    key = _key(model, plan, repair, files, images.preprocess)
+    file = places.cache("repairs") / f"{key}.npz"
+    kept = _read(file)
+    if kept is None:
+        inputs = list(tensors(files, images.preprocess))
+        found = refine(model, plan, repair, inputs, simulation, threads, progress)
+        kept = constants_of(model, found), _notes(found, repair, len(files))
+        _write(file, *kept)
+    constants, notes = kept
+    return Repaired(with_constants(model, constants, key), notes)
+
+
+def _notes(found: Refinement, repair: Repair, images: int) -> tuple[str, ...]:
+    notes = []
+    if found.gains:
+        share, error = found.moved / max(found.rounded, 1), float(np.median(found.gains))
+        notes.append(
+            f"AdaRound moved {share:.1%} of the weights of {len(found.gains)} layers off the "
+            f"nearest integer: a layer's squared error is {error:.0%} of what it was (median)"
+        )
+    if repair.bias_correction:
+        notes.append(f"corrected the biases of {len(found.shifts)} layers over {images} images")
+    return tuple(notes)
+
+
+def _key(
+    model: Model, plan: Plan, repair: Repair, files: Sequence[Path], preprocess: Preprocess
+) -> str:
+    described = {
+        "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
+        "plan": plan.to_json(),
+        "repair": repair.model_dump(mode="json"),
+        "images": [content_hash(file) for file in files],
+        "preprocess": preprocess.model_dump(mode="json"),
+        "versions": versions(),
+        "source": source_hash(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _write(file: Path, constants: dict[tuple[str, int], Floats], notes: tuple[str, ...]) -> None:
+    about = json.dumps({"inputs": [list(key) for key in constants], "notes": notes})
+    content = io.BytesIO()
+    np.savez(content, np.array(about), *constants.values())
+    places.write_whole(file, content.getvalue())
+
+
+def _read(file: Path) -> tuple[dict[tuple[str, int], Floats], tuple[str, ...]] | None:
+    try:
+        # From memory: of a damaged file numpy would leave the handle open.
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+            about = json.loads(str(stored["arr_0"]))
+            keys = [(str(name), int(index)) for name, index in about["inputs"]]
+            values = [np.asarray(stored[f"arr_{i + 1}"], np.float32) for i in range(len(keys))]
+    except Exception:  # none yet, or damaged, which numpy and zipfile tell in a dozen ways
+        return None
+    return dict(zip(keys, values, strict=True)), tuple(about["notes"])

@@ -1,0 +1,1 @@
+"""A better recipe: which layers lose most in int8."""

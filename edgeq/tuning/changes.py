@@ -1,0 +1,51 @@
+"""Recipes that differ from another in how they quantize."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgeq.quantization.rules import Placement
+from edgeq.recipe import Activations, CalibratorName, Recipe
+
+PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
+_OTHERS: tuple[CalibratorName, ...] = ("max", "entropy", "mse")
+
+
+def calibrators(recipe: Recipe, placement: Placement) -> Iterator[tuple[str, Recipe]]:
+    """The recipe with every calibrator in every scheme that a runtime has, and what to call it."""
+    ways = [(str(name), Activations(calibrator=name)) for name in _OTHERS]
+    ways += [
+        (f"percentile {p:g}", Activations(calibrator="percentile", percentile=p))
+        for p in PERCENTILES
+    ]
+    for scheme in sorted(placement.schemes, key=lambda name: name != placement.scheme):
+        label = f", {scheme}" if len(placement.schemes) > 1 else ""
+        for name, activations in ways:
+            chosen = activations.model_copy(update={"scheme": scheme})
+            yield name + label, _quantized(recipe, activations=chosen)
+
+
+def with_weights(recipe: Recipe, **keys: Any) -> Recipe:
+    """The recipe with these keys under `quantize.weights`."""
+    return _quantized(recipe, weights=recipe.quantize.weights.model_copy(update=keys))
+
+
+def left_float(recipe: Recipe, nodes: Sequence[str]) -> Recipe:
+    """The recipe with more nodes under `quantize.exclude`."""
+    excluded = tuple(dict.fromkeys((*recipe.quantize.exclude, *nodes)))
+    return _quantized(recipe, exclude=excluded)
+
+
+def left_words(count: int) -> str:
+    """What a trial is called in which so many layers are left in float."""
+    return "1 layer in float" if count == 1 else f"{count} layers in float"
+
+
+def repaired(recipe: Recipe, **keys: Any) -> Recipe:
+    """The recipe with these keys under `repair`."""
+    return recipe.model_copy(update={"repair": recipe.repair.model_copy(update=keys)})
+
+
+def _quantized(recipe: Recipe, **keys: Any) -> Recipe:
+    return recipe.model_copy(update={"quantize": recipe.quantize.model_copy(update=keys)})

@@ -1,0 +1,183 @@
+"""Trials: a way to quantize, tried on the same images in the same order as all others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgeq import building, places
+from edgeq.artifact import Artifact
+from edgeq.building import Prepared
+from edgeq.calibration.images import content_hash
+from edgeq.device.device import Device
+from edgeq.evaluation import bootstrap, score
+from edgeq.graph.model import Model
+from edgeq.measurement import ImagePrediction, Interval, Record, Trial
+from edgeq.prediction import predict
+from edgeq.progress import Progress
+from edgeq.quantization import arithmetic, planner
+from edgeq.quantization.decide import resolve_choices
+from edgeq.quantization.plan import Plan
+from edgeq.recipe import Recipe
+from edgeq.tuning.yardstick import Yardstick
+from edgeq.version import source_hash
+
+
+@dataclass
+class Trials:
+    """Runs trials on this machine, each at most once: what is known is taken from the cache."""
+
+    here: Device
+    prepared: Prepared
+    yardstick: Yardstick
+    final: Yardstick | None
+    progress: Progress
+    keep: Callable[[Trial, str, str, str], None]
+    done: list[Trial] = field(default_factory=list)
+
+    def run(self, stage: str, name: str, recipe: Recipe, final: bool = False) -> Trial:
+        """Try a recipe, on the yardstick or on the evaluation images."""
+        started = time.monotonic()
+        prepared = self.altered(recipe)
+        built = building.build(prepared, self.progress)
+        artifact, optimization = self._runnable(prepared, built)
+        changes = _changes(self.prepared.recipe, prepared.recipe)
+        counts = (built.plan.layers_quantized, built.plan.layers_float)
+        return self._scored(stage, name, final, artifact, optimization, changes, counts, started)
+
+    def weights_alone(self, name: str, recipe: Recipe) -> Trial:
+        """Try the weights of a recipe, with everything else in float."""
+        started = time.monotonic()
+        prepared = self.altered(recipe)
+        plan = building.planned(prepared, self.progress).plan
+        artifact = building.float_artifact(replace(prepared, model=_rounded(prepared.model, plan)))
+        changes = _changes(self.prepared.recipe, prepared.recipe)
+        counts = (plan.layers_quantized, plan.layers_float)
+        return self._scored("weights", name, False, artifact, "all", changes, counts, started)
+
+    def altered(self, recipe: Recipe) -> Prepared:
+        """What was prepared, with another way to quantize. Raises InputError(s) for a wrong one."""
+        planner.check(recipe.quantize, self.prepared.placement)
+        choices = resolve_choices(self.prepared.model, recipe.quantize)
+        return replace(self.prepared, recipe=recipe, choices=choices)
+
+    def _runnable(self, prepared: Prepared, built: building.Build) -> tuple[Artifact, str]:
+        """The artifact itself where this machine is the target, otherwise its simulation."""
+        if prepared.target.transport == "local":
+            return built.artifact, "all"
+        return building.simulation(prepared, built), "disabled"
+
+    def _scored(
+        self,
+        stage: str,
+        name: str,
+        final: bool,
+        artifact: Artifact,
+        optimization: str,
+        changes: dict[str, object],
+        counts: tuple[int, int],
+        started: float,
+    ) -> Trial:
+        yardstick = self.final if final else self.yardstick
+        assert yardstick is not None
+        key = _key(artifact, optimization, yardstick)
+        file = places.cache("trials") / f"{key}.json"
+        figures = _remembered(file)
+        is_new = figures is None
+        if figures is None:
+            label = f"{stage}: {name}"
+            files, count = yardstick.labels.files, building.threads()
+            found = predict(self.here, artifact, files, optimization, count, self.progress, label)
+            figures = _figures(yardstick, found.images)
+        trial = Trial(
+            stage=stage,
+            name=name,
+            final=final,
+            changes=changes,
+            layers_quantized=counts[0],
+            layers_float=counts[1],
+            artifact=artifact.id,
+            seconds=round(time.monotonic() - started, 3),
+            **dict(figures),
+        )
+        if is_new:
+            model, target = self.prepared.model, self.prepared.target
+            self.keep(trial, str(model.path), model.sha256, target.name)
+            places.write_whole(file, figures.model_dump_json().encode())
+        self.done.append(trial)
+        return trial
+
+
+class _Figures(Record):
+    mask_ap: float | None
+    box_ap: float | None
+    mask_ap_drop: Interval | None
+    box_ap_drop: Interval | None
+
+
+def _rounded(model: Model, plan: Plan) -> Model:
+    """The float model with the weights of its quantized layers on the integers' grid."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for planned_weight in plan.weights.values():
+        values = np.asarray(model.constant(planned_weight.tensor), np.float32)
+        scales = np.array(planned_weight.scales, np.float32)
+        axis = planned_weight.axis
+        integers = arithmetic.quantize_weights(values, scales, axis, planned_weight.bits)
+        shape = [1] * values.ndim
+        if axis is not None:
+            shape[axis] = scales.size
+        rounded = integers.astype(np.float32) * scales.reshape(shape)
+        name = planned_weight.tensor
+        tensors[name].CopyFrom(numpy_helper.from_array(rounded, name))
+    digest = hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
+    return replace(model, proto=proto, sha256=digest)
+
+
+def _figures(yardstick: Yardstick, images: Sequence[ImagePrediction]) -> _Figures:
+    matches = yardstick.matches(images)
+    accuracy = score.accuracy(matches)
+    return _Figures(
+        mask_ap=accuracy.mask.ap,
+        box_ap=accuracy.box.ap,
+        mask_ap_drop=bootstrap.drop(yardstick.reference, matches, "mask"),
+        box_ap_drop=bootstrap.drop(yardstick.reference, matches, "box"),
+    )
+
+
+def _changes(before: Recipe, after: Recipe) -> dict[str, object]:
+    """What differs between two recipes' ways to quantize, by key."""
+    found: dict[str, object] = {}
+    for part in ("quantize", "repair"):
+        old, new = (getattr(r, part).model_dump(mode="json") for r in (before, after))
+        found |= {f"{part}.{key}": value for key, value in new.items() if value != old[key]}
+    return found
+
+
+def _key(artifact: Artifact, optimization: str, yardstick: Yardstick) -> str:
+    labels = yardstick.labels
+    described = {
+        "artifact": artifact.id,
+        "optimization": optimization,
+        "labels": hashlib.sha256(repr(labels.annotations).encode()).hexdigest(),
+        "images": {id_: content_hash(file) for id_, file in labels.files.items()},
+        "categories": sorted(labels.categories.items()),
+        "source": source_hash(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _remembered(file: Path) -> _Figures | None:
+    try:
+        return _Figures.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,69 @@
+"""What trials are compared on: images with labels, and what the float model makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeq import building
+from edgeq.building import Prepared
+from edgeq.checking import Evaluation
+from edgeq.device.device import Device
+from edgeq.errors import InputError
+from edgeq.evaluation.matches import Matches, match
+from edgeq.measurement import ImagePrediction
+from edgeq.prediction import predict
+from edgeq.progress import Progress
+from edgeq.tuning.scoring import LABEL_SCORE, own_labels
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Images with labels, and how the float model scores on them; `source` in words."""
+
+    source: str
+    labels: Evaluation
+    reference: Matches
+
+    def matches(self, predictions: Sequence[ImagePrediction]) -> Matches:
+        """What another model found, against the same labels."""
+        return _matched(self.labels, predictions)
+
+
+def annotated(
+    here: Device, prepared: Prepared, labels: Evaluation, progress: Progress
+) -> Yardstick:
+    """Labels that people made."""
+    found = _float(here, prepared, labels.files, progress)
+    return Yardstick(f"{len(labels.files)} annotated images", labels, _matched(labels, found))
+
+
+def self_labelled(
+    here: Device, prepared: Prepared, files: Sequence[Path], progress: Progress
+) -> Yardstick:
+    """Labels that the float model makes itself; a drop is then disagreement with it.
+
+    Raises InputError when it finds nothing on any of the images.
+    """
+    by_id = dict(enumerate(files, 1))
+    found = _float(here, prepared, by_id, progress)
+    labels = own_labels(found, by_id, prepared.recipe.task.classes)
+    count = len(labels.annotations.instances)
+    if not count:
+        what = f"the float model finds nothing above {LABEL_SCORE} on the calibration images"
+        remedy = "name annotated images under 'tune:', or calibrate with images of what it finds"
+        raise InputError("calibration.images", what, remedy)
+    source = f"{len(by_id)} calibration images with {count} detections of the float model as labels"
+    return Yardstick(source, labels, _matched(labels, found))
+
+
+def _float(
+    here: Device, prepared: Prepared, files: Mapping[int, Path], progress: Progress
+) -> tuple[ImagePrediction, ...]:
+    model = building.float_artifact(prepared)
+    return predict(here, model, files, "all", building.threads(), progress, "float").images
+
+
+def _matched(labels: Evaluation, predictions: Sequence[ImagePrediction]) -> Matches:
+    return match(labels.annotations, predictions, labels.categories, list(labels.files))

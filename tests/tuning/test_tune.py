@@ -1,0 +1,186 @@
+"""Tuning the small demo: what it writes, when it stops, and what a second run costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgeq import recipe as recipes
+from edgeq.cli.main import app
+from edgeq.errors import InputError
+from edgeq.graph.load import load
+from edgeq.measurement import Trial
+from edgeq.quantization.decide import resolve_choices
+from edgeq.store import open_store
+from edgeq.tuning.contract import Limit
+from edgeq.tuning.tune import LARGEST_SHARE, Tuning, Wanted, tune
+
+OVERCLIPPED = "percentile: 99}"
+LOOSE = Wanted(Limit(0.5), Limit(0.5))
+NOTHING = Wanted(Limit(-1.0), Limit(-1.0))
+
+
+@pytest.fixture(scope="module")
+def project(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A recipe that clips far too much, and a home that outlives single tests."""
+    folder = tmp_path_factory.mktemp("tuning")
+    for path in small_demo.iterdir():
+        (folder / path.name).symlink_to(path)
+    recipe = folder / "clipped.yaml"
+    text = (small_demo / "recipe.yaml").read_text()
+    recipe.write_text(text.replace("percentile: 99.99}", OVERCLIPPED))
+    assert OVERCLIPPED in recipe.read_text()
+    yield folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tuning-home")
+
+
+@pytest.fixture(autouse=True)
+def at_home(home: Path, edgeq_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEQ_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def searched(project: Path, home: Path) -> Tuning:
+    """A contract that nothing meets: every stage runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        return tune(project / "clipped.yaml", "local", project / "tuned.yaml", NOTHING)
+
+
+def stages(found: Tuning) -> list[str]:
+    return list(dict.fromkeys(trial.stage for trial in found.trials))
+
+
+def loss(trial: Trial) -> float:
+    drops = [drop.estimate for drop in (trial.mask_ap_drop, trial.box_ap_drop) if drop]
+    return max(drops)
+
+
+def test_contract_that_holds_already_ends_the_search_at_once(project: Path) -> None:
+    found = tune(project / "clipped.yaml", "local", project / "kept.yaml", LOOSE)
+
+    assert (found.met, found.exit_code) == (True, 0)
+    assert stages(found) == ["start", "final"]
+    kept = recipes.load(project / "kept.yaml")
+    assert kept == recipes.load(project / "clipped.yaml")
+
+
+def test_every_stage_is_tried_before_the_contract_is_called_missed(searched: Tuning) -> None:
+    assert (searched.met, searched.exit_code) == (False, 1)
+    assert searched.ended == "all stages are done"
+    assert searched.needed
+    wanted = ["start", "final", "weights", "calibrator", "repair", "partial"]
+    assert [stage for stage in wanted if stage not in stages(searched)] == []
+    # Both schemes of ONNX Runtime with max, entropy, mse and four percentiles.
+    names = [trial.name for trial in searched.trials if trial.stage == "calibrator"]
+    assert len(names) == len(set(names)) == 14
+
+
+def test_choices_are_made_on_calibration_images_and_judged_on_evaluation(
+    searched: Tuning,
+) -> None:
+    assert "calibration images" in searched.compared_on
+    assert "annotated images" in searched.judged_on
+    assert searched.best.final
+    assert all(trial.final == (trial.stage == "final") for trial in searched.trials)
+
+
+def test_best_of_the_calibrators_is_far_better_than_the_overclipped_start(
+    searched: Tuning,
+) -> None:
+    start = next(trial for trial in searched.trials if trial.stage == "start")
+    best = min((t for t in searched.trials if t.stage == "calibrator"), key=loss)
+    assert loss(best) < loss(start) / 2
+    assert any(best.name in reason for reason in searched.reasons)
+
+
+def test_tuned_recipe_is_what_was_found_with_the_reasons(searched: Tuning, project: Path) -> None:
+    text = (project / "tuned.yaml").read_text()
+    assert [r for r in searched.reasons if r.splitlines()[0] not in text] == []
+    tuned = recipes.load(project / "tuned.yaml")
+    assert tuned.quantize.activations != recipes.load(project / "clipped.yaml").quantize.activations
+    left_out = resolve_choices(load(tuned.model, tuned.preprocess.size), tuned.quantize).excluded
+    assert len(left_out) <= LARGEST_SHARE * 76
+
+
+def test_trials_are_in_the_store(searched: Tuning, home: Path) -> None:
+    kept = open_store().trials(limit=None)
+    names = {(trial.stage, trial.name) for trial in kept}
+    measured = {(trial.stage, trial.name) for trial in searched.trials}
+    assert measured - names == set()
+
+
+def test_second_run_measures_nothing_again(searched: Tuning, project: Path) -> None:
+    before = len(open_store().trials(limit=None))
+    started = time.monotonic()
+    again = tune(project / "clipped.yaml", "local", project / "tuned.yaml", NOTHING)
+    took_s = time.monotonic() - started
+
+    assert len(open_store().trials(limit=None)) == before
+    assert [loss(trial) for trial in again.trials] == [loss(trial) for trial in searched.trials]
+    assert again.reasons == searched.reasons
+    assert took_s < sum(trial.seconds for trial in searched.trials)
+
+
+def test_spent_budget_keeps_the_best_so_far_and_says_so(project: Path) -> None:
+    recipe = project / "other.yaml"
+    recipe.write_text((project / "clipped.yaml").read_text().replace("count: 8", "count: 6"))
+    wanted = Wanted(Limit(0.0), Limit(0.0), budget_s=0.001)
+    with pytest.raises(InputError, match="--budget: the budget did not reach for one trial"):
+        tune(recipe, "local", project / "short.yaml", wanted)
+    assert not (project / "short.yaml").exists()
+
+
+def test_killed_tuning_goes_on_from_the_trials_that_were_done(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEQ_HOME", str(tmp_path))
+    arguments = ["tune", str(project / "clipped.yaml"), "-t", "local"]
+    arguments += ["-o", str(project / "killed.yaml"), "--max-drop", "0"]
+    command = [sys.executable, "-m", "edgeq", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while len(_kept()) < 3:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = _kept()
+
+    # Just enough for what is left of the first stages: what was done is not done again.
+    found = tune(project / "clipped.yaml", "local", project / "killed.yaml", LOOSE)
+
+    assert found.met
+    assert _kept()[-len(done) :] == done
+
+
+def _kept() -> list[Trial]:
+    return open_store().trials(limit=None)
+
+
+def test_tuning_images_that_are_evaluated_on_are_refused(project: Path) -> None:
+    recipe = project / "same.yaml"
+    text = (project / "clipped.yaml").read_text()
+    recipe.write_text(text + "\ntune: {images: evaluation, annotations: instances.json}\n")
+    with pytest.raises(InputError, match=r"tune\.images: \d+ images are evaluated on, too"):
+        tune(recipe, "local", project / "no.yaml", LOOSE)
+
+
+def test_command_says_what_came_of_it_and_returns_it(project: Path) -> None:
+    arguments = ["tune", str(project / "clipped.yaml"), "-t", "local", "--max-drop", "50%"]
+    done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml")])
+    assert done.exit_code == 0, done.output
+    assert "CONTRACT MET" in done.output and "said.yaml" in done.output
+    done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml"), "--json"])
+    assert Tuning.model_validate_json(done.stdout).met
