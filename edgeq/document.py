@@ -78,6 +78,11 @@ def read(path: Path) -> Document:
         raise InputError(str(path), f"cannot be read: {reason}", "check the path") from exc
     except UnicodeDecodeError as exc:
         raise InputError(str(path), "is not UTF-8 text", "a YAML file is expected here") from exc
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Document:
+    """Parse a text as if it stood in a file. Raises InputError as `read` does."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()

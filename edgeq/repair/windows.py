@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Windows:
-    """How one layer looks at its input; `of` is None for layers that are no such product."""
+    """How one layer looks at its input."""
 
     op_type: str
     groups: int

@@ -97,28 +97,30 @@ def prepare(engine: Engine, where: str) -> None:
         with Session(engine) as session:
             version = session.scalar(select(SchemaVersion.version)) or 0
     if version < SCHEMA_VERSION:
-        _create(engine)
-        return
+        version = _create(engine)
     if version > SCHEMA_VERSION:
         what = f"was written by a newer edgeq (schema {version}, this one knows {SCHEMA_VERSION})"
         raise InputError(where, what, "update edgeq, or name another store in EDGEQ_STORE")
 
 
-def _create(engine: Engine) -> None:
-    """All tables and the version in one transaction, alone: a killed one leaves nothing."""
+def _create(engine: Engine) -> int:
+    """All tables and the version in one transaction, alone: a killed one leaves nothing.
+
+    The version that is there then: somebody newer may have been faster.
+    """
     with Session(engine) as session, session.begin():
         begin_writing(session)
         if engine.dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
         Base.metadata.create_all(session.connection())
-        # Somebody newer may have been faster since we looked.
         known = session.scalar(select(SchemaVersion))
-        if known is None:
-            session.add(SchemaVersion(version=SCHEMA_VERSION))
-        elif known.version < SCHEMA_VERSION:
+        if known is not None and known.version >= SCHEMA_VERSION:
+            return int(known.version)
+        if known is not None:
             session.delete(known)
             session.flush()
-            session.add(SchemaVersion(version=SCHEMA_VERSION))
+        session.add(SchemaVersion(version=SCHEMA_VERSION))
+    return SCHEMA_VERSION
 
 
 def begin_writing(session: Session) -> None:

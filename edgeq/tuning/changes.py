@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Activations, CalibratorName, Recipe
+from edgeq.recipe import Activations, CalibratorName, HeadPolicy, Recipe
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 _OTHERS: tuple[CalibratorName, ...] = ("max", "entropy", "mse")
@@ -29,6 +29,11 @@ def calibrators(recipe: Recipe, placement: Placement) -> Iterator[tuple[str, Rec
 def with_weights(recipe: Recipe, **keys: Any) -> Recipe:
     """The recipe with these keys under `quantize.weights`."""
     return _quantized(recipe, weights=recipe.quantize.weights.model_copy(update=keys))
+
+
+def with_head(recipe: Recipe, head: HeadPolicy) -> Recipe:
+    """The recipe with another policy for the head."""
+    return _quantized(recipe, head=head)
 
 
 def left_float(recipe: Recipe, nodes: Sequence[str]) -> Recipe:

@@ -22,9 +22,6 @@ class Limit:
         """The absolute drop for a float AP."""
         return self.value * reference if self.relative else self.value
 
-    def __str__(self) -> str:
-        return f"{self.value:.3g}" if not self.relative else f"{self.value:.3%} of float's"
-
 
 def parse_limit(text: str, where: str = "--max-drop") -> Limit:
     """'0.003' is absolute, '1%' is of the float model's AP. InputError for anything else."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,36 @@ from typing import Any
 import yaml
 
 from edgeq import document
-from edgeq import recipe as recipes
 from edgeq.errors import EdgeqError, InputError
 from edgeq.recipe import Recipe
+from edgeq.report.files import check_writable
+from edgeq.tuning.changes import left_float, repaired
 
-_TOP = re.compile(r"^[^\s#]")
 _WIDTH = 96
 
 
 def check_output(recipe: Path, output: Path) -> None:
-    """InputError where a recipe cannot be written so that its paths still lead somewhere."""
-    if output.resolve().parent != recipe.resolve().parent:
+    """InputError where a recipe cannot be written, or not so that its paths lead somewhere."""
+    # They are relative to the folder in which it was named, wherever a link leads.
+    if output.parent.resolve() != recipe.parent.resolve():
         what = f"lies elsewhere than {recipe.name}, whose paths are relative to its folder"
         raise InputError(str(output), what, f"write it beside: -o {recipe.parent / output.name}")
     if output.resolve() == recipe.resolve():
         raise InputError(str(output), "is the recipe itself", "give the tuned one another name")
+    check_writable(output)
+
+
+def check_text(text: str, recipe: Path, given: Recipe) -> None:
+    """InputError where the keys that tuning changes cannot be replaced in a recipe's text."""
+    changed = repaired(
+        left_float(given, ["any layer"]), bias_correction=not given.repair.bias_correction
+    )
+    try:
+        check_same(rewritten(text, changed, ["why"]), recipe, changed)
+    except (EdgeqError, yaml.YAMLError) as exc:
+        what = "has 'quantize' or 'repair' tied to other keys, by braces, indentation or an anchor"
+        remedy = "write each as a block of its own at the start of a line: tuning replaces it"
+        raise InputError(str(recipe), what, remedy) from exc
 
 
 def rewritten(text: str, tuned: Recipe, reasons: Sequence[str]) -> str:
@@ -39,24 +53,27 @@ def rewritten(text: str, tuned: Recipe, reasons: Sequence[str]) -> str:
     return "\n".join([*first, *head, *kept[len(first) :]]) + "\n"
 
 
-def check_same(file: Path, tuned: Recipe) -> None:
-    """See that the file that was written says what was meant."""
-    found = recipes.load(file)
-    if found != tuned:
-        raise EdgeqError(str(file), "does not read as it was tuned", "report this as a bug")
+def check_same(text: str, recipe: Path, tuned: Recipe) -> None:
+    """See that a text says what was meant, in the place of a recipe."""
+    if document.validate(document.parse(text, recipe), Recipe) != tuned:
+        raise EdgeqError(str(recipe), "does not read as it was tuned", "report this as a bug")
 
 
 def _replaced(text: str, key: str, part: Mapping[str, Any]) -> str:
     lines = text.splitlines()
-    starts = [i for i, line in enumerate(lines) if line.startswith(f"{key}:")]
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(root, yaml.MappingNode)
+    starts = {name.value: name.start_mark.line for name, _ in root.value}
+    # The mark stands behind the last character where no line break follows that.
+    end = root.end_mark.line + (root.end_mark.column > 0)
     block = yaml.safe_dump({key: part}, sort_keys=False, width=_WIDTH).rstrip().splitlines()
     block = block if part else []
-    if not starts:
-        return "\n".join([*lines, *([""] if block else []), *block])
-    [start] = starts
-    end = next((i for i in range(start + 1, len(lines)) if _TOP.match(lines[i])), len(lines))
+    if key not in starts:
+        return "\n".join([*lines[:end], *([""] if block else []), *block, *lines[end:]])
+    start = starts[key]
+    end = min((line for line in starts.values() if line > start), default=end)
     # Comments and blank lines before the next key belong to that.
-    while end > start + 1 and not lines[end - 1].startswith((" ", "\t", "-")):
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     return "\n".join([*lines[:start], *block, *lines[end:]])
 
@@ -64,4 +81,5 @@ def _replaced(text: str, key: str, part: Mapping[str, Any]) -> str:
 def read(recipe: Path) -> str:
     """The text of a recipe that was loaded before."""
     document.read(recipe)
-    return recipe.read_text(encoding="utf-8")
+    # Without the mark that Windows puts first: comments will stand there.
+    return recipe.read_text(encoding="utf-8-sig")

@@ -140,7 +140,9 @@ def patterns(
         appears=tensor is not None and tensor.estimate >= much,
         figures=f"{_figure(tensor)} of {float_ap:.4f}",
     )
-    by_name = {trial.name.partition(",")[0]: _drop(trial) for trial in activations}
+    by_name: dict[str, Interval | None] = {}
+    for trial in activations:  # the scheme that the target prefers comes first
+        by_name.setdefault(trial.name.partition(",")[0], _drop(trial))
     maximum, clipped = by_name.get("max"), by_name.get("percentile 99.9")
     yield Pattern(
         pattern="max collapses on outliers of the activations",

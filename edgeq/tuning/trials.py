@@ -57,8 +57,9 @@ class Trials:
         """Try the weights of a recipe, with everything else in float."""
         started = time.monotonic()
         prepared = self.altered(recipe)
-        plan = building.planned(prepared, self.progress).plan
-        artifact = building.float_artifact(replace(prepared, model=_rounded(prepared.model, plan)))
+        made = building.planned(prepared, self.progress)
+        plan = made.plan
+        artifact = building.float_artifact(replace(prepared, model=_rounded(made.model, plan)))
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (plan.layers_quantized, plan.layers_float)
         return self._scored("weights", name, False, artifact, "all", changes, counts, started)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeq import checking, places
+from edgeq import checking, document, places
 from edgeq.building import Prepared
 from edgeq.calibration.images import shared
 from edgeq.checking import Evaluation
@@ -29,7 +29,14 @@ from edgeq.report.speedup import float_costs_ms
 from edgeq.store import open_store
 from edgeq.target import Target
 from edgeq.tuning import rewrite, yardstick
-from edgeq.tuning.changes import calibrators, left_float, left_words, repaired, with_weights
+from edgeq.tuning.changes import (
+    calibrators,
+    left_float,
+    left_words,
+    repaired,
+    with_head,
+    with_weights,
+)
 from edgeq.tuning.contract import Contract, Limit
 from edgeq.tuning.sensitivity import Options, rank, spread
 from edgeq.tuning.trials import Trials
@@ -39,6 +46,7 @@ from edgeq.version import version
 ALLOWED = Limit(0.003)
 _LEAST_LIMIT = 1e-4
 """For comparing, where nothing at all may be lost."""
+_SPENT = "the budget is spent"
 LARGEST_SHARE = 0.1
 """Of the layers, that partial quantization may leave in float."""
 
@@ -146,13 +154,19 @@ def tune(
     are taken from the cache. Raises InputError(s) before any work.
     """
     wanted = wanted or Wanted()
-    deadline = time.monotonic() + (wanted.budget_s or math.inf)
+    budget_s = math.inf if wanted.budget_s is None else wanted.budget_s
+    deadline = time.monotonic() + budget_s
     rewrite.check_output(recipe, output)
     text = rewrite.read(recipe)
     prepared = checking.prepared_for_build(recipe, target, address)
-    compared = _named(prepared.recipe)
+    rewrite.check_text(text, recipe, prepared.recipe)
+    compared = _named(prepared.recipe, recipe)
     evaluation = checking.evaluation_of(prepared.recipe)
     shelf = open_store(store)
+    reports = shelf.reports(prepared.model.sha256, prepared.target.name)
+    names = [layer.name for layer in layers(prepared.model)]
+    profiles = (float_costs_ms(report.columns, names) for report in reports)
+    costs_ms = next((found for found in profiles if found), {})
     with host() as here:
         if compared is None:
             scale = yardstick.self_labelled(here, prepared, prepared.calibration, progress)
@@ -161,16 +175,12 @@ def tune(
         final = yardstick.annotated(here, prepared, evaluation, progress) if evaluation else None
         contract = _contract(final or scale, wanted)
         trials = Trials(here, prepared, scale, final, progress, shelf.add_trial)
-        reports = shelf.reports(prepared.model.sha256, prepared.target.name)
-        names = [layer.name for layer in layers(prepared.model)]
-        profiles = (float_costs_ms(report.columns, names) for report in reports)
-        costs_ms = next((found for found in profiles if found), {})
         search = _Search(trials, contract, deadline, prepared.recipe, costs_ms)
         ended = _searched(search, wanted.adaround)
     return _concluded(search, prepared, text, recipe, output, ended, contract)
 
 
-def _named(recipe: Recipe) -> Evaluation | None:
+def _named(recipe: Recipe, file: Path) -> Evaluation | None:
     """The recipe's annotated images for tuning; InputError where evaluation has the same ones."""
     if recipe.tune is None:
         return None
@@ -180,8 +190,9 @@ def _named(recipe: Recipe) -> Evaluation | None:
         list(found.files.values()), list(evaluation.files.values()) if evaluation else []
     )
     if pairs:
-        what = f"{len(pairs)} images are evaluated on, too, such as {pairs[0][0].name}"
-        raise InputError("tune.images", what, "split them: what is tuned on says nothing new")
+        where = document.read(file).at(("tune", "images"))
+        what = f"tune: {len(pairs)} images are evaluated on, too, such as {pairs[0][0].name}"
+        raise InputError(where, what, "split them: what is tuned on says nothing new")
     return found
 
 
@@ -207,7 +218,10 @@ def _searched(search: _Search, adaround: bool) -> str:
             if search.is_met():
                 return f"contract met: {name}"
     except _OutOfTimeError:
-        return "the budget is spent"
+        # What was found meets the contract or does not on the same images as ever.
+        if search.compared is not None and search.is_met():
+            return "contract met when the budget was spent"
+        return _SPENT
     return "all stages are done"
 
 
@@ -230,7 +244,7 @@ def _weights(search: _Search) -> None:
         return
     recipe = found[better][0]
     trial = search.run("weights", f"{better}, with activations", recipe)
-    search.take(recipe, trial, f"Weights alone: {words}. So {better}: {_lost(trial)}.")
+    _take_if_better(search, recipe, trial, f"Weights alone: {words}. So {better}")
 
 
 def _calibrators(search: _Search) -> None:
@@ -266,11 +280,16 @@ def _repairs(search: _Search) -> None:
         search.reasons += equalized(model).notes
     for name, keys in tries:
         recipe = repaired(search.best, **keys)
-        trial = search.run("repair", name, recipe)
-        _take_if_better(search, recipe, trial, name)
+        if recipe == search.best:
+            search.reasons.append(f"{name}: stays, the recipe has it.")
+        else:
+            _take_if_better(search, recipe, search.run("repair", name, recipe), name)
 
 
 def _adaround(search: _Search) -> None:
+    if search.best.repair.adaround is not None:
+        search.reasons.append("AdaRound: stays, the recipe has it.")
+        return
     recipe = repaired(search.best, adaround=AdaRound())
     _take_if_better(search, recipe, search.run("adaround", "AdaRound", recipe), "AdaRound")
 
@@ -285,49 +304,54 @@ def _take_if_better(search: _Search, recipe: Recipe, trial: Trial, name: str) ->
 
 
 def _partial(search: _Search) -> None:
-    """The fewest layers in float, the most sensitive first."""
+    """The fewest layers in float: those that feed the head's tail, then the most sensitive."""
     search.need_time()
     order = _ranked(search)
     most = max(1, int(LARGEST_SHARE * len(order)))
+    feeders = [node for node in order if node in search.trials.prepared.tail.feeders]
+    if 0 < len(feeders) <= most and search.best.quantize.head == "float-tail":
+        recipe = with_head(search.best, "float-head")
+        trial = search.run("partial", "head: float-head", recipe)
+        _take_if_better(search, recipe, trial, "head: float-head")
+        if search.best is recipe:
+            search.reasons += _paid(search, feeders)
+            if search.is_met():
+                return
+            order, most = [n for n in order if n not in feeders], most - len(feeders)
+    if most > 0:
+        _leave_out(search, order, most)
+
+
+def _leave_out(search: _Search, order: Sequence[str], most: int) -> None:
+    """Leave out 1, 2, 4 ... layers until that is enough, then the fewest that are."""
     start, base = search.best, search.compared
     assert base is not None
-    target = search.loss(base) * _share_allowed(search)
+    enough = search.loss(base) * _share_allowed(search)
     found: dict[int, tuple[Recipe, Trial]] = {}
 
-    def tried(count: int) -> tuple[Recipe, Trial]:
+    def loss(count: int) -> float:
         if count not in found:
             recipe = left_float(start, order[:count])
             found[count] = recipe, search.run("partial", left_words(count), recipe)
-        return found[count]
+        return search.loss(found[count][1])
 
-    count = 1
-    while search.loss(tried(count)[1]) > target and count < most:
-        count = min(2 * count, most)
-    # The fewest between the last that did not do and the first that did.
-    low = max((c for c in found if c < count), default=0)
-    while count - low > 1 and search.loss(found[count][1]) <= target:
-        middle = (low + count) // 2
-        if search.loss(tried(middle)[1]) <= target:
-            count = middle
-        else:
-            low = middle
-    best = (
-        count
-        if search.loss(found[count][1]) <= target
-        else min(found, key=lambda c: search.loss(found[c][1]))
-    )
-    recipe, trial = found[best]
-    if search.loss(trial) < search.loss(base):
-        names = ", ".join(order[:best])
-        reason = f"{best} of {len(order)} layers stay float ({names}): {_lost(trial)}."
-        search.take(recipe, trial, reason)
-        search.reasons += _paid(search, order[:best])
-        while best < most and not search.is_met():
-            best += 1
-            recipe, trial = tried(best)
-            if search.loss(trial) < search.loss(search.compared or trial):
-                reason = f"{order[best - 1]} stays float, too: {_lost(trial)}."
-                search.take(recipe, trial, reason)
+    try:
+        count = 1
+        while loss(count) > enough and count < most:
+            count = min(2 * count, most)
+        low = max((c for c in found if c < count), default=0)
+        while count - low > 1 and loss(count) <= enough:
+            middle = (low + count) // 2
+            low, count = (low, middle) if loss(middle) <= enough else (middle, count)
+    finally:
+        if found:
+            # What was tried before the budget was spent counts.
+            count = min(found, key=lambda c: (max(search.loss(found[c][1]), enough), c))
+            recipe, trial = found[count]
+            words = f"{left_words(count)} of {len(order)} ({', '.join(order[:count])})"
+            _take_if_better(search, recipe, trial, words)
+            if search.best is recipe:
+                search.reasons += _paid(search, order[:count])
 
 
 def _paid(search: _Search, nodes: Sequence[str]) -> list[str]:
@@ -339,21 +363,17 @@ def _paid(search: _Search, nodes: Sequence[str]) -> list[str]:
 
 
 def _ranked(search: _Search) -> list[str]:
-    """The layers, the most sensitive first: the worst by AP, the others by the outputs' error."""
+    """The layers, the most sensitive first, by the error of the outputs.
+
+    AP on a few dozen images is no judge of one layer; here it judges how many are left out.
+    """
     prepared = search.trials.altered(search.best)
     left_s = search.deadline - time.monotonic()
-    files = spread(prepared.calibration)
-    found = rank(prepared, files, None, Options(budget_s=left_s), search.trials.progress)
+    options = Options(top=0, budget_s=left_s)
+    found = rank(prepared, spread(prepared.calibration), None, options, search.trials.progress)
     if not found.complete:
         raise _OutOfTimeError
-    if found.spearman is not None:
-        text = f"Layers by the error of the outputs and by mask AP: Spearman {found.spearman:.2f}"
-        search.reasons.append(f"{text} over the {found.correlated} worst.")
-    order = [layer.node for layer in found.layers]
-    drops = {layer.node: layer.alone.mask_ap_drop for layer in found.layers}
-    known = {node: drop.estimate for node, drop in drops.items() if drop is not None}
-    scored = sorted(known, key=lambda node: -known[node])
-    return [*scored, *(node for node in order if node not in known)]
+    return [layer.node for layer in found.layers]
 
 
 def _share_allowed(search: _Search) -> float:
@@ -403,8 +423,9 @@ def _concluded(
         f"Compared on {search.trials.yardstick.source}.",
     ]
     reasons = (*head, *search.reasons, f"Ended: {ended}.")
-    places.write_whole(output, rewrite.rewritten(text, search.best, reasons).encode())
-    rewrite.check_same(output, search.best)
+    tuned = rewrite.rewritten(text, search.best, reasons)
+    rewrite.check_same(tuned, recipe, search.best)
+    places.write_whole(output, tuned.encode())
     reference = score.accuracy((search.trials.final or search.trials.yardstick).reference)
     return Tuning(
         recipe=str(recipe),
@@ -421,7 +442,7 @@ def _concluded(
         resolved=resolved,
         ended=ended,
         reasons=reasons,
-        needed=() if met else tuple(_needed(search, judged, contract)),
+        needed=() if met else tuple(_needed(search, judged, contract, ended)),
         output=str(output),
     )
 
@@ -435,14 +456,17 @@ def _judged_on(search: _Search) -> str:
     )
 
 
-def _needed(search: _Search, judged: Trial, contract: Contract) -> Iterator[str]:
+def _needed(search: _Search, judged: Trial, contract: Contract, ended: str) -> Iterator[str]:
     """What it would take to meet the contract."""
     kinds = ("mask", judged.mask_ap_drop, contract.mask), ("box", judged.box_ap_drop, contract.box)
     for kind, drop, limit in kinds:
         if drop is not None and drop.estimate > limit:
             more = drop.estimate - limit
             yield f"{kind} AP {more:.4f} higher: {drop.estimate:.4f} is lost, {limit:.4f} allowed"
+    if ended == _SPENT:
+        yield "more time (--budget): not all stages were tried, and what was is kept"
     yield "more layers in float than one in ten ('exclude:'), at the cost of speed"
-    if not search.best.repair.adaround:
+    is_tried = any(trial.stage == "adaround" for trial in search.trials.done)
+    if not is_tried and search.best.repair.adaround is None:
         yield "AdaRound (--adaround), which takes minutes and costs nothing on the device"
     yield "training with quantization (Wu et al. 2020, section 6), which edgeq does not do yet"
