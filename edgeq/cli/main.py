@@ -50,6 +50,9 @@ Sign = Annotated[
     Path | None, typer.Option("--sign", metavar="KEY", help="an SSH key to sign the release with")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
+Store = Annotated[
+    str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
 
 
@@ -61,9 +64,7 @@ def deploy(
         Path | None,
         typer.Option(help="where report.json goes  [default: beside the recipe]"),
     ] = None,
-    store: Annotated[
-        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
-    ] = None,
+    store: Store = None,
     host: Host = None,
     identity: Identity = None,
     sign: Sign = None,
@@ -271,9 +272,7 @@ def tune(
     adaround: Annotated[
         bool, typer.Option("--adaround", help="also choose how each weight is rounded: minutes")
     ] = False,
-    store: Annotated[
-        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
-    ] = None,
+    store: Store = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -304,9 +303,7 @@ def study(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="a folder for study.md, study.json and pictures")
     ],
-    store: Annotated[
-        str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
-    ] = None,
+    store: Store = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,

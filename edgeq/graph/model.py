@@ -123,6 +123,27 @@ def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object
     return default
 
 
+def integer(node: onnx.NodeProto, name: str, default: int) -> int:
+    """An attribute that is an integer."""
+    found = attribute(node, name, default)
+    assert isinstance(found, int)
+    return found
+
+
+def integers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
+    """An attribute that is a list of integers; the default for an empty one, too."""
+    found = attribute(node, name) or default
+    assert isinstance(found, list)
+    return [int(n) for n in found]
+
+
+def number(node: onnx.NodeProto, name: str, default: float) -> float:
+    """An attribute that is a number."""
+    found = attribute(node, name, default)
+    assert isinstance(found, (int, float))
+    return float(found)
+
+
 def outer_names(node: onnx.NodeProto) -> list[str]:
     """Tensors that the subgraphs of a node (If, Loop, Scan) read from outside."""
     found: list[str] = []

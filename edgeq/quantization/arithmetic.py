@@ -73,6 +73,14 @@ def quantize_weights(
     return np.asarray(np.clip(np.rint(divided), -steps, steps), np.int8)
 
 
+def dequantize_weights(
+    integers: NDArray[np.int8], scales: NDArray[np.float32], axis: int | None
+) -> Floats:
+    """Real values of integers that `quantize_weights` gave."""
+    along = _along(scales.astype(np.float64), integers.ndim, axis).astype(np.float32)
+    return np.asarray(integers.astype(np.float32) * along)
+
+
 def quantize(values: Floats, scale: Scale) -> Integers:
     """Integers of real values, as QuantizeLinear gives them."""
     least, greatest = LIMITS[scale.dtype]

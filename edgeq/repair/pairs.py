@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from edgeq.graph.model import Model, attribute
+from edgeq.graph.model import Model, attribute, integer
 from edgeq.repair.constants import is_own
 
 HOMOGENEOUS = (
@@ -79,12 +79,12 @@ def _is_layer(model: Model, node: onnx.NodeProto) -> bool:
 
 def _takes(model: Model, first: onnx.NodeProto, second: onnx.NodeProto) -> bool:
     """Whether the second layer's input channels are the first one's output channels, one by one."""
-    groups = attribute(second, "group", 1)
+    groups = integer(second, "group", 1)
     shape = model.shapes[second.input[1]]
     if second.op_type == "Gemm":
         taken = shape[1] if attribute(second, "transB", 0) else shape[0]
     else:
-        taken = shape[1] * groups  # type: ignore[operator]
+        taken = shape[1] * groups
     ranks = {len(model.shapes.get(node.output[0], ())) for node in (first, second)}
     return taken == channels(model, first) and len(ranks) == 1
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, integers
 
 Floats = NDArray[np.float32]
 
@@ -85,8 +85,7 @@ def windows_of(node: onnx.NodeProto, weight: tuple[int, ...]) -> Windows | None:
         return None
 
     def numbers(name: str, default: int, count: int) -> tuple[int, ...]:
-        found = attribute(node, name, [default] * count)
-        return tuple(int(n) for n in found)  # type: ignore[attr-defined]
+        return tuple(integers(node, name, [default] * count))
 
     groups = attribute(node, "group", 1)
     assert isinstance(groups, int)

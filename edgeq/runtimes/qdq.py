@@ -159,9 +159,7 @@ class _Writer:
         zero: NDArray[np.generic],
         axis: int | None,
     ) -> str:
-        shape: tuple[int, ...] = ()
         if axis is not None:
-            shape = tuple(-1 if i == axis else 1 for i in range(integers.ndim))
             attributes: dict[str, Any] = {"axis": axis}
         else:
             scales, zero, attributes = scales.reshape(()), zero.reshape(()), {}
@@ -171,7 +169,7 @@ class _Writer:
         ]
         if self.plan.form == "float-weights":
             # Floats that lie on the integers' grid: the engine's own rounding finds these again.
-            values = integers.astype(np.float32) * scales.reshape(shape)
+            values = arithmetic.dequantize_weights(np.asarray(integers, np.int8), scales, axis)
             source, quantized = self._constant(f"{prefix}/float", values), self._free(f"{prefix}/q")
             self._pair_half("QuantizeLinear", [source, *constants], quantized, prefix, attributes)
         else:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgeq.measurement import Interval, Trial
 from edgeq.report.figures import NOTHING
+from edgeq.tuning.changes import lost
 from edgeq.tuning.study import Study
 from edgeq.tuning.tune import Tuning
 
@@ -69,7 +70,7 @@ def _tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
 def _verdict(found: Tuning) -> Iterator[str]:
     allowed = f"mask AP -{found.largest_mask_drop:.4f}, box AP -{found.largest_box_drop:.4f}"
     yield f"Compared on {found.compared_on}; judged on {found.judged_on}."
-    yield f"Allowed: {allowed}. Best: {found.best.name}, {_drops(found.best)}."
+    yield f"Allowed: {allowed}. Best: {found.best.name}, {lost(found.best)}."
     if not found.resolved:
         yield "The intervals reach beyond what is allowed: more images may say otherwise."
     yield f"Ended: {found.ended}. {'CONTRACT MET' if found.met else 'CONTRACT MISSED'}."
@@ -78,11 +79,6 @@ def _verdict(found: Tuning) -> Iterator[str]:
     for need in found.needed:
         yield f"- {need}"
     yield f"tuned recipe: {found.output}"
-
-
-def _drops(trial: Trial) -> str:
-    kinds = ("mask", trial.mask_ap_drop), ("box", trial.box_ap_drop)
-    return ", ".join(f"{kind} AP {-drop.estimate:+.4f}" for kind, drop in kinds if drop)
 
 
 def _staged(trials: Sequence[Trial]) -> list[tuple[str, ...]]:

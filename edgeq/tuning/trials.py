@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from edgeq import building, places
 from edgeq.artifact import Artifact
@@ -27,6 +25,7 @@ from edgeq.quantization import arithmetic, planner
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Recipe
+from edgeq.repair.constants import with_constants
 from edgeq.tuning.yardstick import Yardstick
 from edgeq.version import source_hash
 
@@ -126,22 +125,13 @@ class _Figures(Record):
 
 def _rounded(model: Model, plan: Plan) -> Model:
     """The float model with the weights of its quantized layers on the integers' grid."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-    for planned_weight in plan.weights.values():
-        values = np.asarray(model.constant(planned_weight.tensor), np.float32)
-        scales = np.array(planned_weight.scales, np.float32)
-        axis = planned_weight.axis
-        integers = arithmetic.quantize_weights(values, scales, axis, planned_weight.bits)
-        shape = [1] * values.ndim
-        if axis is not None:
-            shape[axis] = scales.size
-        rounded = integers.astype(np.float32) * scales.reshape(shape)
-        name = planned_weight.tensor
-        tensors[name].CopyFrom(numpy_helper.from_array(rounded, name))
-    digest = hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
-    return replace(model, proto=proto, sha256=digest)
+    constants = {}
+    for node, planned in plan.weights.items():
+        values = np.asarray(model.constant(planned.tensor), np.float32)
+        scales = np.array(planned.scales, np.float32)
+        integers = arithmetic.quantize_weights(values, scales, planned.axis, planned.bits)
+        constants[node, 1] = arithmetic.dequantize_weights(integers, scales, planned.axis)
+    return with_constants(model, constants, f"weights of {plan.to_json()}")
 
 
 def _figures(yardstick: Yardstick, images: Sequence[ImagePrediction]) -> _Figures:

@@ -33,6 +33,7 @@ from edgeq.tuning.changes import (
     calibrators,
     left_float,
     left_words,
+    lost,
     repaired,
     with_head,
     with_weights,
@@ -227,7 +228,7 @@ def _searched(search: _Search, adaround: bool) -> str:
 
 def _as_it_was(search: _Search) -> None:
     trial = search.run("start", "as the recipe has it", search.best)
-    search.take(search.best, trial, f"As it was: {_lost(trial)}.")
+    search.take(search.best, trial, f"As it was: {lost(trial)}.")
 
 
 def _weights(search: _Search) -> None:
@@ -238,7 +239,7 @@ def _weights(search: _Search) -> None:
         recipe = with_weights(search.best, granularity=granularity)
         found[granularity] = recipe, search.trials.weights_alone(granularity, recipe)
     better = min(found, key=lambda name: search.loss(found[name][1]))
-    words = "; ".join(f"{name} {_lost(trial)}" for name, (_, trial) in found.items())
+    words = "; ".join(f"{name} {lost(trial)}" for name, (_, trial) in found.items())
     if search.best.quantize.weights.granularity == better:
         search.reasons.append(f"Weights alone: {words}. {better} stays.")
         return
@@ -263,11 +264,11 @@ def _take_best(search: _Search, found: Sequence[tuple[Recipe, Trial]]) -> None:
     recipe, trial = min(found, key=lambda pair: search.loss(pair[1]))
     alike = [t.name for _, t in found if t is not trial and _is_alike(trial, t)]
     words = f"; not told apart from it: {'; '.join(alike)}" if alike else ""
-    reason = f"Of {len(found)} ways to calibrate: {trial.name}: {_lost(trial)}{words}."
+    reason = f"Of {len(found)} ways to calibrate: {trial.name}: {lost(trial)}{words}."
     if search.compared is None or search.loss(trial) < search.loss(search.compared):
         search.take(recipe, trial, reason)
     else:
-        search.reasons.append(f"{reason} No better than {_lost(search.compared)}: not used.")
+        search.reasons.append(f"{reason} No better than {lost(search.compared)}: not used.")
 
 
 def _repairs(search: _Search) -> None:
@@ -297,9 +298,9 @@ def _adaround(search: _Search) -> None:
 def _take_if_better(search: _Search, recipe: Recipe, trial: Trial, name: str) -> None:
     assert search.compared is not None
     if search.loss(trial) < search.loss(search.compared):
-        search.take(recipe, trial, f"{name}: {_lost(trial)}, instead of {_lost(search.compared)}.")
+        search.take(recipe, trial, f"{name}: {lost(trial)}, instead of {lost(search.compared)}.")
     else:
-        text = f"{name}: {_lost(trial)}, no better than {_lost(search.compared)}: not used."
+        text = f"{name}: {lost(trial)}, no better than {lost(search.compared)}: not used."
         search.reasons.append(text)
 
 
@@ -393,11 +394,6 @@ def _is_alike(best: Trial, other: Trial) -> bool:
     return all(a.low <= b.estimate <= a.high for a, b in pairs if a and b)
 
 
-def _lost(trial: Trial) -> str:
-    drops = ("mask", trial.mask_ap_drop), ("box", trial.box_ap_drop)
-    return ", ".join(f"{kind} AP -{drop.estimate:.4f}" for kind, drop in drops if drop) or "nothing"
-
-
 def _concluded(
     search: _Search,
     prepared: Prepared,
@@ -449,11 +445,7 @@ def _concluded(
 
 def _judged_on(search: _Search) -> str:
     final = search.trials.final
-    return (
-        final.source
-        if final is not None and search.final is not None
-        else (search.trials.yardstick.source)
-    )
+    return search.trials.yardstick.source if final is None or search.final is None else final.source
 
 
 def _needed(search: _Search, judged: Trial, contract: Contract, ended: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 from edgeq.errors import InputError
 from edgeq.measurement import Interval, Trial
 from edgeq.tuning import study_files
+from edgeq.tuning.changes import lost
 from edgeq.tuning.study import Study, patterns, study
 from edgeq.tuning.trial_table import markdown
 
@@ -87,3 +88,8 @@ def test_markdown_says_what_was_studied_and_on_what(found: Study) -> None:
     first = markdown(found).splitlines()[:3]
     assert first[0].startswith("# Study of ")
     assert "for local, on" in first[2] and "float: mask AP" in first[2]
+
+
+def test_what_is_gained_is_told_from_what_is_lost() -> None:
+    assert lost(trial("mse", 0.0123)) == "mask AP -0.0123"
+    assert lost(trial("mse", -0.0019)) == "mask AP +0.0019"

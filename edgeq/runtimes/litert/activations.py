@@ -9,12 +9,12 @@ import onnx
 
 from edgeq.graph.bounds import bounds
 from edgeq.graph.gates import gate_of_product, product_of_gate
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, number
 from edgeq.quantization.arithmetic import quantize
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.fusion import ACTIVATIONS, activation_of
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported
-from edgeq.runtimes.litert.pointwise import binary, number, unary
+from edgeq.runtimes.litert.pointwise import binary, unary
 
 _INT32 = (np.iinfo(np.int32).min, np.iinfo(np.int32).max)
 

@@ -7,26 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
-from edgeq.quantization import arithmetic
+from edgeq.graph.model import attribute, integer, integers
 from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
 from edgeq.runtimes.litert.layout import Shape
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
 from edgeq.runtimes.litert.pointwise import ended
+from edgeq.runtimes.litert.weights import Floats, layer_constants
 from edgeq.runtimes.litert.window import (
     image,
     image_shape,
-    numbers,
     padded,
     spatial_rank,
     unfolded,
     window,
 )
 
-Floats = NDArray[np.float32]
 _IMAGE = (0, 2, 3, 1)
 
 
@@ -34,7 +31,7 @@ def conv(low: Lowering, node: onnx.NodeProto) -> None:
     """Conv: CONV_2D, or DEPTHWISE_CONV_2D where every channel has filters of its own."""
     weights = _weights(low, node)
     before, after = low.shape(node.input[0]), low.shape(node.output[0])
-    groups = int(attribute(node, "group", 1))  # type: ignore[call-overload]
+    groups = integer(node, "group", 1)
     seen = window(node, before, after, weights.shape[2:])
     if weights.ndim == 3:
         weights = weights[:, :, None, :]
@@ -46,7 +43,9 @@ def conv(low: Lowering, node: onnx.NodeProto) -> None:
     # [out, in, h, w] to [out, h, w, in], or [1, h, w, out] where each has one input.
     order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
     axis = 3 if depthwise else 0
-    inputs = [value, *filters(low, node, weights, order, axis, value)]
+    bias = _bias(low, node)
+    stored = weights.transpose(order)
+    inputs = [value, *layer_constants(low, node, stored, axis, bias, value)]
     options: dict[str, Any] = {
         "padding": seen.padding,
         "strideH": seen.strides[0],
@@ -75,7 +74,7 @@ def conv_transpose(low: Lowering, node: onnx.NodeProto) -> None:
     if weights.ndim == 3:
         weights = weights[:, :, None, :]
     weights = _dilated(weights, (axes[0].dilation, axes[1].dilation))
-    groups = int(attribute(node, "group", 1))  # type: ignore[call-overload]
+    groups = integer(node, "group", 1)
     value = image(low, node, floats=groups > 1)
     result = low.result(node)
     scale = result.scale if value.scale is not None else None
@@ -99,9 +98,11 @@ def conv_transpose(low: Lowering, node: onnx.NodeProto) -> None:
 
     order = (1, 2, 3, 0)
     if groups == 1:
-        made = deconvolved(value, filters(low, node, weights, order, 0, value))
+        constants = layer_constants(low, node, weights.transpose(order), 0, _bias(low, node), value)
+        made = deconvolved(value, constants)
     else:
-        bias = _bias(low, node, groups * weights.shape[1]).reshape(groups, -1)
+        channels = groups * weights.shape[1]
+        bias = np.broadcast_to(_bias(low, node), (channels,)).reshape(groups, -1)
         parts = []
         for i, kernel in enumerate(np.split(weights, groups)):
             stored = np.ascontiguousarray(kernel.transpose(order))
@@ -118,39 +119,8 @@ def conv_transpose(low: Lowering, node: onnx.NodeProto) -> None:
     low.finish(node, unfolded(low, made, len(after)))
 
 
-def filters(
-    low: Lowering,
-    node: onnx.NodeProto,
-    weights: Floats,
-    order: tuple[int, ...],
-    axis: int,
-    value: Value,
-) -> list[Value]:
-    """Weights and bias of a layer as constants, in int8 and int32 if the layer's input is int8.
-
-    `order` is TFLite's order of the weights' axes, `axis` the output channel's among them.
-    """
-    channels = weights.shape[order[axis]]
-    bias = _bias(low, node, channels)
-    weight_name, bias_name = node.input[1], node.input[2] if has_bias(node) else f"{node.name}/bias"
-    if value.scale is None or low.plan is None:
-        stored = np.ascontiguousarray(weights.transpose(order))
-        return [low.constant(stored, name=weight_name), low.constant(bias, name=bias_name)]
-    planned = low.plan.weights[node.name]
-    scales = np.array(planned.scales, np.float32)
-    along = None if planned.axis is None else order[axis]
-    integers = arithmetic.quantize_weights(weights, scales, along, planned.bits)
-    biases, products = arithmetic.bias_integers(bias, value.scale.scale, scales)
-    stored_axis = 0 if along is None else axis
-    return [
-        low.weights(weight_name, integers.transpose(order), scales, stored_axis),
-        low.weights(bias_name, biases, products, 0),
-    ]
-
-
-def _bias(low: Lowering, node: onnx.NodeProto, channels: int) -> Floats:
-    bias = bias_of(low.model, node) if has_bias(node) else np.zeros(1, np.float32)
-    return np.broadcast_to(bias, (channels,))
+def _bias(low: Lowering, node: onnx.NodeProto) -> Floats:
+    return bias_of(low.model, node) if has_bias(node) else np.zeros(1, np.float32)
 
 
 def _weights(low: Lowering, node: onnx.NodeProto) -> Floats:
@@ -191,9 +161,9 @@ def _axes(
 ) -> tuple[_Axis, _Axis]:
     """Height and width; a one-dimensional one has height 1. Raises Unsupported for three."""
     count = spatial_rank(before)
-    strides, dilations = (numbers(node, name, [1] * count) for name in ("strides", "dilations"))
-    pads = numbers(node, "pads", [0] * 2 * count)
-    extra = numbers(node, "output_padding", [0] * count)
+    strides, dilations = (integers(node, name, [1] * count) for name in ("strides", "dilations"))
+    pads = integers(node, "pads", [0] * 2 * count)
+    extra = integers(node, "output_padding", [0] * count)
     mode = attribute(node, "auto_pad", "NOTSET")
     by_shape = mode in ("SAME_UPPER", "SAME_LOWER") or attribute(node, "output_shape") is not None
     found = [_Axis(1, 1, 1, 1, 1, 0)] * (2 - count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,11 @@ class Quantization:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     axis: int = 0
+
+
+def type_of(array: NDArray[np.generic]) -> DType:
+    """The type of an array, which has to be one of those."""
+    return cast("DType", str(array.dtype))
 
 
 def schema() -> Any:
@@ -68,7 +73,7 @@ class Flatbuffer:
     ) -> int:
         """A constant tensor; equal ones are one."""
         value = np.asarray(value, order="C")
-        dtype: DType = str(value.dtype)  # type: ignore[assignment]
+        dtype = type_of(value)
         content = value.tobytes()
         key = (dtype, value.shape, content, quantization)
         if key not in self._constants:

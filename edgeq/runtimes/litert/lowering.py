@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.graph.model import Model, attribute
+from edgeq.graph.model import Model, integer
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.litert import layout as layouts
-from edgeq.runtimes.litert.flatbuffer import DType, Flatbuffer, Quantization
+from edgeq.runtimes.litert.flatbuffer import DType, Flatbuffer, Quantization, type_of
 from edgeq.runtimes.litert.fusion import activation_of, taken_in
 from edgeq.runtimes.litert.kernels import KERNELS
 from edgeq.runtimes.litert.layout import Layout, Shape
@@ -82,6 +82,7 @@ class Lowering:
         self._made: dict[int, Origin] = {}
         self._delivered: set[int] = set()
         self._activations = taken_in(self.model, self.plan)
+        self._taken = {behind.name for behind in self._activations.values()}
 
     # What a node is.
 
@@ -96,7 +97,7 @@ class Lowering:
 
     def is_taken_in(self, node: onnx.NodeProto) -> bool:
         """Whether a node is an activation that the one before it computes."""
-        return any(node.name == behind.name for behind in self._activations.values())
+        return node.name in self._taken
 
     def is_quantized(self, node: onnx.NodeProto) -> bool:
         """Whether the plan has this node in int8."""
@@ -214,8 +215,7 @@ class Lowering:
         if str(array.dtype) not in (*DTYPES.values(), "int8"):
             raise Unsupported(f"the constant '{name}' is of type {array.dtype}")
         index = self.file.constant(name, array, _quantization(scale))
-        kind: DType = str(array.dtype)  # type: ignore[assignment]
-        return Value(index, array.shape, layouts.plain(array.ndim), kind, scale)
+        return Value(index, array.shape, layouts.plain(array.ndim), type_of(array), scale)
 
     def integers(self, *values: int) -> Value:
         """A constant list of 32-bit integers [n]."""
@@ -232,8 +232,7 @@ class Lowering:
         zeros = (0,) * scales.size
         kept = Quantization(tuple(float(scale) for scale in scales), zeros, axis)
         index = self.file.constant(name, integers, kept)
-        kind: DType = str(integers.dtype)  # type: ignore[assignment]
-        return Value(index, integers.shape, layouts.plain(integers.ndim), kind)
+        return Value(index, integers.shape, layouts.plain(integers.ndim), type_of(integers))
 
     def emit(
         self,
@@ -375,6 +374,4 @@ def _quantization(scale: Scale | None) -> Quantization | None:
 
 def axis_of(node: onnx.NodeProto, rank: int, default: int = 0) -> int:
     """A node's `axis`, counted from the front."""
-    axis = attribute(node, "axis", default)
-    assert isinstance(axis, int)
-    return axis % rank
+    return integer(node, "axis", default) % rank

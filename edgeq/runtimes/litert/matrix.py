@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
-from edgeq.quantization import arithmetic
+from edgeq.graph.model import attribute, number
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
-from edgeq.runtimes.litert.pointwise import ended, number
-
-Floats = NDArray[np.float32]
+from edgeq.runtimes.litert.pointwise import ended
+from edgeq.runtimes.litert.weights import Floats, layer_constants
 
 
 def gemm(low: Lowering, node: onnx.NodeProto) -> None:
@@ -74,26 +71,8 @@ def _connected(
 ) -> Value:
     """left [..., k] times rows [n, k] transposed, plus bias [n] or [1]."""
     result = low.result(node)
-    name = node.input[1]
-    bias = np.broadcast_to(bias, (rows.shape[0],)).astype(np.float32)
-    scale = None
-    if left.scale is None or low.plan is None:
-        constants = [low.constant(np.ascontiguousarray(rows * alpha), name=name)]
-        constants.append(low.constant(bias, name=f"{node.name}/bias"))
-    else:
-        planned = low.plan.weights[node.name]
-        scale = result.scale
-        scales = np.array(planned.scales, np.float32)
-        along = None if planned.axis is None else 0
-        integers = arithmetic.quantize_weights(rows, scales, along, planned.bits)
-        # A scale has to be positive.
-        integers = np.asarray(np.sign(alpha) * integers, np.int8)
-        scales = np.asarray(scales * np.float32(abs(alpha) or 1.0))
-        biases, products = arithmetic.bias_integers(bias, left.scale.scale, scales)
-        constants = [
-            low.weights(name, integers, scales, 0),
-            low.weights(f"{node.name}/bias", biases, products, 0),
-        ]
+    scale = result.scale if left.scale is not None else None
+    constants = layer_constants(low, node, rows, 0, bias, left, alpha)
     shape = (*left.shape[:-1], rows.shape[0])
     return low.emit(
         "FULLY_CONNECTED",

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, integer
 from edgeq.quantization.arithmetic import quantize
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.layout import Layout, Shape
@@ -261,7 +261,7 @@ def tile(low: Lowering, node: onnx.NodeProto) -> None:
 def depth_to_space(low: Lowering, node: onnx.NodeProto) -> None:
     """DepthToSpace in both modes: a reshape, a transpose and a reshape, as ONNX defines it."""
     n, depth, height, width = low.shape(node.input[0])
-    block = int(attribute(node, "blocksize", 1))  # type: ignore[call-overload]
+    block = integer(node, "blocksize", 1)
     inner = depth // block**2
     if attribute(node, "mode", "DCR") == "DCR":
         apart, perm = (n, block, block, inner, height, width), (0, 3, 4, 1, 5, 2)
@@ -273,7 +273,7 @@ def depth_to_space(low: Lowering, node: onnx.NodeProto) -> None:
 def space_to_depth(low: Lowering, node: onnx.NodeProto) -> None:
     """SpaceToDepth: a reshape, a transpose and a reshape, as ONNX defines it."""
     n, depth, height, width = low.shape(node.input[0])
-    block = int(attribute(node, "blocksize", 1))  # type: ignore[call-overload]
+    block = integer(node, "blocksize", 1)
     apart = (n, depth, height // block, block, width // block, block)
     perm = (0, 3, 5, 1, 2, 4)
     low.finish(node, _rearranged(low, node, apart, perm, (0, 4, 5, 1, 2, 3)))

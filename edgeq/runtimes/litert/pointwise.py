@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, number
 from edgeq.quantization.arithmetic import LIMITS, quantize
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.flatbuffer import DType
@@ -203,9 +203,3 @@ def where(low: Lowering, node: onnx.NodeProto) -> None:
     shape = layouts.stored_shape(low.shape(node.output[0]), values[0].layout)
     made = low.emit("SELECT_V2", values, shape, values[0].layout, scale, values[1].dtype)
     low.finish(node, made)
-
-
-def number(node: onnx.NodeProto, name: str, default: float) -> float:
-    found = attribute(node, name, default)
-    assert isinstance(found, (int, float))
-    return float(found)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, integers
 from edgeq.quantization.arithmetic import LIMITS
 from edgeq.runtimes.litert.layout import Shape
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
@@ -14,7 +14,6 @@ from edgeq.runtimes.litert.window import (
     Window,
     image,
     image_shape,
-    numbers,
     padded,
     spatial_rank,
     unfolded,
@@ -59,8 +58,8 @@ def average_pool(low: Lowering, node: onnx.NodeProto) -> None:
 
 def _window(low: Lowering, node: onnx.NodeProto) -> tuple[Window, Shape]:
     before, after = low.shape(node.input[0]), low.shape(node.output[0])
-    kernel = tuple(numbers(node, "kernel_shape", []))
-    if any(n != 1 for n in numbers(node, "dilations", [1])):
+    kernel = tuple(integers(node, "kernel_shape", []))
+    if any(n != 1 for n in integers(node, "dilations", [1])):
         raise Unsupported("has dilations; TFLite's pools have none")
     seen = window(node, before, after, kernel)
     for size, result, stride, (first, _) in zip(
@@ -95,7 +94,7 @@ def _counts(low: Lowering, node: onnx.NodeProto, seen: Window, after: Shape) -> 
     if not attribute(node, "count_include_pad", 0):
         return _valid(low, node, seen)
     count = spatial_rank(low.shape(node.input[0]))
-    stated = numbers(node, "pads", [0] * 2 * count)
+    stated = integers(node, "pads", [0] * 2 * count)
     behind = stated[count:]
     if attribute(node, "auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):
         behind = [last for _, last in seen.pads[2 - count :]]

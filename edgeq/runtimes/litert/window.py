@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from edgeq.graph.model import attribute
+from edgeq.graph.model import attribute, integers
 from edgeq.runtimes.litert.layout import Shape
 from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
 
@@ -42,8 +42,8 @@ def window(node: onnx.NodeProto, before: Shape, after: Shape, kernel: tuple[int,
     """
     count = spatial_rank(before)
     sizes, results = (tuple(shape[2:]) for shape in (before, after))
-    strides, dilations = (numbers(node, name, [1] * count) for name in ("strides", "dilations"))
-    stated = numbers(node, "pads", [0] * 2 * count)
+    strides, dilations = (integers(node, name, [1] * count) for name in ("strides", "dilations"))
+    stated = integers(node, "pads", [0] * 2 * count)
     mode = attribute(node, "auto_pad", "NOTSET")
     pads = []
     for i, size in enumerate(sizes):
@@ -114,13 +114,6 @@ def spatial_rank(shape: Shape) -> int:
     if len(shape) not in (3, 4):
         raise Unsupported(f"slides over {len(shape) - 2} dimensions; TFLite has 1 and 2")
     return len(shape) - 2
-
-
-def numbers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
-    """An attribute that is a list of integers."""
-    found = attribute(node, name) or default
-    assert isinstance(found, list)
-    return [int(n) for n in found]
 
 
 def _is_same(size: int, result: int, stride: int, extent: int, pads: tuple[int, int]) -> bool:
