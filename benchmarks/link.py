@@ -76,7 +76,7 @@ def _device(host: Board) -> Device:
 def _sessions(server: Server, folder: Path) -> Iterator[Figure]:
     def look(number: int) -> Device:
         device = Device(server.transport(), str(folder / f"device{number % 4}"))
-        assert device.hello["machine"]
+        assert device.hello.machine
         return device
 
     def log_in(number: int) -> None:

@@ -23,7 +23,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeq import places
-from edgeq.errors import InputError, raise_all
+from edgeq.agent.errors import AgentError
+from edgeq.agent.manifest import parse_manifest
+from edgeq.errors import EdgeqError, InputError, raise_all
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
@@ -148,7 +150,15 @@ def describe(files: Mapping[str, bytes]) -> dict[str, File]:
 
 
 def keep(manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
-    """Put an artifact into the cache under its id, whole or not at all."""
+    """Put an artifact into the cache under its id, whole or not at all.
+
+    Raises EdgeqError for a manifest that the agent would refuse: a fault of ours, and better found
+    here than on a device.
+    """
+    try:
+        parse_manifest(manifest.encoded(), _shelf(manifest.id))
+    except AgentError as exc:
+        raise EdgeqError(exc.where, exc.what, exc.remedy) from exc
     content = {MANIFEST: manifest.encoded(), **files}
     return kept(manifest.id) or _place(content, manifest, _shelf(manifest.id))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from edgeq import target as targets
+from edgeq.agent.errors import NO_ROOM
 from edgeq.agent.room import RESERVE_BYTES
+from edgeq.answers import Probe
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.device.examination import Finding, State, findings, require_fit
@@ -97,9 +98,9 @@ def _remote(target: str | Target) -> Target:
 
 def _require_fit(target: Target, device: Device) -> None:
     require_fit(target, device)
-    room = _room(device.hello["free_bytes"], device.hello["environment"])
+    room = _room(device.hello.free_bytes, device.hello.environment)
     if room.state == "wrong":
-        raise DeviceError(device.address, f"free disk: {room.found}", room.remedy, kind="no-room")
+        raise DeviceError(device.address, f"free disk: {room.found}", room.remedy, kind=NO_ROOM)
 
 
 def _install(target: Target, device: Device, wheels: Wheels, progress: Progress) -> bool:
@@ -118,7 +119,7 @@ def _requirements(target: Target, device: Device) -> list[str]:
 
 def _examined(target: Target, device: Device) -> Examination:
     status, probe = device.status(), device.probe()
-    found = [*findings(target, device), _room(status["free_bytes"], status["environment"])]
+    found = [*findings(target, device), _room(status.free_bytes, status.environment)]
     found += [*_engine(target, probe), *_facts(target, probe)]
     if (other := holder(device, status)) is not None:
         text = f"held by {other.who} for {other.what}"
@@ -127,7 +128,7 @@ def _examined(target: Target, device: Device) -> Examination:
         device=device.address,
         target=target.name,
         findings=tuple(found),
-        environment=status["environment"],
+        environment=status.environment,
     )
 
 
@@ -143,10 +144,10 @@ def _room(free_bytes: int, environment: str | None) -> Finding:
     )
 
 
-def _engine(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
+def _engine(target: Target, probe: Probe) -> Iterator[Finding]:
     engine = runtime(target.runtime)
     for module, message in engine.from_system.items():
-        found = probe["packages"][module]
+        found = probe.packages.get(module)
         lack, _, remedy = message.partition("; ")
         yield Finding(
             name=module,
@@ -163,21 +164,20 @@ def _engine(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _facts(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
+def _facts(target: Target, probe: Probe) -> Iterator[Finding]:
     """The target's facts beside the board's; another board under this name is worth a word."""
-    facts, cpu, memory = target.facts, probe["cpu"], probe["memory"]["total_bytes"]
-    board, remedy = probe["board"], "see that this is the board you mean"
+    facts, cpu, memory = target.facts, probe.cpu, probe.memory.total_bytes
+    board, remedy = probe.board, "see that this is the board you mean"
     if facts.model is not None:
-        alike = bool(board) and board.startswith(facts.model)
+        alike = board is not None and board.startswith(facts.model)
         state: State = "ok" if alike else "note"
         found = board or "not told"
         yield Finding(name="model", state=state, found=found, remedy="" if alike else remedy)
-    cores = cpu["cores_available"]
+    cores = cpu.cores_available
     alike = facts.cores in (None, cores)
     found = f"{cores}" if alike else f"{cores}, the target says {facts.cores}"
     yield Finding(name="cores", state="ok" if alike else "note", found=found)
-    flags: list[str] = cpu["flags"] or []
-    dot = bool({"asimddp", "avx512_vnni", "avx_vnni"} & set(flags))
+    dot = cpu.has_dot_product
     alike = facts.dot_product in (None, dot)
     found = "yes" if dot else "no: int8 gains less on this CPU"
     found = found if alike else f"{found}; the target says {'yes' if facts.dot_product else 'no'}"
@@ -189,13 +189,13 @@ def _facts(target: Target, probe: dict[str, Any]) -> Iterator[Finding]:
         sold = not facts.memory or any(0.75 * size <= memory <= size for size in facts.memory)
         found = found if sold else f"{found}, not a size this board is sold with"
         yield Finding(name="memory", state="ok" if sold and not little else "note", found=found)
-    if probe["emulated"]["emulated"]:
+    if probe.emulated.emulated:
         found = "yes: latency here says nothing about a real board"
         yield Finding(name="emulated", state="note", found=found)
 
 
 def _platform(device: Device) -> Platform:
     hello = device.hello
-    major, minor = (int(part) for part in hello["python"].split(".")[:2])
-    libc = str(hello["libc"]).removeprefix("glibc ").split(".")
+    major, minor = (int(part) for part in hello.python.split(".")[:2])
+    libc = str(hello.libc).removeprefix("glibc ").split(".")
     return Platform((major, minor), (int(libc[0]), int(libc[1])), device.architecture)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from edgeq.agent.decode import decode
 from edgeq.agent.detections import Output
 from edgeq.agent.errors import AgentError
 from edgeq.agent.letterbox import geometry_of
+from edgeq.answers import Probe
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.calibration import collect, statistics
 from edgeq.calibration.images import choose, content_hash, shared, tensors
@@ -37,7 +38,7 @@ from edgeq.repair.equalization import equalized
 from edgeq.repair.model import Images, refined
 from edgeq.repair.refinement import plan_for
 from edgeq.repair.repaired import Repaired
-from edgeq.runtimes import runtime
+from edgeq.runtimes import REFERENCE, runtime
 from edgeq.runtimes.base import Runtime
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
@@ -99,7 +100,7 @@ class Build:
 def prepare(
     recipe: Recipe,
     target: Target,
-    probe: Mapping[str, Any] | None,
+    probe: Probe | None,
     evaluation: Sequence[Path] = (),
 ) -> Prepared:
     """Check everything that can be checked before work; all problems together.
@@ -135,7 +136,7 @@ def prepare(
     )
 
 
-def for_device(prepared: Prepared, target: Target, probe: Mapping[str, Any]) -> Prepared:
+def for_device(prepared: Prepared, target: Target, probe: Probe) -> Prepared:
     """What was prepared, for what a device has; InputError when that cannot read the model."""
     engine = runtime(target.runtime)
     placement, note = engine.placement(target, probe)
@@ -169,7 +170,7 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
             name=engine.engine.name,
             model=engine.engine.model,
             compile=engine.compiled(plan.form, "int8"),
-            delegate=_delegate(prepared.target),
+            delegate=engine.delegate(prepared.target),
         ),
         task=task_of(prepared.recipe),
         preprocess=input_of(prepared.recipe.preprocess).model_copy(
@@ -182,7 +183,7 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
             "statistics": made.statistics,
             "quantize": prepared.recipe.quantize.model_dump(mode="json"),
             **_repair_of(prepared.recipe),
-            "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
+            "target": prepared.target.model_dump(mode="json", exclude=WITHOUT_EFFECT),
             "versions": versions(*engine.written_with),
         },
     )
@@ -251,7 +252,7 @@ def is_calibrated(prepared: Prepared) -> bool:
 def float_artifact(prepared: Prepared) -> Artifact:
     """The float model as an artifact: what the reference figures are measured on."""
     content = prepared.model.proto.SerializeToString(deterministic=True)
-    return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
+    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
 
 
 def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
@@ -268,13 +269,13 @@ def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
 def simulation(prepared: Prepared, built: Build) -> Artifact:
     """The artifact as the host can run it: its Q/DQ graph, whatever engine the device has."""
     made = built.artifact
-    if made.manifest.runtime.name == "onnxruntime":
+    if made.manifest.runtime.name == REFERENCE:
         return made
     engine = runtime(prepared.target.runtime)
     content = made.path(made.manifest.runtime.model).read_bytes()
     model = planned(prepared).model if prepared.recipe.repair.is_wanted else prepared.model
     content = engine.write_simulation(model, built.plan, content)
-    return _of_one_file(prepared, content, Engine(name="onnxruntime", model="model.onnx"))
+    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
 
 
 def _of_one_file(prepared: Prepared, content: bytes, engine: Engine) -> Artifact:
@@ -351,15 +352,11 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _delegate(target: Target) -> Literal["xnnpack", "none"]:
-    """Which delegate the agent gives the engine; only LiteRT can go without."""
-    return "none" if target.runtime == "litert" and not target.xnnpack else "xnnpack"
-
-
-_TARGET_FIELDS = {
-    *("runtime", "architecture", "activation_type", "weight_bits", "engine_version", "typing"),
-    "xnnpack",
+WITHOUT_EFFECT = {
+    *("name", "description", "alternatives", "facts", "limits"),
+    *("threads", "transport", "root", "python", "allowed_signers", "share_engines"),
 }
+"""What of a target no artifact depends on; whatever else it says is part of a build's key."""
 
 
 def key_of(prepared: Prepared) -> str:
@@ -378,7 +375,7 @@ def key_of(prepared: Prepared) -> str:
             placement.weight_bits,
             placement.form,
         ],
-        "target": prepared.target.model_dump(mode="json", include=_TARGET_FIELDS),
+        "target": prepared.target.model_dump(mode="json", exclude=WITHOUT_EFFECT),
         "versions": versions(*runtime(prepared.target.runtime).written_with),
         "source": source_hash(),
     }

@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgeq import artifact as artifacts
 from edgeq import building, document
 from edgeq import recipe as recipes
 from edgeq import target as targets
+from edgeq.agent.errors import MISSING_ENGINE
+from edgeq.answers import Probe
 from edgeq.building import Prepared
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
@@ -45,7 +46,7 @@ class Checked:
 
     prepared: Prepared
     device: Device
-    probe: dict[str, Any]
+    probe: Probe
     evaluation: Evaluation | None
     recipe_name: str
     recipe_sha256: str
@@ -84,7 +85,7 @@ def check(
 
 
 def _check_measure(recipe: Recipe, target: Target) -> None:
-    if recipe.measure.cuda_graph and not runtime(target.runtime).from_system:
+    if recipe.measure.cuda_graph and not runtime(target.runtime).cuda_graphs:
         what = f"is for TensorRT, and target '{target.name}' runs {target.runtime}"
         raise InputError("measure.cuda_graph", what, "leave it out")
 
@@ -155,20 +156,20 @@ def _raise_located(problems: Problems, recipe: str | Path | Recipe) -> None:
     raise_all(list({str(problem): problem for problem in problems.found}.values()))
 
 
-def check_device(target: Target, device: Device) -> dict[str, Any]:
+def check_device(target: Target, device: Device) -> Probe:
     """What the device is, as probed. Raises DeviceError when it is not fit or lacks the engine."""
     require_fit(target, device)
     probe = device.probe()
     engine = runtime(target.runtime)
     for module, message in engine.from_system.items():
-        if probe["packages"][module] is None:
+        if probe.packages.get(module) is None:
             what, _, remedy = message.partition("; ")
-            raise DeviceError(device.address, what, remedy, kind="missing-engine")
+            raise DeviceError(device.address, what, remedy, kind=MISSING_ENGINE)
     missing = [one for one in presence(engine, target, probe) if one.version is None]
     if missing:
         what = f"there {', '.join(f'{one.name} is {one.lack}' for one in missing)}"
         remedy = "; ".join(dict.fromkeys(one.remedy for one in missing))
-        raise DeviceError(device.address, what, remedy, kind="missing-engine")
+        raise DeviceError(device.address, what, remedy, kind=MISSING_ENGINE)
     return probe
 
 

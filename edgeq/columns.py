@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeq import building
 from edgeq import recipe as recipes
+from edgeq.answers import Probe
 from edgeq.artifact import Artifact
 from edgeq.building import Build
 from edgeq.checking import Checked, bench_images
@@ -148,7 +149,7 @@ def bench(
     files: list[Path],
     options: recipes.Measure,
     target: Target,
-    probe: dict[str, Any],
+    probe: Probe,
     progress: Progress,
 ) -> Measurement:
     chosen = bench_images(files)
@@ -161,10 +162,9 @@ def bench(
     }
     result = over_images(device, paths, partial(device.bench, job, progress), progress)
     fields = {name: result[name] for name in Measurement.model_fields if name in result}
-    emulated = bool(probe["emulated"]["emulated"])
+    emulated = probe.emulated.emulated
     return Measurement.model_validate({**fields, "emulated": emulated})
 
 
-def threads(options: recipes.Measure, target: Target, probe: dict[str, Any]) -> int:
-    available = probe["cpu"]["cores_available"] or 1
-    return options.threads or target.threads or int(available)
+def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:
+    return options.threads or target.threads or probe.cpu.cores_available or 1

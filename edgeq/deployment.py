@@ -24,12 +24,12 @@ from edgeq.checking import Checked, check, check_device, check_room, prepared_fo
 from edgeq.columns import bench, evaluate, measured
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.errors import InputError
+from edgeq.gates import Gates, judge
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.progress import Progress, silent
-from edgeq.recipe import Gates, Recipe
+from edgeq.recipe import Recipe
 from edgeq.report.files import check_writable, write_json
-from edgeq.report.gates import judge
 from edgeq.report.speedup import speedup
 from edgeq.store import open_store
 from edgeq.target import Target
@@ -215,7 +215,7 @@ def _report(
         layers_float=built.plan.layers_float,
         stage_seconds=clock.seconds,
         versions=versions(),
-        probe=checked.probe,
+        probe=checked.probe.model_dump(mode="json"),
     )
     if report.exit_code == 0:
         return report

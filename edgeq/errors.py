@@ -18,6 +18,23 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Kinds of DeviceError that this side finds; the agent has kinds of its own, in agent/errors.py.
+LINK_LOST = "link-lost"  # the connection was cut, or the device gave it up
+INPUT_CLOSED = "input-closed"  # the agent no longer reads; what it said last says why
+NO_PYTHON = "no-python"  # no Python could be started there
+PYTHON_TOO_OLD = "python-too-old"  # older than 3.8
+NAME_NOT_FOUND = "name-not-found"  # the name has no address
+UNREACHABLE = "unreachable"  # the address does not answer
+REFUSED = "refused"  # nobody listens there, or no channel is opened
+NOT_SSH = "not-ssh"  # something else than sshd answers
+INCOMPATIBLE = "incompatible"  # sshd has no algorithm in common
+AUTH_FAILED = "auth-failed"  # no key was taken
+PASSPHRASE = "passphrase"  # the key is locked, and no agent has it
+HOST_KEY_UNKNOWN = "host-key-unknown"  # the host is met for the first time
+HOST_KEY_CHANGED = "host-key-changed"  # the host shows another key than before, or a revoked one
+PROXY = "proxy"  # a jump host or proxy command failed
+NO_WHEEL = "no-wheel"  # a package has no wheel for this board
+
 
 class EdgeqError(Exception):
     """A problem in three parts: where it is, what is wrong, what to do about it."""
@@ -55,7 +72,8 @@ class InputErrors(InputError):
 class DeviceError(EdgeqError):
     """A device could not be reached, refused, or failed at what it was asked to do.
 
-    `kind` is the agent's word for it, such as bad-artifact; empty where the agent said nothing.
+    `kind` is one of the above or the agent's word for it, such as bad-artifact; or the name of what
+    is wrong with the device (device/examination.py); empty where nobody asks.
     """
 
     exit_code = 3

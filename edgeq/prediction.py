@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq import places
+from edgeq.agent.errors import UNREADABLE_IMAGE
 from edgeq.artifact import Artifact
 from edgeq.calibration.images import content_hash
 from edgeq.device.bundle import bundle
@@ -109,7 +110,7 @@ def over_images(
     try:
         return run()
     except DeviceError as exc:
-        if exc.kind != "unreadable-image":
+        if exc.kind != UNREADABLE_IMAGE:
             raise
         if not device.mend_files(placed, progress):
             raise _naming(exc, placed) from exc
@@ -122,7 +123,7 @@ def over_images(
 def _naming(exc: DeviceError, placed: Mapping[Path, str]) -> EdgeqError:
     """The agent's word on a blob that is no image as one on the file it was sent from."""
     named = [str(file) for file, path in placed.items() if path in exc.what]
-    if exc.kind != "unreadable-image" or not named:
+    if exc.kind != UNREADABLE_IMAGE or not named:
         return exc
     what = "cannot be read as an image"
     problems = [InputError(name, what, "replace or remove it") for name in named]

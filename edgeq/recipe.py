@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -16,40 +15,43 @@ from pydantic import (
 )
 
 from edgeq import document, places
+from edgeq.calibrators import calibrators
 from edgeq.document import Misplaced
 from edgeq.errors import InputError, InputErrors
+from edgeq.gates import Gates, all_gates
 from edgeq.listing import image_files
 from edgeq.values import (
     AS_TUPLE,
     FILE_NAME,
-    Bytes,
     FilePath,
     FolderPath,
     Fraction,
     ImagePath,
+    OneOf,
     Or,
+    Part,
     PositiveFloat,
     PositiveInt,
     text_of,
 )
 
-Decoder = Literal["yolov5-seg", "yolov8-seg", "end2end-seg", "mask-rcnn"]
 Granularity = Literal["per-tensor", "per-channel"]
 Scheme = Literal["target", "scale", "affine"]
-CalibratorName = Literal["max", "entropy", "percentile", "mse"]
 InputOutput = Literal["float32", "float16", "int8"]
 HeadPolicy = Literal["float-tail", "float-head", "quantize"]
 
 
-class _Part(BaseModel):
-    """Base of the recipe's parts: frozen, unknown keys refused."""
+def _decoders() -> Iterable[str]:
+    from edgeq.agent.decode import DECODERS  # which brings numpy and OpenCV
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    return DECODERS
 
 
-class Task(_Part):
+Decoder = Annotated[str, OneOf(_decoders)]
+CalibratorName = Annotated[str, OneOf(calibrators)]
+
+
+class Task(Part):
     """How the model's outputs become instances."""
 
     decoder: Decoder
@@ -95,7 +97,7 @@ class Task(_Part):
         return self
 
 
-class Preprocess(_Part):
+class Preprocess(Part):
     """From an image file to the input tensor: letterbox, colour order, (pixel*scale-mean)/std."""
 
     size: Annotated[
@@ -116,7 +118,7 @@ class Preprocess(_Part):
         return [value, value] if isinstance(value, int) else value
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """The images that the ranges are taken from; no labels are needed."""
 
     images: ImagePath
@@ -138,7 +140,7 @@ class Calibration(_Part):
         return self
 
 
-class Quantizer(_Part):
+class Quantizer(Part):
     """How one kind of tensor is quantized."""
 
     granularity: Granularity
@@ -149,15 +151,26 @@ class Quantizer(_Part):
     """share of the absolute values that is kept, for calibrator percentile, such as 99.99"""
 
     @model_validator(mode="after")
-    def _percentile_belongs_to_its_calibrator(self) -> Quantizer:
-        if self.percentile is not None and self.calibrator != "percentile":
-            what = f"percentile is given for calibrator '{self.calibrator}'"
-            remedy = "write 'calibrator: percentile' or leave it out"
-            raise Misplaced(f"{what}; {remedy}", "percentile")
-        if self.percentile is None and self.calibrator == "percentile":
-            what = "calibrator percentile needs its value; add 'percentile: 99.99'"
-            raise Misplaced(what, "calibrator")
+    def _parameter_belongs_to_its_calibrator(self) -> Quantizer:
+        for name, calibrator in calibrators().items():
+            key = calibrator.parameter
+            if key is None:
+                continue
+            given = getattr(self, key) is not None
+            if given and self.calibrator != name:
+                what = f"{key} is given for calibrator '{self.calibrator}'"
+                remedy = f"write 'calibrator: {name}' or leave it out"
+                raise Misplaced(f"{what}; {remedy}", key)
+            if not given and self.calibrator == name:
+                what = f"calibrator {name} needs its value; add '{key}: {calibrator.example}'"
+                raise Misplaced(what, "calibrator")
         return self
+
+    @property
+    def parameter(self) -> float | None:
+        """The value that the calibrator has for itself; None where it has none."""
+        key = calibrators()[self.calibrator].parameter
+        return None if key is None else getattr(self, key)
 
 
 class Weights(Quantizer):
@@ -172,7 +185,7 @@ class Activations(Quantizer):
     granularity: Granularity = "per-tensor"
 
 
-class Override(_Part):
+class Override(Part):
     """What differs for the layers that a pattern names; 'float' leaves them unquantized."""
 
     weights: Weights | None = None
@@ -198,12 +211,12 @@ class Override(_Part):
         return self
 
 
-class Quantize(_Part):
+class Quantize(Part):
     """How to quantize: given in the recipe, or the name of one of the built-in recipes/."""
 
     weights: Weights = Weights()
     activations: Activations = Activations()
-    overrides: dict[str, Annotated[Override, Or({"const": "float"})]] = {}
+    overrides: dict[str, Annotated[Override, Or({"const": "float"})]] = Field(default={})
     """node pattern (exact name, glob or op:Type) to what differs there"""
     exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
     """node patterns that stay float"""
@@ -215,14 +228,14 @@ class Quantize(_Part):
     that feed it; quantize: everything"""
 
 
-class AdaRound(_Part):
+class AdaRound(Part):
     """How long rounding is optimized, by adaptive rounding (Nagel et al. 2020)."""
 
     iterations: PositiveInt = 1000
     """steps of the optimizer, for each layer"""
 
 
-class Repair(_Part):
+class Repair(Part):
     """What is done to the model so that it loses less when it is quantized; nothing by default.
 
     Names and shapes stay, so that everything else in the recipe means what it meant.
@@ -260,7 +273,7 @@ class Repair(_Part):
         return self.bias_correction or self.adaround is not None
 
 
-class Evaluate(_Part):
+class Evaluate(Part):
     """The annotated images that the loss is measured on."""
 
     images: FolderPath
@@ -270,7 +283,7 @@ class Evaluate(_Part):
     """only the first images of the annotations; default: all"""
 
 
-class Measure(_Part):
+class Measure(Part):
     """How long to measure on the device."""
 
     warmup_s: Annotated[float, Field(ge=0)] = 1.0
@@ -296,31 +309,10 @@ class Measure(_Part):
         return self
 
 
-class Gates(_Part):
-    """What is acceptable; a gate that is left out is not judged."""
-
-    mask_ap_drop: Annotated[float, Field(le=1)] | None = None
-    """float minus device, absolute"""
-    box_ap_drop: Annotated[float, Field(le=1)] | None = None
-    latency_p50_ms: PositiveFloat | None = None
-    """inference on the device"""
-    latency_p90_ms: PositiveFloat | None = None
-    latency_p99_ms: PositiveFloat | None = None
-    peak_memory_bytes: Bytes | None = None
-    """peak resident memory of the agent on the device; '300 MiB' is understood"""
-    artifact_bytes: Bytes | None = None
-    divergence_mask_ap: PositiveFloat | None = None
-    """simulated and device mask AP may differ by this much"""
-    divergence_snr_db: float | None = None
-    """the device's raw outputs against the simulation's, at least"""
-    int8_speedup_over_fp16: PositiveFloat | None = None
-    """fp16's median inference over int8's on the device, at least; where the engine has fp16"""
-
-
 _NAME = Or({"type": "string", "description": "one of the built-in recipes/"})
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """An edgeq recipe."""
 
     model: FilePath
@@ -345,7 +337,7 @@ class Recipe(_Part):
     @field_validator("gates")
     @classmethod
     def _accuracy_gates_need_annotations(cls, gates: Gates, info: ValidationInfo) -> Gates:
-        wanted = ("mask_ap_drop", "box_ap_drop", "divergence_mask_ap")
+        wanted = [name for name, gate in all_gates().items() if gate.needs_annotations]
         named = [name for name in wanted if getattr(gates, name) is not None]
         # A wrong `evaluate` is not in the data at all: it is reported by itself.
         if named and info.data.get("evaluate", gates) is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgeq import artifact as artifacts
 from edgeq import target as targets
+from edgeq.agent.errors import NO_RELEASE
+from edgeq.answers import Contents
 from edgeq.artifact import Artifact
 from edgeq.checking import check_device
 from edgeq.device.connection import HERE, Address, connect
@@ -83,7 +83,7 @@ def push(
             require_signed(kind, device, opened.signature)
         device.lock(f"push {opened.id[:12]}")
         new = device.send(opened, progress)
-        is_current = device.status()["current"] == opened.id
+        is_current = device.status().current == opened.id
         if new or (activate and not is_current):
             check_device(kind, device)
             device.verify(opened, progress)
@@ -140,7 +140,7 @@ def rollback_steps(target: str | Target, address: Address = HERE) -> list[str]:
     found = status(target, address)
     if found.previous is None:
         what = "there is no release before the current one"
-        raise DeviceError(found.device, what, "nothing to go back to", kind="no-release")
+        raise DeviceError(found.device, what, "nothing to go back to", kind=NO_RELEASE)
     return [f"make {found.previous} current instead of {found.current}"]
 
 
@@ -151,10 +151,10 @@ def status(target: str | Target, address: Address = HERE) -> Status:
         return _status(device)
 
 
-def holder(device: Device, found: Mapping[str, Any]) -> Holder | None:
+def holder(device: Device, found: Contents) -> Holder | None:
     """Who else holds a device, as its status says; whatever it says."""
-    lock = found["lock"]
-    if not lock or lock.get("pid") == device.hello["pid"]:
+    lock = found.lock
+    if not lock or lock.get("pid") == device.hello.pid:
         return None
     words = {name: str(lock.get(name) or "") for name in Holder.model_fields}
     return Holder.model_validate({**words, "who": words["who"] or "another session"})
@@ -162,6 +162,7 @@ def holder(device: Device, found: Mapping[str, Any]) -> Holder | None:
 
 def _status(device: Device) -> Status:
     found = device.status()
-    fields = {name: found[name] for name in Status.model_fields if name in found}
+    told = found.model_dump()
+    fields = {name: told[name] for name in Status.model_fields if name in told}
     own = {"device": device.address, "root": device.root, "lock": holder(device, found)}
     return Status.model_validate({**fields, **own})

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgeq import document, places
+from edgeq.agent.engine import runtime_names
 from edgeq.errors import InputError
-from edgeq.values import AS_TUPLE, Bytes, FilePath
+from edgeq.values import AS_TUPLE, Bytes, FilePath, OneOf
 
-RuntimeName = Literal["onnxruntime", "tensorrt", "litert"]
+RuntimeName = Annotated[str, OneOf(runtime_names)]
 
 _WITH_ENGINE = re.compile(r"(.+):([A-Za-z0-9_-]+)")
 _CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

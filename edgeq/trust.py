@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeq import signing
+from edgeq.agent.errors import NOT_SIGNED
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, InputError
 from edgeq.target import Target
@@ -33,14 +34,14 @@ def require_signed(target: Target, device: Device, signature: bytes | None) -> N
 
 
 def _require(target: Target, device: Device, proof: bytes | None, who: str) -> None:
-    demanded, own = signers(target), device.hello["signers"]
+    demanded, own = signers(target), device.hello.signers
     if proof is None:
         if demanded:
             what = f"target '{target.name}' demands a signature, and this is not signed"
             raise InputError(str(target.allowed_signers), what, _REMEDY)
         if own is not None:
             what = "it was set up to run signed releases only, and this is not signed"
-            raise DeviceError(device.address, what, _REMEDY, kind="not-signed")
+            raise DeviceError(device.address, what, _REMEDY, kind=NOT_SIGNED)
         return
     for text in demanded:
         signing.require_signer(proof, text, who, target.allowed_signers)
@@ -49,4 +50,4 @@ def _require(target: Target, device: Device, proof: bytes | None, who: str) -> N
         whose = "the artifact's key" if who == "the artifact" else f"the key '{who}'"
         what = f"it runs releases of the signers in {place} only, and {whose} is not among them"
         remedy = "set it up with the new key in the target's list, or sign with one it knows"
-        raise DeviceError(device.address, what, remedy, kind="not-signed")
+        raise DeviceError(device.address, what, remedy, kind=NOT_SIGNED)

@@ -9,6 +9,8 @@ import pytest
 from edgeq import building
 from edgeq import recipe as recipes
 from edgeq import target as targets
+from edgeq.runtimes import runtime
+from edgeq.target import Target
 
 
 def test_artifact_says_and_depends_on_litert_without_xnnpack(small_demo: Path) -> None:
@@ -35,4 +37,30 @@ def test_flatbuffers_depend_on_the_package_that_has_their_schema(small_demo: Pat
 @pytest.mark.parametrize("name", ["local", "jetson-orin"])
 def test_engine_without_delegates_takes_no_notice_of_xnnpack(name: str) -> None:
     target = targets.load(name).model_copy(update={"xnnpack": False})
-    assert building._delegate(target) == "xnnpack"
+    assert runtime(target.runtime).delegate(target) == "xnnpack"
+
+
+OTHER: dict[str, object] = {
+    "runtime": "litert",
+    "architecture": "x86_64",
+    "activation_type": "uint8",
+    "weight_bits": 7,
+    "engine_version": "10.16",
+    "typing": "strong",
+    "xnnpack": False,
+}
+
+
+def test_every_field_of_a_target_is_in_the_key_or_named_as_without_effect(
+    small_demo: Path,
+) -> None:
+    assert Target.model_fields.keys() == OTHER.keys() | building.WITHOUT_EFFECT
+    recipe = recipes.load(small_demo / "recipe.yaml")
+    prepared = building.prepare(recipe, targets.load("jetson-orin"), None)
+    key = building.key_of(prepared)
+    for name, value in OTHER.items():
+        changed = prepared.target.model_copy(update={name: value})
+        assert building.key_of(replace(prepared, target=changed)) != key, name
+    for name in building.WITHOUT_EFFECT:
+        changed = prepared.target.model_copy(update={name: "other"})
+        assert building.key_of(replace(prepared, target=changed)) == key, name

@@ -13,8 +13,8 @@ def main() -> None:
     """Run {model, size, images, threads, accelerated}; the answer says what took how long."""
     given = arguments()
     from edgeq.calibration import statistics
-    from edgeq.calibration.calibrators import calibrate
     from edgeq.calibration.counting import accelerated
+    from edgeq.calibrators.base import calibrate
     from edgeq.graph.load import load
     from edgeq.graph.tail import find_tail
     from edgeq.recipe import Activations, Preprocess

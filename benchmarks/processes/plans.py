@@ -9,6 +9,7 @@ from edgeq import target as targets
 from edgeq.agent.fields import Fields
 from edgeq.agent.job import probe_job
 from edgeq.agent.probe import probe
+from edgeq.answers import Probe
 from edgeq.calibration import statistics
 from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
@@ -59,7 +60,8 @@ def planned_for_litert(subject: Calibrated, activations: Activations) -> Plan:
 def written(subject: Calibrated, activations: Activations, file: Path) -> Plan:
     """Plan for ONNX Runtime on this CPU and write the int8 model; the plan comes back."""
     engine = runtime("onnxruntime")
-    placement, _ = engine.placement(targets.load("local"), probe(probe_job(Fields({}, []))))
+    seen = Probe.model_validate(probe(probe_job(Fields({}, []))))
+    placement, _ = engine.placement(targets.load("local"), seen)
     choices = resolve_choices(subject.model, Quantize(activations=activations))
     plan = make_plan(subject.model, subject.seen, subject.tail, choices, placement)
     file.write_bytes(engine.write(subject.model, plan)[engine.engine.model])

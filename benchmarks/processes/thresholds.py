@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from benchmarks.processes.exact import Exact, squared_error
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.plans import CALIBRATORS, Calibrated, calibrated
-from edgeq.calibration.calibrators import calibrate, mse
 from edgeq.calibration.collect import Tap
 from edgeq.calibration.images import tensors
+from edgeq.calibrators.base import calibrate
+from edgeq.calibrators.mse import mse
 from edgeq.recipe import Preprocess
 
 PERCENTILES = ("99.9", "99.99", "99.999")

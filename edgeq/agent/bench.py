@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 from .decode import decode
 from .engine import Engine, fit_tensor, load
 from .environment import environment
-from .errors import BAD_JOB, AgentError
 from .gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from .image import check_present, read_image
 from .jetson import power_mode, power_modes
@@ -22,7 +21,7 @@ from .reading import Reader
 from .stability import Conditions, instability, mode_reasons, other_cores, steady
 
 if TYPE_CHECKING:
-    from .arrays import Bytes
+    from .arrays import Array, Bytes
     from .job import BenchJob
     from .protocol import Events
 
@@ -78,7 +77,7 @@ def _bench(
 
     first = measure(images[0], manifest, engine)
     if job.cuda_graph:
-        _use_graph(engine, images[0], manifest)
+        engine.use_graph(_tensor(images[0], manifest, engine))
     warm_up = _warm_up(images, manifest, engine, job, events)
     environment_warm = environment(reader.root)
     with gauges.watch() as sampler:
@@ -131,21 +130,18 @@ def _bench(
     }
 
 
-def _use_graph(engine: Engine, image: Bytes, manifest: Manifest) -> None:
-    if not hasattr(engine, "use_graph"):
-        what = f"is for TensorRT, and this release runs in {engine.name}"
-        raise AgentError(BAD_JOB, "cuda_graph", what, "leave measure.cuda_graph out")
+def _tensor(image: Bytes, manifest: Manifest, engine: Engine) -> Array:
     tensor, _ = prepare(image, manifest.preprocess)
-    engine.use_graph(fit_tensor(tensor, engine.input))
+    return fit_tensor(tensor, engine.input)
 
 
 def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:
     """What an engine says of itself, with a profile if it has one, no part of what was timed."""
-    facts: dict[str, Any] | None = engine.facts() if hasattr(engine, "facts") else None
-    if facts is None or not hasattr(engine, "layer_times"):
-        return facts
-    tensor, _ = prepare(image, manifest.preprocess)
-    return {**facts, "layer_times": engine.layer_times(fit_tensor(tensor, engine.input))}
+    facts = engine.facts()
+    if facts is None:
+        return None
+    times = engine.layer_times(_tensor(image, manifest, engine))
+    return facts if times is None else {**facts, "layer_times": times}
 
 
 def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
@@ -158,7 +154,7 @@ def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
     inferred_ns = time.perf_counter_ns()
     decode(manifest.task, outputs, geometry)
     decoded_ns = time.perf_counter_ns()
-    gpu_ms = getattr(engine, "last_gpu_ms", None)
+    gpu_ms = engine.last_gpu_ms
     return Sample(
         prepared_ns - start_ns,
         inferred_ns - prepared_ns,

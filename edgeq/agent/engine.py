@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-import numpy as np
+import os
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Protocol
 
 from .errors import BAD_ARTIFACT, BAD_JOB, MISSING_ENGINE, AgentError
+from .members import module_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
     from .detections import Output
     from .manifest import Manifest
 
-# One module an engine, each with a function `load` as below.
-MODULES = {
-    "onnxruntime": "engine_onnxruntime",
-    "tensorrt": "engine_tensorrt",
-    "litert": "engine_litert",
-}
-# Their engine is built on the board itself, and is no file of the release.
-_BUILT_HERE = ("tensorrt",)
+_PREFIX = "engine_"
 
 
 class InputSpec(NamedTuple):
@@ -40,10 +33,56 @@ class Engine(Protocol):
     name: str
     version: str
     input: InputSpec
+    last_gpu_ms: float | None = None
+    """what a GPU took for the last inference, without the copies; None where there is none"""
 
     def run(self, tensor: Array) -> list[Output]:
         """The outputs for one tensor of the input's rank and dtype, in the model's order."""
         ...
+
+    def use_graph(self, tensor: Array) -> None:
+        """Launch what an inference does on a GPU as one CUDA graph from now on.
+
+        AgentError (bad-job) where there is no GPU to launch anything on.
+        """
+        what = f"is for TensorRT, and this release runs in {self.name}"
+        raise AgentError(BAD_JOB, "cuda_graph", what, "leave measure.cuda_graph out")
+
+    def facts(self) -> dict[str, Any] | None:
+        """What the engine tells of itself; None where that is nothing."""
+        return None
+
+    def layer_times(self, tensor: Array) -> list[dict[str, Any]] | None:
+        """Mean milliseconds of each layer, measured apart; None where there is no profile."""
+        return None
+
+
+class Runtime(NamedTuple):
+    """A runtime on the device: a module `engine_NAME` here with an object RUNTIME.
+
+    `load` gets the file, the threads, and 'all' or 'disabled' for the graph's optimization. Where
+    an engine `is_built_here`, on the board itself, the file is that engine and none of the release.
+    """
+
+    load: Callable[[Path, int, str], Engine]
+    is_built_here: bool = False
+    has_delegates: bool = False
+
+
+def runtime_names() -> list[str]:
+    """The runtimes that there are. None is imported: a board may lack what one of them needs."""
+    folder = os.path.dirname(__file__)  # noqa: PTH120
+    return [name[len(_PREFIX) :] for name in module_names([folder]) if name.startswith(_PREFIX)]
+
+
+def runtime(name: str) -> Runtime:
+    """The runtime of that name; AgentError (missing-engine) where there is none."""
+    names = runtime_names()
+    if name not in names:
+        what, remedy = f"this agent cannot run {name}", f"deploy for one of: {', '.join(names)}"
+        raise AgentError(MISSING_ENGINE, "runtime.name", what, remedy)
+    found: Runtime = importlib.import_module(f".{_PREFIX}{name}", __package__).RUNTIME
+    return found
 
 
 def load(
@@ -58,30 +97,24 @@ def load(
     simulated in float arithmetic; a release whose delegate is 'none' is always run so.
     AgentError: missing-engine, engine or out-of-memory.
     """
-    runtime = manifest.runtime.name
-    if runtime not in MODULES:
+    name, model, delegate = manifest.runtime
+    chosen = runtime(name)
+    path = engine_path if chosen.is_built_here else manifest.model_path
+    if path is None or (chosen.is_built_here and not path.is_file()):
         raise AgentError(
             MISSING_ENGINE,
-            manifest.runtime.model,
-            f"this agent cannot run {runtime}",
-            f"deploy for one of: {', '.join(MODULES)}",
-        )
-    is_built_here = runtime in _BUILT_HERE
-    path = engine_path if is_built_here else manifest.model_path
-    if path is None or (is_built_here and not path.is_file()):
-        raise AgentError(
-            MISSING_ENGINE,
-            str(path or manifest.runtime.model),
-            f"there is no engine that {runtime} built of this release on this board",
+            str(path or model),
+            f"there is no engine that {name} built of this release on this board",
             "build it first, and name it in the job's 'engine'",
         )
-    if is_built_here:
+    if chosen.is_built_here:
         _check_origin(path, manifest)
-    module = importlib.import_module("." + MODULES[runtime], __package__)
-    if manifest.runtime.delegate == "none":
+    if delegate == "none":
+        if not chosen.has_delegates:
+            what = f"is given, and {name} has none to leave out"
+            raise AgentError(BAD_ARTIFACT, "runtime.delegate", what, "build the release again")
         graph_optimization = "disabled"
-    engine: Engine = module.load(path, threads, graph_optimization)
-    return engine
+    return chosen.load(path, threads, graph_optimization)
 
 
 def _check_origin(path: Path, manifest: Manifest) -> None:
@@ -114,8 +147,8 @@ def fit_tensor(tensor: Array, spec: InputSpec) -> Array:
             f"is {wanted} and preprocess gives {list(tensor.shape)}",
             "set preprocess.size and preprocess.layout to the model's input",
         )
-    if spec.dtype == "float16" and tensor.dtype == np.float32:
-        return tensor.astype(np.float16)
+    if spec.dtype == "float16" and tensor.dtype.name == "float32":
+        return tensor.astype("float16")
     if spec.dtype != tensor.dtype.name:
         raise AgentError(
             BAD_ARTIFACT,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .delegation import delegation
 from .detections import Output
-from .engine import InputSpec
+from .engine import Engine, InputSpec, Runtime
 from .errors import BAD_ARTIFACT, ENGINE, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Tensor(NamedTuple):
     zero_point: int
 
 
-class LiteRtEngine:
+class LiteRtEngine(Engine):
     """An interpreter on the CPU; see `engine.Engine`.
 
     Integers of the model stay in here: a quantized input takes floats, and outputs are floats.
@@ -182,3 +182,6 @@ def _converted(exc: Exception, model: str, what: str, version: str) -> AgentErro
         what = f"{what}: {version} is too old for it ({reason})"
         return AgentError(ENGINE, model, what, "run 'edgeq targets setup' for a newer one")
     return AgentError(ENGINE, model, f"{what}: {reason}", "build the release again")
+
+
+RUNTIME = Runtime(load, has_delegates=True)

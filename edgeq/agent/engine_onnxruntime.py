@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .detections import Output
-from .engine import InputSpec
+from .engine import Engine, InputSpec, Runtime
 from .errors import BAD_ARTIFACT, ENGINE, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uin
 _NO_MEMORY = ("failed to allocate memory", "bad_alloc", "bad allocation")
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """A session on the CPU; see `engine.Engine`."""
 
     name = "onnxruntime"
@@ -99,3 +99,6 @@ def _converted(exc: Exception, model: str, what: str) -> AgentError:
     return AgentError(
         ENGINE, model, f"{what}: {reason}", "check that the board's onnxruntime is recent enough"
     )
+
+
+RUNTIME = Runtime(load)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .cuda import Cuda, load_cuda
 from .detections import Output
-from .engine import InputSpec
+from .engine import Engine, InputSpec, Runtime
 from .errors import BAD_ARTIFACT, BAD_JOB, ENGINE, AgentError
 from .inspector import inspect, make_profiler
 from .tensorrt_module import Messages, converted, import_module, make_log
@@ -41,7 +41,7 @@ class Tensor(NamedTuple):
     device_address: int
 
 
-class TensorRtEngine:
+class TensorRtEngine(Engine):
     """An engine with its buffers; see `engine.Engine`.
 
     `last_gpu_ms` is what the GPU took for the last inference, without the copies.
@@ -208,3 +208,6 @@ def _input_of(inputs: list[Tensor], where: str) -> InputSpec:
         remedy = "export the model with the image as its only input"
         raise AgentError(BAD_ARTIFACT, where, what, remedy)
     return InputSpec(inputs[0].name, inputs[0].host.shape, inputs[0].host.dtype.name)
+
+
+RUNTIME = Runtime(load, is_built_here=True)

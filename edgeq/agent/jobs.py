@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 from .child import run
 from .errors import DIED, GARBLED, AgentError, Reported
 from .layout import interpreter
+from .verb import VERBS, public_verbs
 
 if TYPE_CHECKING:
     from .arguments import Arguments
     from .session import Session
 
-VERBS = ("probe", "verify", "bench", "predict", "build", "lend", "adopt")
-_ON_STORE = ("build", "lend", "adopt")
-
 
 def job(session: Session, arguments: Arguments) -> dict[str, Any]:
     """What the verb found; AgentError of the job's own kind, or died, garbled."""
-    verb = arguments.choice("verb", VERBS)
+    verb = arguments.choice("verb", public_verbs())
     arguments.section("job")  # the verb itself reads what is in it
     arguments.check()
     last: dict[str, Any] = {}
@@ -37,7 +35,7 @@ def job(session: Session, arguments: Arguments) -> dict[str, Any]:
 
     content = json.dumps(arguments.document["job"]).encode("ascii")
     command = [_python(session), *agent_command(), verb, "-"]
-    if verb in _ON_STORE:
+    if VERBS[verb].on_store:
         # They work on what the store holds: nobody may collect that meanwhile.
         session.enter()
     # Who only looks must leave no compiled modules in the environment.

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, of_os_error
+from .job import read_document
+from .verb import VERBS, Verb, public_verbs
 
 if TYPE_CHECKING:
     from .protocol import Events
 
-VERBS = ("probe", "verify", "bench", "predict", "build", "lend", "adopt")
-# What a verb starts as a process of its own.
-PRIVATE_VERBS = ("build-engine",)
-USAGE = f"call it as: python agent.pyz {'|'.join(VERBS)} [JOB.json], or serve ROOT"
+USAGE = f"call it as: python agent.pyz {'|'.join(public_verbs())} [JOB.json], or serve ROOT"
 
 _NO_MEMORY = "agent: the device has no memory left; free some and run the job again"
 _PACKAGES = {"numpy": "numpy", "cv2": "opencv-python-headless"}
@@ -74,58 +73,20 @@ def run(arguments: Sequence[str], events: Events) -> int:
 
 
 def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS + PRIVATE_VERBS:
+    if not 1 <= len(arguments) <= 2 or arguments[0] not in VERBS:
         given = " ".join(arguments) or "nothing"
         raise AgentError(BAD_JOB, "command line", f"cannot make sense of '{given}'", USAGE)
-    from . import job as jobs
-
-    verb = arguments[0]
-    fields = jobs.read_document(arguments[1] if len(arguments) == 2 else None)
-    # Each verb is imported when it is asked for: probe has to work on a board without numpy.
-    if verb == "probe":
-        from .probe import probe
-
-        return probe(jobs.probe_job(fields))
-    if verb == "build":
-        from .build import build
-
-        return _on_disk(build, jobs.build_job(fields), events)
-    if verb in ("lend", "adopt"):
-        reader = jobs.lend_job if verb == "lend" else jobs.adopt_job
-        sharing_job = reader(fields)
-        _limit_threads(1)
-        from . import sharing
-
-        return _on_disk(getattr(sharing, verb), sharing_job, events)
-    if verb == "build-engine":
-        from .builder import build_engine
-
-        return _on_disk(build_engine, jobs.engine_job(fields), events)
-    if verb == "verify":
-        verify_job = jobs.verify_job(fields)
-        _limit_threads(verify_job.threads)
-        from .verify import verify
-
-        return verify(verify_job, events)
-    if verb == "bench":
-        bench_job = jobs.bench_job(fields)
-        _limit_threads(bench_job.threads)
-        from .bench import bench
-
-        return bench(bench_job, events)
-    predict_job = jobs.predict_job(fields)
-    _limit_threads(predict_job.threads)
-    from .predict import predict
-
-    return predict(predict_job, events)
+    verb = VERBS[arguments[0]]
+    wanted = verb.read(read_document(arguments[1] if len(arguments) == 2 else None))
+    if verb.threads is not None:
+        _limit_threads(verb.threads(wanted))
+    return _on_disk(verb, wanted, events) if verb.on_store else verb.run(wanted, events)
 
 
-def _on_disk(
-    verb: Callable[[Any, Events], dict[str, Any]], job: Any, events: Events
-) -> dict[str, Any]:
+def _on_disk(verb: Verb, job: Any, events: Events) -> dict[str, Any]:
     """Run a verb that writes into the store: what the disk refuses is no bug."""
     try:
-        return verb(job, events)
+        return verb.run(job, events)
     except OSError as exc:
         problem = of_os_error(exc)
         if problem is None:

@@ -7,6 +7,7 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from .engine import runtime_names
 from .errors import BAD_ARTIFACT, AgentError, raise_problems
 from .fields import Fields
 
@@ -17,8 +18,6 @@ FORMAT = 1
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.json.sig"
 REMEDY = "push the release again"
-DECODERS = ("yolov5-seg", "yolov8-seg", "end2end-seg", "mask-rcnn")
-RUNTIMES = ("onnxruntime", "tensorrt", "litert")
 DELEGATES = ("xnnpack", "none")
 
 
@@ -126,7 +125,7 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
 def parse_task(fields: Fields) -> Task:
     """The `task` section."""
     task = Task(
-        decoder=fields.choice("decoder", DECODERS),
+        decoder=fields.text("decoder"),
         classes=fields.texts("classes"),
         score_threshold=fields.number("score_threshold", 0.0, 1.0),
         iou_threshold=fields.number("iou_threshold", 0.0, 1.0),
@@ -166,14 +165,11 @@ def parse_preprocess(fields: Fields) -> Preprocess:
 
 
 def _runtime(fields: Fields) -> Runtime:
-    runtime = Runtime(
-        name=fields.choice("name", RUNTIMES),
+    return Runtime(
+        name=fields.choice("name", runtime_names()),
         model=fields.text("model"),
         delegate=fields.choice("delegate", DELEGATES, "xnnpack"),
     )
-    if "delegate" in fields and runtime.name != "litert":
-        fields.note("delegate", f"is for litert, and this is {runtime.name}")
-    return runtime
 
 
 def _files(fields: Fields) -> tuple[FileEntry, ...]:

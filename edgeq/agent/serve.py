@@ -8,10 +8,23 @@ import signal
 import sys
 import threading
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
+from . import (
+    blobs,
+    child,
+    collect,
+    environments,
+    holding,
+    jobs,
+    releases,
+    room,
+    sets,
+    signature,
+    states,
+    workfiles,
+)
 from .arguments import Arguments
 from .errors import BAD_REQUEST, BUG, OUT_OF_MEMORY, AgentError, of_os_error
 from .frames import Gone, Request, Wire
@@ -26,28 +39,28 @@ _SAME_EDGEQ = "host and agent must be of one edgeq"
 Operation = Callable[[Session, Arguments], Optional[Dict[str, Any]]]
 
 _WITH_RAW_BYTES = ("put",)
-_OPERATIONS = {
-    "lock": ("holding", "hold"),
-    "patience": ("holding", "be_patient"),
-    "status": ("holding", "status"),
-    "forget": ("holding", "forget"),
-    "have": ("blobs", "have"),
-    "recheck": ("blobs", "recheck"),
-    "put": ("blobs", "put"),
-    "commit": ("blobs", "commit_all"),
-    "set": ("sets", "remember"),
-    "room": ("room", "room"),
-    "release": ("releases", "release"),
-    "activate": ("states", "activate"),
-    "rollback": ("states", "roll_back"),
-    "signers": ("signature", "keep_signers"),
-    "collect": ("collect", "collect_now"),
-    "environment": ("environments", "build"),
-    "job": ("jobs", "job"),
-    "get": ("workfiles", "get"),
-    "remove": ("workfiles", "remove"),
+OPERATIONS: Dict[str, Operation] = {
+    "lock": holding.hold,
+    "patience": holding.be_patient,
+    "status": holding.status,
+    "forget": holding.forget,
+    "have": blobs.have,
+    "recheck": blobs.recheck,
+    "put": blobs.put,
+    "commit": blobs.commit_all,
+    "set": sets.remember,
+    "room": room.room,
+    "release": releases.release,
+    "activate": states.activate,
+    "rollback": states.roll_back,
+    "signers": signature.keep_signers,
+    "collect": collect.collect_now,
+    "environment": environments.build,
+    "job": jobs.job,
+    "get": workfiles.get,
+    "remove": workfiles.remove,
 }
-"""Module and function of each operation; a function that answers by itself returns None."""
+"""What works off each request; one that answers by itself returns None."""
 
 
 def serve(root: Path) -> None:
@@ -117,12 +130,9 @@ def _unexpected(op: str, exc: Exception) -> AgentError:
 
 
 def _operation(op: str) -> Operation:
-    """What works off a request; its module is imported when it is asked for the first time."""
-    if op not in _OPERATIONS:
+    if op not in OPERATIONS:
         raise AgentError(BAD_REQUEST, op[:60], "is no operation", _SAME_EDGEQ)
-    module, name = _OPERATIONS[op]
-    operation: Operation = getattr(import_module(f".{module}", __package__), name)
-    return operation
+    return OPERATIONS[op]
 
 
 def _beat(session: Session) -> None:
@@ -141,7 +151,7 @@ def _beat(session: Session) -> None:
             try:
                 wire.send({"alive": 1})
             except Gone as exc:
-                _kill_children()
+                child.kill_all()
                 _say_why(exc)
                 os._exit(0)
 
@@ -203,13 +213,6 @@ def _libc() -> Optional[str]:
 
 
 def _end(number: int, frame: object) -> None:
-    _kill_children()
+    child.kill_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-
-
-def _kill_children() -> None:
-    # Only where there can be one: a session without a job never imports this.
-    child = sys.modules.get(f"{__package__}.child")
-    if child is not None:
-        child.kill_all()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .decode import decoder_for
 from .engine import fit_tensor, load
 from .errors import BAD_ARTIFACT, raise_problems
 from .manifest import MANIFEST_NAME, REMEDY, SIGNATURE_NAME, FileEntry, Manifest, read_manifest
@@ -78,6 +79,7 @@ def extra_files(manifest: Manifest) -> list[str]:
 
 
 def _run_once(manifest: Manifest, job: VerifyJob) -> dict[str, Any]:
+    decoder_for(manifest.task)  # one that this agent lacks
     engine = load(manifest, job.threads, job.graph_optimization, job.engine)
     preprocess = manifest.preprocess
     height, width = preprocess.size

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.calibration.histogram import BINS, SHIFT, Histogram, from_dense
 from edgeq.calibration.silu import SILU_MINIMISER, lowest_by_silu, silu
+from edgeq.calibrators.histogram import BINS, SHIFT, Histogram, from_dense
 
 Floats = NDArray[np.float32]
 Count = Callable[[NDArray[np.uint32], NDArray[np.uint32], np.uint32], None]

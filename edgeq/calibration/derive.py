@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.calibration.histogram import Histogram, union
 from edgeq.calibration.silu import SILU_MINIMISER, lowest_by_silu, sigmoid, silu
+from edgeq.calibrators.histogram import Histogram, union
 from edgeq.graph.model import Model, attribute
 
 SAME = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity")

@@ -14,8 +14,8 @@ import numpy as np
 from edgeq import places
 from edgeq.calibration.collect import Floats, count
 from edgeq.calibration.derive import Derivations, derivations
-from edgeq.calibration.histogram import SHIFT, Histogram
 from edgeq.calibration.images import content_hash, tensors
+from edgeq.calibrators.histogram import SHIFT, Histogram
 from edgeq.graph.model import Model
 from edgeq.recipe import Preprocess
 from edgeq.version import source_hash, versions

@@ -13,13 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from edgeq.agent.errors import BAD_ARTIFACT, BAD_REQUEST
+from edgeq.answers import Blobs, Contents, EngineAnswer, Hello, Made, Probe
 from edgeq.artifact import Artifact
 from edgeq.device import sharing
 from edgeq.device.sending import Content, Sent, hash_of, send_blobs
-from edgeq.device.session import PATIENCE_S, Event, Session
+from edgeq.device.session import PATIENCE_S, Event, P, Session, parsed_answer
 from edgeq.device.transport import Transport
 from edgeq.device.wheels import unpacked_bytes
-from edgeq.errors import DeviceError
+from edgeq.errors import LINK_LOST, DeviceError
 from edgeq.progress import Progress, silent
 
 
@@ -51,7 +53,7 @@ class Device:
         self._build_limits = dict(build_limits or {})
         self._session: Session | None = None
         self._verified: set[str] = set()
-        self.engines: dict[str, Event] = {}
+        self._engines: dict[str, EngineAnswer] = {}
         self.notes: list[str] = []
         self._placed: set[str] = set()
 
@@ -86,19 +88,19 @@ class Device:
         return self._session
 
     @property
-    def hello(self) -> Event:
+    def hello(self) -> Hello:
         """What the agent said when it began: Python, libc, root folder, free disk, clock."""
         return self.session.hello
 
     @property
     def root(self) -> str:
         """The root folder on the device, absolute."""
-        return str(self.hello["root"])
+        return self.hello.root
 
     @property
     def architecture(self) -> str:
         """`x86_64`, `aarch64` or another name of the kernel's."""
-        machine = str(self.hello["machine"])
+        machine = self.hello.machine
         return {"AMD64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
     def lock(self, what: str, shared: bool = False, wait_s: float = 3.0) -> None:
@@ -106,9 +108,9 @@ class Device:
         who = f"{_user()}@{platform.node()}, process {os.getpid()}"
         self._ask("lock", {"who": who, "what": what, "shared": shared, "wait_s": wait_s})
 
-    def probe(self) -> Event:
+    def probe(self) -> Probe:
         """What the device is: architecture, CPU, memory, engines. As the agent reports it."""
-        return self._job("probe", {"root": self.root})
+        return self._parsed(Probe, self._job("probe", {"root": self.root}))
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.
@@ -118,7 +120,7 @@ class Device:
         try:
             return self._place(artifact, progress)
         except DeviceError as exc:
-            if exc.kind != "bad-artifact":
+            if exc.kind != BAD_ARTIFACT:
                 raise
         self._recheck(artifact)
         return self._place(artifact, progress)
@@ -135,7 +137,7 @@ class Device:
         try:
             self._verify(artifact, progress, graph_optimization)
         except DeviceError as exc:
-            if exc.kind != "bad-artifact":
+            if exc.kind != BAD_ARTIFACT:
                 raise
             self._recheck(artifact)
             self._place(artifact, progress)
@@ -159,21 +161,21 @@ class Device:
         """
         self._ask("activate", {"id": artifact_id, "signers": list(signers)})
 
-    def rollback(self, signers: Sequence[str] = ()) -> Event:
-        """Change current and previous about; which they are now."""
-        return self._ask("rollback", {"signers": list(signers)})
+    def rollback(self, signers: Sequence[str] = ()) -> None:
+        """Change current and previous about."""
+        self._ask("rollback", {"signers": list(signers)})
 
-    def status(self) -> Event:
+    def status(self) -> Contents:
         """Releases, disk use, who holds the lock, the environment."""
-        return self._ask("status")
+        return self._parsed(Contents, self._ask("status"))
 
     def forget(self) -> None:
         """Leave no agent behind on a device that nothing else was put on."""
         self._ask("forget")
 
-    def collect(self) -> Event:
+    def collect(self) -> None:
         """Remove what nothing refers to; needs the lock."""
-        return self._ask("collect")
+        self._ask("collect")
 
     def bench(self, job: Mapping[str, Any], progress: Progress = silent) -> Event:
         """Measure latency and memory; the raw result of the agent."""
@@ -210,9 +212,9 @@ class Device:
     def require_room(self, files: Iterable[Path], more_bytes: int) -> None:
         """DeviceError (no-room) when what the device lacks of files, and more, would not fit."""
         sizes = {hash_of(file): file.stat().st_size for file in files}
-        found = self._ask("have", {"hashes": list(sizes)})
-        there = {digest: min(count, sizes[digest]) for digest, count in found["partial"].items()}
-        missing = sum(sizes[digest] - there.get(digest, 0) for digest in found["missing"])
+        found = self._parsed(Blobs, self._ask("have", {"hashes": list(sizes)}))
+        there = {digest: min(count, sizes[digest]) for digest, count in found.partial.items()}
+        missing = sum(sizes[digest] - there.get(digest, 0) for digest in found.missing)
         needed = more_bytes + missing
         self._ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
 
@@ -233,13 +235,13 @@ class Device:
         job = {"key": key, "requirements": list(requirements), "wheels": digests, "anew": anew}
         if not anew:
             try:
-                return bool(self._ask("environment", job, progress)["new"])
+                return self._parsed(Made, self._ask("environment", job, progress)).new
             except DeviceError as exc:
-                if exc.kind != "bad-request":  # which says what wheels are missing
+                if exc.kind != BAD_REQUEST:  # which says what wheels are missing
                     raise
         self.require_room(wheels.values(), unpacked_bytes(wheels))
         self._send({digests[name]: file for name, file in wheels.items()}, progress)
-        return bool(self._ask("environment", job, progress)["new"])
+        return self._parsed(Made, self._ask("environment", job, progress)).new
 
     def trust(self, signers: str) -> None:
         """Have the device demand a signature by these of every release, whoever activates it."""
@@ -271,27 +273,27 @@ class Device:
             settings = {"release": release, "root": self.root, **compiled.model_dump()}
             settings |= self._build_limits
             make = self._shared if self._share_engines else self._built
-            self.engines[release] = make(settings, progress)
+            self._engines[release] = make(settings, progress)
         self._job("verify", {**job, "load": True})
 
-    def _built(self, settings: Mapping[str, Any], progress: Progress) -> Event:
-        return self._job("build", settings, progress)
+    def _built(self, settings: Mapping[str, Any], progress: Progress) -> EngineAnswer:
+        return self._parsed(EngineAnswer, self._job("build", settings, progress))
 
-    def _shared(self, settings: Mapping[str, Any], progress: Progress) -> Event:
+    def _shared(self, settings: Mapping[str, Any], progress: Progress) -> EngineAnswer:
         """An engine that is there, or of an identical board, or built and kept for the next one."""
-        if self.hello["signers"] is not None:
+        if self.hello.signers is not None:
             self._note("is not shared: this board demands signatures", settings)
             return self._built(settings, progress)
-        engine = self._job("build", {**settings, "only_find": True}, progress)
-        kept = sharing.kept(engine["fingerprint"])
-        if engine["path"] is None:
+        engine = self._built({**settings, "only_find": True}, progress)
+        kept = sharing.kept(engine.fingerprint)
+        if engine.path is None:
             taken = kept and self._adopted(*kept, settings, progress)
             if taken:
                 return taken
             # What was refused gives way to what this board builds.
             engine, kept = self._built(settings, progress), None
         if kept is None:
-            self._keep_engine(engine["fingerprint"], settings, progress)
+            self._keep_engine(engine.fingerprint, settings, progress)
         return engine
 
     def _adopted(
@@ -300,12 +302,13 @@ class Device:
         files: Mapping[str, Path],
         settings: Mapping[str, Any],
         progress: Progress,
-    ) -> Event | None:
+    ) -> EngineAnswer | None:
         try:
             self._send(files, progress)
-            engine = self._job("adopt", {**settings, **record.model_dump()}, progress)
+            told = self._job("adopt", {**settings, **record.model_dump()}, progress)
+            engine = self._parsed(EngineAnswer, told)
         except DeviceError as exc:
-            if exc.kind == "link-lost":
+            if exc.kind == LINK_LOST:
                 raise
             self._note(f"of an identical board was refused and built here: {exc.what}", settings)
             return None
@@ -322,7 +325,7 @@ class Device:
             told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
             sharing.keep(fingerprint, told, self.take(plan), self.take(golden))
         except (DeviceError, OSError) as exc:
-            if isinstance(exc, DeviceError) and exc.kind == "link-lost":
+            if isinstance(exc, DeviceError) and exc.kind == LINK_LOST:
                 raise
             self._note(f"could not be kept for other boards: {exc}", settings)
 
@@ -338,7 +341,8 @@ class Device:
         self._send(contents, progress)
         # A signature given now takes the place of the one there: keys change.
         signature = b64encode(artifact.signature).decode() if artifact.signature else None
-        return bool(self._ask("release", {"id": artifact.id, "signature": signature})["new"])
+        made = self._ask("release", {"id": artifact.id, "signature": signature})
+        return self._parsed(Made, made).new
 
     def _recheck(self, artifact: Artifact) -> None:
         """Have the device find out which files of an artifact are not what they should be."""
@@ -354,6 +358,9 @@ class Device:
     ) -> Event:
         return self.session.ask(op, fields, _listener(progress, lambda _: None))
 
+    def _parsed(self, kind: type[P], fields: Event) -> P:
+        return parsed_answer(kind, fields, self.address)
+
     def _job(
         self,
         verb: str,
@@ -362,9 +369,9 @@ class Device:
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
         listener = _listener(progress, on_image)
-        engine = self.engines.get(str(job.get("release")))
+        engine = self._engines.get(str(job.get("release")))
         uses = engine is not None and verb in ("verify", "bench", "predict")
-        made = {"engine": engine["path"]} if engine is not None and uses else {}
+        made = {"engine": engine.path} if engine is not None and uses else {}
         return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, listener)
 
 

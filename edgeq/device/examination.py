@@ -32,20 +32,20 @@ def findings(target: Target, device: Device) -> Iterator[Finding]:
         f"is {device.architecture}, the target is for {target.architecture}",
         "name the target of that board, or install a 64-bit system on it",
     )
-    yield Finding(name="python", state="ok", found=f"{hello['python']} ({hello['executable']})")
+    yield Finding(name="python", state="ok", found=f"{hello.python} ({hello.executable})")
     yield _finding(
         "libc",
-        str(hello["libc"]).startswith("glibc "),
-        f"{hello['libc']}",
-        f"{hello['libc'] or 'not glibc'}",
+        str(hello.libc).startswith("glibc "),
+        f"{hello.libc}",
+        f"{hello.libc or 'not glibc'}",
         "the engines' wheels need a system with glibc, such as Debian or Ubuntu",
     )
     yield _root(target, device)
     yield _clock(target, device)
-    if target.allowed_signers is not None or hello["signers"] is not None:
+    if target.allowed_signers is not None or hello.signers is not None:
         yield _finding(
             "ssh-keygen",
-            bool(hello["ssh_keygen"]),
+            bool(hello.ssh_keygen),
             "there",
             "not found, and signatures are verified with it",
             "install openssh-client on the board",
@@ -69,11 +69,11 @@ def _root(target: Target, device: Device) -> Finding:
     remedy = "name another folder under 'root' in the target"
     # Wheels hold machine code, which a mount without exec does not let run; this very machine has
     # its engines elsewhere.
-    if hello["read_only"]:
+    if hello.read_only:
         problem = "on a file system that is mounted read-only"
-    elif hello["noexec"] and target.transport == "ssh":
+    elif hello.noexec and target.transport == "ssh":
         problem = "on a file system that is mounted noexec"
-    elif not hello["writable"]:
+    elif not hello.writable:
         problem, remedy = "not yours to write", f"{remedy}, or change its owner"
     else:
         return Finding(name="root", state="ok", found=device.root)

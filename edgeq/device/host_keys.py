@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.device.ssh_config import Hop
+from edgeq.errors import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 
 _ALGORITHMS = {
     "ssh-ed25519": ("ssh-ed25519",),
@@ -106,7 +107,7 @@ def check(hop: Hop, keys: Sequence[KnownKey], kind: str, blob: bytes) -> None:
         if key.marker == "@revoked" and key.blob == blob:
             what = f"its {kind} key {shown} is marked as revoked in {key.place}"
             remedy = "do not connect; give the host a new key"
-            raise hop.error(what, remedy, "host-key-changed")
+            raise hop.error(what, remedy, HOST_KEY_CHANGED)
     plain = [key for key in keys if not key.marker]
     if any(key.type == kind and key.blob == blob for key in plain):
         return
@@ -123,14 +124,14 @@ def check(hop: Hop, keys: Sequence[KnownKey], kind: str, blob: bytes) -> None:
             f"if it was set up anew, run: {remove} && {_accept(hop, kind)}  -- {_compare(kind)}; "
             "if not, someone may be in between"
         )
-        raise hop.error(what, remedy, "host-key-changed")
+        raise hop.error(what, remedy, HOST_KEY_CHANGED)
     what = f"its host key is not known: {kind} {shown}"
     for key in keys:
         if key.marker == "@cert-authority":
             what += f"; {key.place} trusts it by a certificate, which is not supported here"
             break
     remedy = f"{_compare(kind)}, then run: {_accept(hop, kind)}"
-    raise hop.error(what, remedy, "host-key-unknown")
+    raise hop.error(what, remedy, HOST_KEY_UNKNOWN)
 
 
 def _compare(kind: str) -> str:

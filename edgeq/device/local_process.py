@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from edgeq.device.transport import STDERR_TAIL, Ended
-from edgeq.errors import DeviceError
+from edgeq.errors import INPUT_CLOSED, DeviceError
 
 _CHUNK = 1 << 20
 _GRACE_S = 2.0
@@ -112,7 +112,7 @@ class LocalProcess:
         return found.decode(errors="replace")[-STDERR_TAIL:]
 
     def _deaf(self) -> DeviceError:
-        return DeviceError(self.address, f"{self._name} no longer reads", kind="input-closed")
+        return DeviceError(self.address, f"{self._name} no longer reads", kind=INPUT_CLOSED)
 
 
 def _wait(descriptor: int, event: int, timeout_s: float) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from edgeq.device.session import Session
+from edgeq.agent.errors import BAD_BLOB, LOCKED
+from edgeq.answers import Blobs
+from edgeq.device.session import Session, parsed_answer
 from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress, silent
 
@@ -40,13 +42,15 @@ def send_blobs(
     Progress counts bytes. Raises DeviceError: no-room before anything is sent, bad-blob for what
     arrives damaged twice; InputError for a file that changed since it was hashed.
     """
-    found = session.ask("have", {"hashes": list(contents)})
-    missing = {digest: contents[digest] for digest in found["missing"]}
+    told = session.ask("have", {"hashes": list(contents)})
+    found = parsed_answer(Blobs, told, session.address)
+    # What was not asked about is not sent.
+    missing = {digest: contents[digest] for digest in found.missing if digest in contents}
     if not missing:
         return Sent()
     sizes = {digest: _size(content) for digest, content in missing.items()}
     # A longer part than the file is a stranger's; it is begun anew.
-    there = {d: n if n <= sizes[d] else 0 for d, n in found["partial"].items()}
+    there = {d: n if n <= sizes[d] else 0 for d, n in found.partial.items() if d in sizes}
     total = sum(sizes.values()) - sum(there.values())
     session.ask("room", {"bytes": total, "limit_bytes": limit_bytes})
     done = 0
@@ -67,7 +71,7 @@ def send_blobs(
             session.answer()
         except DeviceError as exc:
             # Locked: another session receives the same blob; begun anew it gets its own place.
-            if exc.kind not in ("bad-blob", "locked"):
+            if exc.kind not in (BAD_BLOB, LOCKED):
                 # What was sent ahead is answered too; the session goes on after that.
                 for _ in waiting:
                     with suppress(DeviceError):

@@ -13,13 +13,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from pydantic import ValidationError
+
+from edgeq.agent.errors import BUG, GARBLED
+from edgeq.answers import Answer as Parsed
+from edgeq.answers import Hello
 from edgeq.device.bundle import bundle
 from edgeq.device.frames import Stream, parsed
 from edgeq.device.loader import LOADER
 from edgeq.device.transport import Transport
-from edgeq.errors import DeviceError, EdgeqError
+from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, DeviceError, EdgeqError
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -32,6 +37,21 @@ _LOST_REMEDY = "see to the link and run it again; what was sent is kept there"
 _CHUNK = 1 << 20
 _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
+
+
+P = TypeVar("P", bound=Parsed)
+
+
+def parsed_answer(kind: type[P], fields: Event, where: str) -> P:
+    """An answer as the type that it has to be; DeviceError (garbled) names the field."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        what = f"its answer is not what it should be: {kind.__name__}.{field}: {first['msg']}"
+        remedy = "another version of edgeq may be at work there"
+        raise DeviceError(where, what, remedy, GARBLED) from exc
 
 
 class Answer(NamedTuple):
@@ -70,8 +90,8 @@ class Session:
         self._reader.start()
         self._beats = threading.Thread(target=self._beat, name="edgeq-beat", daemon=True)
         try:
-            self.hello = self._begin(content)
-            self.clock_off_s = float(self.hello.get("clock_unix_s", time.time())) - time.time()
+            self.hello = parsed_answer(Hello, self._begin(content), self.address)
+            self.clock_off_s = self.hello.clock_unix_s - time.time()
             self._beats.start()  # not before: the loader takes nothing but the agent
             if patience_s != PATIENCE_S:
                 self.ask("patience", {"seconds": patience_s})
@@ -172,7 +192,7 @@ class Session:
             kind, message = str(error["kind"]), str(error["message"])
         except (TypeError, KeyError):
             raise self._garbled(json.dumps(error)) from None
-        if kind == "bug":
+        if kind == BUG:
             raise EdgeqError(self.address, message)
         raise DeviceError(self.address, message, kind=kind)
 
@@ -244,7 +264,7 @@ class Session:
     def _check_silence(self, silence_s: float) -> None:
         if silence_s > self._patience_s:
             what = f"the connection is lost: nothing came for {silence_s:.0f} s"
-            raise DeviceError(self.address, what, _LOST_REMEDY, kind="link-lost")
+            raise DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
 
     def _ended(self) -> EdgeqError:
         if self._over.is_set():
@@ -253,14 +273,14 @@ class Session:
         tail = (ended.stderr.strip().splitlines() or [self._noise])[-1]
         if "Unknown option: -I" in ended.stderr:
             what, remedy = "its Python is older than 3.4", "name a Python of 3.8 or later there"
-            return DeviceError(self.address, what, f"{remedy} in the target", "python-too-old")
+            return DeviceError(self.address, what, f"{remedy} in the target", PYTHON_TOO_OLD)
         if ended.status == 0:
             what = f"the device gave this side up: {tail}"
-            return DeviceError(self.address, what, _LOST_REMEDY, kind="link-lost")
+            return DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
         if ended.status in (126, 127):
             what = f"cannot start Python: {tail}"
             remedy = "install python3 (3.8 or later) there, or name it under 'python' in the target"
-            return DeviceError(self.address, what, remedy, kind="no-python")
+            return DeviceError(self.address, what, remedy, kind=NO_PYTHON)
         how = "was killed" if ended.status is None else f"ended with status {ended.status}"
         what = f"the agent {how}: {tail}"
         return DeviceError(self.address, what, "see whether the device ran out of memory")

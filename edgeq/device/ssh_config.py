@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.device.ssh_config_lines import bad, lines
-from edgeq.errors import DeviceError, InputError, require
+from edgeq.errors import (
+    INCOMPATIBLE,
+    LINK_LOST,
+    NAME_NOT_FOUND,
+    NOT_SSH,
+    PROXY,
+    REFUSED,
+    UNREACHABLE,
+    DeviceError,
+    InputError,
+    require,
+)
 
 SYSTEM = Path("/etc/ssh/ssh_config")
 _DESTINATION = re.compile(
@@ -33,7 +44,7 @@ _LONGEST_S = 2**31 - 1
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 _DEEPEST = 16
 # What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
-_CONNECTING = ("name-not-found", "unreachable", "refused", "not-ssh", "incompatible", "link-lost")
+_CONNECTING = (NAME_NOT_FOUND, UNREACHABLE, REFUSED, NOT_SSH, INCOMPATIBLE, LINK_LOST)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class Hop:
         """What went wrong here, in the words of the device that was to be reached."""
         if self.is_jump:
             what = f"jump host {self.name}: {what}"
-            kind = "proxy" if kind in _CONNECTING else kind
+            kind = PROXY if kind in _CONNECTING else kind
         return DeviceError(self.device, what, remedy, kind)
 
 

@@ -15,6 +15,7 @@ import paramiko
 from paramiko.pkey import PublicBlob, UnknownKeyType
 
 from edgeq.device.ssh_config import Hop
+from edgeq.errors import AUTH_FAILED, PASSPHRASE
 
 Ask = Callable[[str], str]
 _ATTEMPTS = 3
@@ -59,7 +60,7 @@ def _shown(
         accepted = ", ".join(exc.allowed_types)
         what = f"{hop.user} cannot log in by key; the server accepts: {accepted}"
         remedy = "set 'PubkeyAuthentication yes' in sshd_config of the host"
-        raise hop.error(what, remedy, "auth-failed") from exc
+        raise hop.error(what, remedy, AUTH_FAILED) from exc
     except paramiko.SSHException as exc:
         reason = "" if type(exc) is paramiko.AuthenticationException else f" ({exc})"
         tried.refused.append(f"{name}{reason}" if transport.is_active() else name)
@@ -69,7 +70,7 @@ def _shown(
         return False
     if more:
         what = f"takes {name} and asks for more: {', '.join(more)}, which is not supported here"
-        raise hop.error(what, "let a key alone be enough for this user", "auth-failed")
+        raise hop.error(what, "let a key alone be enough for this user", AUTH_FAILED)
     return True
 
 
@@ -131,7 +132,7 @@ def _failed(transport: paramiko.Transport, hop: Hop, tried: _Tried) -> Exception
         what = f"the key {path} {_ENCRYPTED}"
         if tried.refused:
             what += f", and {hop.user} may not log in with {', '.join(tried.refused)}"
-        return hop.error(what, f"run: {shlex.join(['ssh-add', str(path)])}", "passphrase")
+        return hop.error(what, f"run: {shlex.join(['ssh-add', str(path)])}", PASSPHRASE)
     if not transport.is_active():
         return _gave_up(hop, tried)
     keys = ", ".join(tried.refused) or "no key, as there is none"
@@ -139,7 +140,7 @@ def _failed(transport: paramiko.Transport, hop: Hop, tried: _Tried) -> Exception
     if tried.unusable:
         what += f"; could not be used: {', '.join(tried.unusable)}"
     what += f"; the server accepts: {_accepted(transport, hop.user)}"
-    return hop.error(what, _copy(hop), "auth-failed")
+    return hop.error(what, _copy(hop), AUTH_FAILED)
 
 
 def _gave_up(hop: Hop, tried: _Tried) -> Exception:
@@ -148,7 +149,7 @@ def _gave_up(hop: Hop, tried: _Tried) -> Exception:
         f"key(s): {', '.join(tried.refused)}"
     )
     remedy = f"name the right one by IdentityFile and 'IdentitiesOnly yes', or {_copy(hop)}"
-    return hop.error(what, remedy, "auth-failed")
+    return hop.error(what, remedy, AUTH_FAILED)
 
 
 def _copy(hop: Hop) -> str:

@@ -13,8 +13,8 @@ from paramiko.ssh_exception import IncompatiblePeer
 from edgeq.device import host_keys, ssh_keys
 from edgeq.device.ssh_config import Hop
 from edgeq.device.ssh_packets import Packets
-from edgeq.device.ssh_stream import UNREACHABLE, ProxyCommand, Stream, dial, tunnel
-from edgeq.errors import DeviceError
+from edgeq.device.ssh_stream import LOOK_AT_THE_WAY, ProxyCommand, Stream, dial, tunnel
+from edgeq.errors import INCOMPATIBLE, LINK_LOST, NOT_SSH, REFUSED, UNREACHABLE, DeviceError
 
 _CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -72,7 +72,7 @@ class Link:
             return self._transport.open_session(timeout=self._timeout_s)
         except paramiko.ChannelException as exc:
             what = f"the server opens no session: {exc.text or exc.code}"
-            raise self.hop.error(what, "see MaxSessions in its sshd_config", "refused") from exc
+            raise self.hop.error(what, "see MaxSessions in its sshd_config", REFUSED) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise self.lost(exc) from exc
 
@@ -82,7 +82,7 @@ class Link:
         said = str(cause) if cause is not None else ""
         what = "the connection broke" + (f": {said}" if said else "")
         remedy = "check the device's power and network, then run the command again"
-        return self.hop.error(what, remedy, "link-lost")
+        return self.hop.error(what, remedy, LINK_LOST)
 
     def close(self) -> None:
         """End it and all it goes through, at once: nothing is waited for that may never come."""
@@ -136,7 +136,7 @@ class Link:
         except IncompatiblePeer as exc:
             remedy = "update the SSH server, or allow it today's algorithms"
             raise self.hop.error(
-                f"has no algorithm in common: {exc}", remedy, "incompatible"
+                f"has no algorithm in common: {exc}", remedy, INCOMPATIBLE
             ) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise self._mute(transport, exc, time.monotonic() - started) from exc
@@ -154,7 +154,7 @@ class Link:
         if transport.remote_version:
             if waited_s >= self._timeout_s:
                 what = f"{place} stopped answering while keys were exchanged"
-                return self.hop.error(what, UNREACHABLE, "unreachable")
+                return self.hop.error(what, LOOK_AT_THE_WAY, UNREACHABLE)
             return self.lost(cause)
         if waited_s >= self._timeout_s:
             what = f"{place} took the connection and said nothing for {self._timeout_s:g} s"
@@ -164,7 +164,7 @@ class Link:
             "see whether this is sshd's port; if it is, whether sshd is overloaded (MaxStartups) "
             "or turns this machine away"
         )
-        return self.hop.error(what, remedy, "not-ssh")
+        return self.hop.error(what, remedy, NOT_SSH)
 
 
 def open_link(hop: Hop, ask: ssh_keys.Ask | None, timeout_s: float) -> Link:

@@ -11,7 +11,7 @@ import paramiko
 
 from edgeq.device.ssh_link import Link
 from edgeq.device.transport import STDERR_TAIL, Ended
-from edgeq.errors import DeviceError
+from edgeq.errors import INPUT_CLOSED, REFUSED, DeviceError
 
 _CHUNK = 1 << 20
 _OVERHEAD = 64
@@ -32,7 +32,7 @@ def start(link: Link, command: bytes) -> SshProcess:
         if link.alive and not link.ends_within(0.2):
             what = "the server runs no commands for this user"
             remedy = "see ForceCommand and the user's shell there"
-            raise link.hop.error(what, remedy, "refused") from exc
+            raise link.hop.error(what, remedy, REFUSED) from exc
         raise link.lost(exc) from exc
     return process
 
@@ -166,5 +166,5 @@ class SshProcess:
     def _deaf(self) -> DeviceError:
         if self._closing.is_set() or (self._link.alive and not self._link.ends_within(0.2)):
             what = "the process on it no longer reads"
-            return DeviceError(self._link.hop.device, what, kind="input-closed")
+            return DeviceError(self._link.hop.device, what, kind=INPUT_CLOSED)
         return self._link.lost()

@@ -12,9 +12,9 @@ import tempfile
 import paramiko
 
 from edgeq.device.ssh_config import Hop
-from edgeq.errors import DeviceError
+from edgeq.errors import NAME_NOT_FOUND, PROXY, REFUSED, UNREACHABLE, DeviceError
 
-UNREACHABLE = "see whether it is switched on and in this network: ping it"
+LOOK_AT_THE_WAY = "see whether it is switched on and in this network: ping it"
 _DEAD_AFTER_S = 30
 _PROHIBITED = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED of RFC 4254"""
@@ -31,7 +31,7 @@ def dial(hop: Hop, timeout_s: float) -> socket.socket:
         reason = exc.args[-1] if exc.args else exc
         what = f"there is no host of the name '{hop.host}' ({reason})"
         remedy = "check the spelling, the name server, or add it to ~/.ssh/config"
-        raise hop.error(what, remedy, "name-not-found") from exc
+        raise hop.error(what, remedy, NAME_NOT_FOUND) from exc
     except ExceptionGroup as group:
         # One for each of its addresses; a host that refuses is at least there.
         causes = group.exceptions
@@ -61,14 +61,14 @@ def tunnel(jump: paramiko.Transport, name: str, hop: Hop, timeout_s: float) -> p
         what = f"{place} cannot be reached through jump host {name}"
         if exc.code == _PROHIBITED:
             remedy = "allow it there: AllowTcpForwarding in sshd_config"
-            raise hop.error(f"{what}: it forbids forwarding", remedy, "proxy") from exc
+            raise hop.error(f"{what}: it forbids forwarding", remedy, PROXY) from exc
         remedy = f"see whether {name} knows this name, the device is on, and sshd listens there"
-        raise hop.error(what, remedy, "unreachable") from exc
+        raise hop.error(what, remedy, UNREACHABLE) from exc
     except paramiko.SSHException as exc:
         if not jump.is_active():
             raise
         what = f"{place} does not answer through jump host {name} within {timeout_s:g} s"
-        raise hop.error(what, UNREACHABLE, "unreachable") from exc
+        raise hop.error(what, LOOK_AT_THE_WAY, UNREACHABLE) from exc
 
 
 def _no_sshd(hop: Hop) -> str:
@@ -98,7 +98,7 @@ class ProxyCommand:
                 self.stream.close()
                 self._stderr.close()
                 what = f"ProxyCommand '{command}' cannot be run: {exc}"
-                raise hop.error(what, "see ~/.ssh/config", "proxy") from exc
+                raise hop.error(what, "see ~/.ssh/config", PROXY) from exc
 
     def failed(self, hop: Hop) -> DeviceError | None:
         """The error of a command that ended, with its last words."""
@@ -110,7 +110,7 @@ class ProxyCommand:
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         said = lines[-1] if lines else f"status {status}"
         what = f"ProxyCommand '{self._line}' ended: {said}"
-        return hop.error(what, "run it by hand", "proxy")
+        return hop.error(what, "run it by hand", PROXY)
 
     def close(self) -> None:
         """End the command and what it started."""
@@ -126,9 +126,9 @@ class ProxyCommand:
 def _unreachable(hop: Hop, exc: BaseException, timeout_s: float) -> DeviceError:
     place = f"{hop.host} port {hop.port}"
     if isinstance(exc, ConnectionRefusedError):
-        return hop.error(f"{place} refuses connections", _no_sshd(hop), "refused")
+        return hop.error(f"{place} refuses connections", _no_sshd(hop), REFUSED)
     if isinstance(exc, TimeoutError):
         what = f"{place} does not answer within {timeout_s:g} s"
     else:
         what = f"{place} cannot be reached: {getattr(exc, 'strerror', None) or exc}"
-    return hop.error(what, UNREACHABLE, "unreachable")
+    return hop.error(what, LOOK_AT_THE_WAY, UNREACHABLE)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.errors import DeviceError, InputError
+from edgeq.errors import NO_WHEEL, DeviceError, InputError
 
 _OLDEST_GLIBC = 17
 """manylinux2014 is glibc 2.17; nothing older has 64-bit ARM wheels."""
@@ -107,6 +107,6 @@ def _explained(problem: str, platform: Platform, where: str) -> DeviceError | In
             least = f"glibc {needed[1]}.{needed[2]}" if needed else "a newer glibc"
             have = ".".join(map(str, platform.glibc))
             what = f"the newest {package} needs {least}, none is for the board's {have}"
-            return DeviceError(where, what, "install a newer system on the board", "no-wheel")
+            return DeviceError(where, what, "install a newer system on the board", NO_WHEEL)
     what = f"there is no wheel of {package} for {platform}"
-    return DeviceError(where, what, "use a Python there that has one (3.10 to 3.13)", "no-wheel")
+    return DeviceError(where, what, "use a Python there that has one (3.10 to 3.13)", NO_WHEEL)

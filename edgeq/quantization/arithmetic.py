@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.calibration.calibrators import Range
+from edgeq.calibrators.base import Range
 
 IntegerType = Literal["int8", "uint8"]
 Integers = NDArray[np.int8] | NDArray[np.uint8]

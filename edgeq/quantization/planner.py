@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeq.calibration import histogram
-from edgeq.calibration.calibrators import Range, calibrate
 from edgeq.calibration.statistics import Statistics
+from edgeq.calibrators import histogram
+from edgeq.calibrators.base import Range, calibrate
 from edgeq.errors import InputError, raise_all
 from edgeq.graph.model import Model, attribute
 from edgeq.graph.tail import Tail

@@ -6,6 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeq.gates import Gate, Unit
     from edgeq.measurement import Interval
 
 NOT_MEASURED = "not measured"
@@ -38,16 +41,17 @@ def mebibytes(value_bytes: float) -> str:
     return three_digits(value_bytes / 2**20)
 
 
-def gate_figure(gate: str, value: float | None) -> str:
-    """A gate's limit or measured figure in the unit that its name ends with."""
+_WRITTEN: dict[Unit, Callable[[float], str]] = {
+    "AP": average_precision,
+    "ms": lambda value: f"{three_digits(value)} ms",
+    "bytes": lambda value: f"{mebibytes(value)} MiB",
+    "dB": lambda value: f"{value:.1f} dB",
+    "ratio": lambda value: f"{value:.2f}",
+}
+
+
+def gate_figure(gate: Gate | None, value: float | None) -> str:
+    """A gate's limit or measured figure in its unit; of a gate that is no more, the number."""
     if value is None:
         return NOTHING
-    if gate.endswith("_ms"):
-        return f"{three_digits(value)} ms"
-    if gate.endswith("_bytes"):
-        return f"{mebibytes(value)} MiB"
-    if gate.endswith("_db"):
-        return f"{value:.1f} dB"
-    if gate == "int8_speedup_over_fp16":
-        return f"{value:.2f}"
-    return average_precision(value)
+    return f"{value:g}" if gate is None else _WRITTEN[gate.unit](value)

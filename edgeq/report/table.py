@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeq.gates import all_gates
 from edgeq.report.board import board_remarks, board_sections
 from edgeq.report.classes import class_table
 from edgeq.report.figures import (
@@ -32,7 +33,6 @@ _TITLES = {
     "fp16": "device fp16",
     "device": "device int8",
 }
-_AT_LEAST = ("divergence_snr_db", "int8_speedup_over_fp16")
 _ALWAYS = ("float", "simulated", "device")
 _WORDS: dict[Status, tuple[str, str]] = {
     "passed": ("PASS", "green"),
@@ -110,12 +110,14 @@ def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     for title in ("gate", "limit", "measured", "verdict"):
         table.add_column(title, justify="right" if title in ("limit", "measured") else "left")
         table.columns[-1].no_wrap = True
+    known = all_gates()
     for verdict in verdicts:
-        bound = "at least " if verdict.gate in _AT_LEAST else "at most "
+        gate = known.get(verdict.gate)
+        bound = "at least " if gate is not None and gate.at_least else "at most "
         table.add_row(
             verdict.gate,
-            bound + gate_figure(verdict.gate, verdict.limit),
-            gate_figure(verdict.gate, verdict.measured),
+            bound + gate_figure(gate, verdict.limit),
+            gate_figure(gate, verdict.measured),
             Text(*_WORDS[verdict.status]),
         )
     return table

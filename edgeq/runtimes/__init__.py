@@ -1,4 +1,8 @@
-"""The engines. Adding one is one module here and its name in `Target.runtime`."""
+"""The engines as the host sees them: placement rules, lint and writer, a module or folder each.
+
+Which there are is known in one place, where they run: the agent's. Adding one is one module here
+with an object RUNTIME, one there, and a target.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from edgeq.runtimes.base import Runtime
+
+
+REFERENCE = "onnxruntime"
+"""What computes the float and the simulated figures on this machine, whatever the device runs."""
 
 
 def runtime(name: str) -> Runtime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from edgeq.answers import Probe
 from edgeq.artifact import Compile
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
@@ -56,10 +57,12 @@ class Runtime(Protocol):
     from_system: Mapping[str, str]
     """modules that only the board's system has, and what to say where one is missing"""
 
+    cuda_graphs: bool
+    """whether an inference can be launched as one CUDA graph"""
     written_with: tuple[str, ...]
     """packages, beside those that write for every engine, on whose version the files depend"""
 
-    def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
+    def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """The rules for a target, and a note on what was decided by probing ('' if nothing was).
 
         `probe` is what the agent found on the device, None when there is no device at hand.
@@ -80,6 +83,10 @@ class Runtime(Protocol):
 
     def compiled(self, form: Form, precision: Literal["int8", "fp16"]) -> Compile | None:
         """How the device compiles a model of that form; None where it runs it as it is."""
+        ...
+
+    def delegate(self, target: Target) -> Literal["xnnpack", "none"]:
+        """Which delegate the agent gives it; xnnpack, too, where it knows no delegates."""
         ...
 
     def write_float(self, model: Model, plan: Plan) -> bytes:

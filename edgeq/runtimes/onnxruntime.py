@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
+from edgeq.answers import Probe
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
@@ -93,10 +94,11 @@ class _OnnxRuntime:
     name = "onnxruntime"
     engine = Engine("onnxruntime", "model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, Package("onnxruntime", "onnxruntime"))
+    cuda_graphs = False
     written_with: tuple[str, ...] = ()
     from_system: Mapping[str, str] = {}
 
-    def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
+    def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """S8S8 on ARM, U8S8 on x86; see `Runtime.placement`.
 
         Raises InputError when the activation type has to be probed and there is no device.
@@ -122,6 +124,10 @@ class _OnnxRuntime:
         """It runs ONNX as it is."""
         return
 
+    def delegate(self, target: Target) -> Literal["xnnpack", "none"]:
+        """It has none."""
+        return "xnnpack"
+
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The model itself."""
         return bytes(model.proto.SerializeToString(deterministic=True))
@@ -140,7 +146,7 @@ class _OnnxRuntime:
 
 
 def _integers(
-    target: Target, probe: Mapping[str, Any] | None
+    target: Target, probe: Probe | None
 ) -> tuple[Literal["int8", "uint8"], Literal[7, 8], str]:
     """Activation type and weight bits, stated by the target or by what the CPU has.
 
@@ -152,10 +158,9 @@ def _integers(
     if probe is None:
         remedy = "state 'activation_type: uint8' (x86) or int8 (ARM) in the target"
         raise InputError(f"target {target.name}", "activation type has to be probed", remedy)
-    if probe["arch"] not in ("x86_64", "AMD64"):
-        return "int8", target.weight_bits or 8, f"{probe['arch']}: int8 activations (S8S8)"
-    flags = set(probe["cpu"]["flags"] or ())
-    if flags & {"avx512_vnni", "avx_vnni"}:
+    if probe.arch not in ("x86_64", "AMD64"):
+        return "int8", target.weight_bits or 8, f"{probe.arch}: int8 activations (S8S8)"
+    if probe.cpu.has_dot_product:
         return "uint8", target.weight_bits or 8, "x86 with VNNI: uint8 activations (U8S8)"
     note = "x86 without VNNI: uint8 activations, 7-bit weights (8-bit ones would saturate)"
     return "uint8", target.weight_bits or 7, note

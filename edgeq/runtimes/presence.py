@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from edgeq.answers import Probe
 from edgeq.runtimes.base import Package, Runtime
 from edgeq.target import Target
 
@@ -20,13 +20,12 @@ class Presence:
     remedy: str = ""
 
 
-def presence(engine: Runtime, target: Target, probe: Mapping[str, Any]) -> Iterator[Presence]:
+def presence(engine: Runtime, target: Target, probe: Probe) -> Iterator[Presence]:
     """Every package of an engine in a probe; of several that do as well, the one that is used.
 
     Where all of these are missing it is the one that `targets setup` brings.
     """
-    major, minor = (int(part) for part in probe["python"]["version"].split(".")[:2])
-    brought = engine.requirements((major, minor))
+    brought = engine.requirements(probe.python.major_minor)
     for package in engine.packages:
         found = next((one for one in package.alternatives if _version(probe, one)), None)
         if found is not None:
@@ -36,20 +35,19 @@ def presence(engine: Runtime, target: Target, probe: Mapping[str, Any]) -> Itera
         yield Presence(wanted.name, None, _lack(package, wanted, probe), _remedy(package, target))
 
 
-def _version(probe: Mapping[str, Any], package: Package) -> str | None:
-    version: str | None = probe["packages"][package.module]
-    return version
+def _version(probe: Probe, package: Package) -> str | None:
+    return probe.packages.get(package.module)
 
 
 def _is_among(package: Package, requirements: list[str]) -> bool:
     return any(text.partition("<")[0] == package.name for text in requirements)
 
 
-def _lack(package: Package, wanted: Package, probe: Mapping[str, Any]) -> str:
+def _lack(package: Package, wanted: Package, probe: Probe) -> str:
     """There is none of them, or what is there is broken."""
     broken = []
     for one in package.alternatives:
-        reason = probe["not_readable"].get(f"packages.{one.module}")
+        reason = probe.not_readable.get(f"packages.{one.module}")
         if reason is not None:
             broken.append(reason if one is wanted else f"{one.name}: {reason}")
     return f"broken ({'; '.join(broken)})" if broken else "not installed"

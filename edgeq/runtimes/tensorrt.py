@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import onnx
 
+from edgeq.answers import Probe
 from edgeq.artifact import Compile
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
@@ -129,13 +130,14 @@ class _TensorRT:
     name = "tensorrt"
     engine = Engine("tensorrt", "model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV)
+    cuda_graphs = True
     written_with: tuple[str, ...] = ()
     from_system: Mapping[str, str] = {
         "tensorrt": "no TensorRT on this board; on a Jetson run: sudo apt install nvidia-jetpack "
         "(python3-libnvinfer alone brings the Python module)"
     }
 
-    def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
+    def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """The form that the board's TensorRT reads; see `Runtime.placement`.
 
         Raises InputError when there is no device to look at and the target does not say.
@@ -176,6 +178,10 @@ class _TensorRT:
         """The device makes an engine; a graph with float16 in it says its types itself."""
         return Compile(precision=precision, typing="strong" if form == "float16" else "weak")
 
+    def delegate(self, target: Target) -> Literal["xnnpack", "none"]:
+        """It has none."""
+        return "xnnpack"
+
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The model in float32, which the flags of the build allow float16; or in float16."""
         content = bytes(model.proto.SerializeToString(deterministic=True))
@@ -204,9 +210,9 @@ def _to_float16(content: bytes, model: Model, plan: Plan) -> bytes:
     return to_float16(content, plan.float32, str(model.path), io)
 
 
-def _version(target: Target, probe: Mapping[str, Any] | None) -> tuple[tuple[int, int], str]:
+def _version(target: Target, probe: Probe | None) -> tuple[tuple[int, int], str]:
     """Major and minor version of the TensorRT that will read the graph, and where that is from."""
-    found = probe["packages"].get("tensorrt") if probe is not None else None
+    found = probe.packages.get("tensorrt") if probe is not None else None
     stated = found or target.engine_version
     if stated is None:
         remedy = "state 'engine_version: \"10.3\"' in the target, or name the board with --host"

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from edgeq import calibrators as registry
 from edgeq.measurement import Trial
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Activations, CalibratorName, HeadPolicy, Recipe
+from edgeq.recipe import Activations, HeadPolicy, Recipe
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
-_OTHERS: tuple[CalibratorName, ...] = ("max", "entropy", "mse")
 
 
 def calibrators(recipe: Recipe, placement: Placement) -> Iterator[tuple[str, Recipe]]:
     """The recipe with every calibrator in every scheme that a runtime has, and what to call it."""
-    ways = [(str(name), Activations(calibrator=name)) for name in _OTHERS]
+    # Those with a parameter of their own come with values of it.
+    names = [name for name, found in registry.calibrators().items() if found.parameter is None]
+    ways = [(name, Activations(calibrator=name)) for name in names]
     ways += [
         (f"percentile {p:g}", Activations(calibrator="percentile", percentile=p))
         for p in PERCENTILES

@@ -60,6 +60,14 @@ def test_a_runtime_without_an_engine_here_is_refused(
     assert caught.value.kind == "missing-engine"
 
 
+def test_only_an_engine_with_delegates_can_go_without(release: Path) -> None:
+    manifest = read_manifest(release)
+    without = manifest._replace(runtime=manifest.runtime._replace(delegate="none"))
+    with pytest.raises(AgentError, match="onnxruntime has none to leave out") as caught:
+        load(without, 1)
+    assert caught.value.kind == "bad-artifact"
+
+
 def test_a_model_without_a_batch_axis_gets_the_one_image() -> None:
     assert fit_tensor(IMAGE, SPEC._replace(shape=(3, 8, 8))).shape == (3, 8, 8)
     assert fit_tensor(IMAGE, SPEC._replace(shape=(None, 3, None, None))).shape == IMAGE.shape

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from edgeq.calibration.calibrators import Range, calibrate
-from edgeq.calibration.histogram import of
+from edgeq.calibrators.base import Range, calibrate
+from edgeq.calibrators.histogram import of
 from edgeq.recipe import CalibratorName, Quantizer
 
 from .draws import Floats, arrays, moderate, smooth

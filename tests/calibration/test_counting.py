@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from edgeq.calibration import counting
 from edgeq.calibration.counting import Counter
-from edgeq.calibration.histogram import BINS, SHIFT, of
 from edgeq.calibration.silu import silu
+from edgeq.calibrators.histogram import BINS, SHIFT, of
 
 from .draws import Floats, arrays, moderate
 from .test_histogram import assert_same

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgeq.calibration import collect
 from edgeq.calibration.derive import derivations
-from edgeq.calibration.histogram import Histogram, of
 from edgeq.calibration.statistics import wanted_tensors
+from edgeq.calibrators.histogram import Histogram, of
 from edgeq.graph.model import Model
 from tests.nets import Net
 

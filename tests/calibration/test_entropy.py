@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeq.calibration.calibrators import entropy, kl_threshold
-from edgeq.calibration.histogram import of
+from edgeq.calibrators.entropy import entropy, kl_threshold
+from edgeq.calibrators.histogram import of
 
 from .reference import entropy_divergences, entropy_threshold
 

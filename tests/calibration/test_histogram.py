@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgeq.calibration.histogram import SHIFT, Histogram, bin_edges, of, union
 from edgeq.calibration.silu import SILU_MINIMISER, lowest_by_silu, sigmoid, silu
+from edgeq.calibrators.histogram import SHIFT, Histogram, bin_edges, of, union
 
 from .draws import Floats, arrays, moderate, smooth
 

@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeq.calibration import collect
-from edgeq.calibration.calibrators import calibrate, entropy, kl_threshold
 from edgeq.calibration.derive import derivations
 from edgeq.calibration.images import tensors
 from edgeq.calibration.statistics import Statistics, wanted_tensors
+from edgeq.calibrators.base import calibrate
+from edgeq.calibrators.entropy import entropy, kl_threshold
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
 from edgeq.recipe import Activations, Preprocess

@@ -10,8 +10,8 @@ import pytest
 
 from edgeq import places
 from edgeq.calibration import collect
-from edgeq.calibration.calibrators import calibrate
 from edgeq.calibration.statistics import Statistics, gather, is_cached, wanted_tensors
+from edgeq.calibrators.base import calibrate
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.recipe import Activations, CalibratorName, Preprocess

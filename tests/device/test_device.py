@@ -46,7 +46,7 @@ def at(root: Path) -> Device:
 def test_probe_says_what_this_machine_is(root: Path) -> None:
     with at(root) as device:
         found = device.probe()
-        assert found["arch"] == device.architecture == platform.machine()
+        assert found.arch == device.architecture == platform.machine()
         assert device.root == str(root)
 
 
@@ -60,7 +60,7 @@ def test_device_that_was_only_looked_at_is_left_as_it_was(root: Path) -> None:
         device.lock("deploy")
     with at(root) as device:
         device.forget()
-        assert device.status()["lock"] is None
+        assert device.status().lock is None
     assert (root / "agent").is_dir()
 
 
@@ -229,8 +229,8 @@ def test_everything_that_is_wrong_is_said_at_once(root: Path) -> None:
     elsewhere = target.load("raspberry-pi-5").model_copy(update={"architecture": "aarch64"})
     with at(root) as device:
         device.session.clock_off_s = -1e9
-        device.hello["writable"] = False
-        device.hello["machine"] = "armv7l"
+        other = {"writable": False, "machine": "armv7l"}
+        device.session.hello = device.hello.model_copy(update=other)
         with pytest.raises(DeviceError) as caught:
             require_fit(elsewhere, device)
     assert caught.value.kind == "architecture"

@@ -73,7 +73,7 @@ def test_disk_that_fills_up_during_a_push(host: Board) -> None:
         assert push.error is not None and push.error.kind == "disk-full"
         assert "free some space" in push.error.what
         # The session goes on, and what is there still works.
-        assert board.status()["current"] == made(1).id
+        assert board.status().current == made(1).id
     assert current(host) == made(1).id
     arrived = part_bytes(host)
     assert arrived > 4 * MEGABYTE
@@ -97,7 +97,8 @@ def test_disk_that_is_full_to_the_last_byte(host: Board) -> None:
     with device(host) as board:
         error = refusal(lambda: board.send(made(3)), "no-room")
         assert ROOT in error.what
-        assert board.rollback()["current"] == made(1).id
+        board.rollback()
+        assert board.status().current == made(1).id
     assert current(host) == made(1).id
 
 

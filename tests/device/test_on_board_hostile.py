@@ -231,7 +231,7 @@ def test_request_without_end_ends_nothing(host: Board) -> None:
             session._write(b"\xff\x00 no json\n[]\n7\n")
         for _ in range(4):
             refusal(session.answer, "bad-request")
-        assert board.status()["current"] is None
+        assert board.status().current is None
 
 
 def test_fields_of_other_kinds_are_refused(host: Board) -> None:

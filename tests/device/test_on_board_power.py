@@ -220,7 +220,7 @@ def test_client_killed_at_any_moment(host: Board) -> None:
         board.lock("look")
         board.collect()
         # Nothing is left behind but what the two last releases need.
-        assert len(board.status()["releases"]) == 2
+        assert len(board.status().releases) == 2
     assert not list((root(host) / "work").iterdir())
     assert len(list((root(host) / "states").iterdir())) == 1
     assert not [path for path in (root(host) / "releases").iterdir() if path.name[0] == "."]

@@ -55,8 +55,10 @@ def test_second_deploy_is_told_who_is_at_work(host: Board) -> None:
         assert getpass.getuser() in error.what and f"process {os.getpid()}" in error.what
         assert "deploy demo.yaml" in error.what and "since 20" in error.what
 
+        lock = second.status().lock
+        assert lock is not None
         seen = releasing.Holder.model_validate(
-            {name: second.status()["lock"][name] for name in releasing.Holder.model_fields}
+            {name: lock[name] for name in releasing.Holder.model_fields}
         )
         assert seen.what == "deploy demo.yaml"
         first.close()
@@ -177,7 +179,7 @@ def test_open_files_of_a_release_outlive_two_deploys(host: Board) -> None:
         with (host.disk / "home/edge/.edgeq/current/model.onnx").open("rb") as service:
             install(board, made(2))
             install(board, made(3))
-            assert board.status()["previous"] == made(2).id
+            assert board.status().previous == made(2).id
             assert made(1).path("model.onnx").read_bytes() == service.read()
 
 

@@ -64,7 +64,7 @@ def test_signed_release_becomes_current(host: Board, keys: Keys) -> None:
     with device(host) as board:
         board.lock("deploy")
         board.activate(send(board, release), [keys.allowed])
-        assert board.status()["releases"][0]["signed"]
+        assert board.status().releases[0].signed
     assert current(host) == release.id
 
 

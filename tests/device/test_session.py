@@ -18,7 +18,25 @@ from edgeq.device.local_process import LocalProcess
 from edgeq.device.session import Session
 from edgeq.errors import DeviceError, EdgeqError
 
-READY = '{"edgeq": "ready", "root": "/nowhere"}'
+READY = json.dumps(
+    {
+        "edgeq": "ready",
+        "root": "/nowhere",
+        "machine": "aarch64",
+        "python": "3.11.2",
+        "executable": "/usr/bin/python3",
+        "libc": "glibc 2.36",
+        "clock_unix_s": 0.0,
+        "pid": 7,
+        "read_only": False,
+        "noexec": False,
+        "writable": True,
+        "free_bytes": 1 << 30,
+        "ssh_keygen": True,
+        "signers": None,
+        "environment": None,
+    }
+)
 
 
 class Instead(LocalTransport):
@@ -63,8 +81,8 @@ def root(tmp_path: Path) -> str:
 def test_agent_says_where_it_is(root: str) -> None:
     session = Session(LocalTransport(), root)
     try:
-        assert session.hello["root"] == root
-        assert session.hello["python"].startswith("3.")
+        assert session.hello.root == root
+        assert session.hello.python.startswith("3.")
     finally:
         session.close()
 
@@ -121,7 +139,7 @@ def test_refused_request_does_not_end_the_session(root: str) -> None:
 
 def test_closing_ends_the_agent(root: str) -> None:
     session = Session(LocalTransport(), root)
-    pid = session.hello["pid"]
+    pid = session.hello.pid
     session.close()
     session.close()
     wait_for_end(pid)
@@ -136,7 +154,7 @@ def test_closed_session_says_so(root: str) -> None:
 
 def test_killed_agent_is_a_device_error(root: str) -> None:
     session = Session(LocalTransport(), root)
-    os.kill(session.hello["pid"], signal.SIGKILL)
+    os.kill(session.hello.pid, signal.SIGKILL)
     try:
         with pytest.raises(DeviceError, match="the agent was killed"):
             session.ask("status")
@@ -179,11 +197,18 @@ def test_silence_is_noticed_while_sending() -> None:
         session.close()
 
 
+def test_hello_with_a_field_of_another_type_is_refused() -> None:
+    wrong = READY.replace('"pid": 7', '"pid": "seven"')
+    with pytest.raises(DeviceError, match=r"is not what it should be: Hello\.pid") as caught:
+        Session(says(wrong), "/")
+    assert caught.value.kind == "garbled"
+
+
 @pytest.mark.parametrize("noise", [[""], ["Welcome to barn 7!", "5", "null", "[]", '"edgeq"']])
 def test_what_a_login_shell_prints_is_passed_over(noise: list[str]) -> None:
     session = Session(says(*noise, READY), "/")
     session.close()
-    assert session.hello["root"] == "/nowhere"
+    assert session.hello.root == "/nowhere"
 
 
 def test_endless_noise_is_not_listened_to_for_ever() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from edgeq.calibration.calibrators import Range
+from edgeq.calibrators.base import Range
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import LIMITS, IntegerType, Scale
 

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edgeq.gates import Gates, judge
 from edgeq.measurement import Divergence, Speedup
-from edgeq.recipe import Gates
-from edgeq.report.gates import judge
 
 from .reports import ARTIFACT_BYTES, column, divergence, full_columns, interval, measurement
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from edgeq.gates import Gates, judge
 from edgeq.measurement import Column, Measurement, Speedup
-from edgeq.recipe import Gates
-from edgeq.report.gates import judge
 from edgeq.report.speedup import explanation, float_costs_ms, speedup
 
 from .reports import measurement

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from edgeq.gates import Gates, judge
 from edgeq.measurement import Verdict
-from edgeq.recipe import Gates
 from edgeq.report.figures import three_digits
-from edgeq.report.gates import judge
 from edgeq.report.table import render
 
 from .reports import (

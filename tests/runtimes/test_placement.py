@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from edgeq import target
+from edgeq.answers import Probe
 from edgeq.device.connection import host
 from edgeq.errors import InputError
 from edgeq.runtimes import runtime
 from edgeq.target import Target
+
+from .. import probes
 
 ENGINE = runtime("onnxruntime")
 
@@ -19,8 +22,8 @@ def board(**fields: Any) -> Target:
     return target.load("local").model_copy(update={"name": "board", **fields})
 
 
-def probe(arch: str, *flags: str) -> dict[str, Any]:
-    return {"arch": arch, "cpu": {"flags": list(flags)}}
+def probe(arch: str, *flags: str) -> Probe:
+    return probes.probe(arch=arch, cpu={"flags": flags, "cores_available": 4})
 
 
 @pytest.mark.parametrize("flag", ["avx512_vnni", "avx_vnni"])
@@ -44,7 +47,7 @@ def test_arm_gets_int8_activations() -> None:
 
 
 def test_cpu_whose_flags_cannot_be_read_counts_as_one_without() -> None:
-    unread = {"arch": "x86_64", "cpu": {"flags": None}}
+    unread = probes.probe(arch="x86_64")
     assert ENGINE.placement(board(), unread)[0].weight_bits == 7
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeq.calibration.histogram import of
 from edgeq.calibration.statistics import wanted_tensors
+from edgeq.calibrators.histogram import of
 from edgeq.errors import InputError, InputErrors
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail

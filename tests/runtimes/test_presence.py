@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from edgeq import target as targets
+from edgeq.answers import Probe
 from edgeq.runtimes import runtime
 from edgeq.runtimes.presence import Presence, presence
+
+from .. import probes
 
 BOARD = targets.load("raspberry-pi-5:litert")
 HERE = targets.load("local:litert")
 
 
-def probe(python: str = "3.11.2", broken: dict[str, str] | None = None, **found: str) -> Any:
+def probe(python: str = "3.11.2", broken: dict[str, str] | None = None, **found: str) -> Probe:
     """What the agent tells of a device with numpy and OpenCV."""
     names = ("onnxruntime", "tensorrt", "ai_edge_litert", "tflite_runtime")
     packages = {"numpy": "1.26.4", "cv2": "4.11.0", **dict.fromkeys(names), **found}
     notes = {f"packages.{name}": reason for name, reason in (broken or {}).items()}
-    return {"python": {"version": python}, "packages": packages, "not_readable": notes}
+    return probes.probe(python={"version": python}, packages=packages, not_readable=notes)
 
 
-def engine(seen: Any, target: targets.Target = BOARD) -> Presence:
+def engine(seen: Probe, target: targets.Target = BOARD) -> Presence:
     *_, last = presence(runtime("litert"), target, seen)
     return last
 

@@ -23,6 +23,7 @@ from edgeq.runtimes import runtime
 from edgeq.runtimes.tensorrt import RULES, RUNTIME
 from tests.nets import Net
 
+from .. import probes
 from .builds import inputs_of, op_types, plan_of, run, snr_db
 from .trt import accepts
 
@@ -511,7 +512,7 @@ def test_laws_of_placement_hold_for_any_network(
     [("8.6.1", "float-weights"), ("10.16.1.11", "int8-weights"), *VERSIONS.items()],
 )
 def test_form_follows_the_version_that_was_found(version: str, form: str) -> None:
-    probe = {"packages": {"tensorrt": version}}
+    probe = probes.probe(packages={"tensorrt": version})
     placement, note = RUNTIME.placement(targets.load("jetson-xavier"), probe)
     assert placement.form == form
     assert version in note
@@ -535,7 +536,7 @@ def test_version_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(InputError, match="version has to be probed; state 'engine_version"):
         RUNTIME.placement(open_target, None)
     with pytest.raises(InputError, match=r"8\.4 is too old; 8\.5 .JetPack 5\.1. is the"):
-        RUNTIME.placement(targets.load("jetson-orin"), {"packages": {"tensorrt": "8.4"}})
+        RUNTIME.placement(targets.load("jetson-orin"), probes.probe(packages={"tensorrt": "8.4"}))
 
 
 def test_opset_that_the_old_parser_cannot_read_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
+from edgeq.answers import Probe
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
@@ -27,10 +28,11 @@ class _LiteRT:
     name = "litert"
     engine = Engine("litert", "model.tflite", layout="nhwc")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, LITERT)
+    cuda_graphs = False
     written_with: tuple[str, ...] = ("ai-edge-litert",)
     from_system: Mapping[str, str] = {}
 
-    def placement(self, target: Target, probe: Mapping[str, Any] | None) -> tuple[Placement, str]:
+    def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """Int8 activations, with a zero point by default; see `Runtime.placement`.
 
         Raises InputError for a target with uint8 activations, which its kernels have no longer.
@@ -68,6 +70,10 @@ class _LiteRT:
     def compiled(self, form: Form, precision: Literal["int8", "fp16"]) -> None:
         """It runs flatbuffers as they are."""
         return
+
+    def delegate(self, target: Target) -> Literal["xnnpack", "none"]:
+        """XNNPACK, unless the target goes without."""
+        return "xnnpack" if target.xnnpack else "none"
 
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The float model as a flatbuffer."""

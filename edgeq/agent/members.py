@@ -1,0 +1,18 @@
+"""A package as a registry: what its modules define under one name is what there is."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any, Iterable
+
+
+def module_names(path: Iterable[str]) -> list[str]:
+    """The modules and packages in a package's `__path__`, by name; in the zip file too."""
+    return sorted(found.name for found in pkgutil.iter_modules(path))
+
+
+def members(package: str, path: Iterable[str], attribute: str) -> list[Any]:
+    """The object of that name of every module of a package that has one, by the modules' names."""
+    modules = [importlib.import_module(f"{package}.{name}") for name in module_names(path)]
+    return [getattr(module, attribute) for module in modules if hasattr(module, attribute)]
