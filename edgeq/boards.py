@@ -146,14 +146,13 @@ def _room(free_bytes: int, environment: str | None) -> Finding:
 
 def _engine(target: Target, probe: Probe) -> Iterator[Finding]:
     engine = runtime(target.runtime)
-    for module, message in engine.from_system.items():
+    for module, lack in engine.from_system.items():
         found = probe.packages.get(module)
-        lack, _, remedy = message.partition("; ")
         yield Finding(
             name=module,
             state="ok" if found else "missing",
-            found=found or lack,
-            remedy="" if found else remedy,
+            found=found or lack.what,
+            remedy="" if found else lack.remedy,
         )
     for one in presence(engine, target, probe):
         yield Finding(

@@ -22,7 +22,7 @@ from edgeq.answers import Probe
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.calibration import collect, statistics
 from edgeq.calibration.images import choose, content_hash, shared, tensors
-from edgeq.errors import InputError, Problems, raise_all
+from edgeq.errors import InputError, Key, Problems, raise_all
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
@@ -115,7 +115,7 @@ def prepare(
     problems.attempt(lambda: check(recipe.quantize, placement))
     images = recipe.calibration
     files = problems.attempt(
-        lambda: choose(image_files(images.images, "calibration.images"), images.count)
+        lambda: choose(image_files(images.images, Key("calibration", "images")), images.count)
     )
     model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
@@ -334,7 +334,7 @@ def _check_decoder(model: Model, recipe: Recipe) -> None:
         task = agent.Task(**task_of(recipe).model_dump())
         decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
     except AgentError as exc:
-        raise InputError("task.decoder", f"{exc.where}: {exc.what}", exc.remedy) from exc
+        raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
 
 
 def task_of(recipe: Recipe) -> Task:

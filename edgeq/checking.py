@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from edgeq.building import Prepared
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
-from edgeq.errors import DeviceError, InputError, Problems, raise_all
+from edgeq.document import Document
+from edgeq.errors import DeviceError, InputError, Key, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
@@ -62,7 +63,8 @@ def check(
     be reached, is of another architecture or keeps another time.
     """
     problems = Problems()
-    loaded, kind, evaluation = _loaded(recipe, target, problems)
+    source, kind, evaluation = _loaded(recipe, target, problems)
+    loaded = source.recipe
     device = problems.attempt(lambda: connect(kind, address, keep))
     # Without a device no activation type can be probed; what else is wrong is known all the same.
     version = "11.0" if loaded.quantize.io == "float16" else "10.3"
@@ -70,7 +72,7 @@ def check(
     files = list(evaluation.files.values()) if evaluation else []
     prepared = problems.attempt(lambda: building.prepare(loaded, stated, None, files))
     problems.attempt(lambda: _check_measure(loaded, kind))
-    _raise_located(problems, recipe)
+    _raise_located(problems, source)
     assert prepared is not None and device is not None
     try:
         probe = check_device(kind, device)
@@ -80,14 +82,13 @@ def check(
             device.forget()
         device.close()
         raise
-    where, dumped = _name_and_content(recipe)
-    return Checked(prepared, device, probe, evaluation, where, hashlib.sha256(dumped).hexdigest())
+    return Checked(prepared, device, probe, evaluation, source.name, source.sha256)
 
 
 def _check_measure(recipe: Recipe, target: Target) -> None:
     if recipe.measure.cuda_graph and not runtime(target.runtime).cuda_graphs:
         what = f"is for TensorRT, and target '{target.name}' runs {target.runtime}"
-        raise InputError("measure.cuda_graph", what, "leave it out")
+        raise InputError(Key("measure", "cuda_graph"), what, "leave it out")
 
 
 def prepared_for_build(
@@ -98,14 +99,14 @@ def prepared_for_build(
     Raises InputError(s), and DeviceError where a device is needed.
     """
     problems = Problems()
-    loaded, kind, evaluation = _loaded(recipe, target, problems)
+    source, kind, evaluation = _loaded(recipe, target, problems)
     if address != HERE or runtime(kind.runtime).needs_probe(kind):
         checked = check(recipe, target, address, keep=False)
         checked.device.close()
         return checked.prepared
     files = list(evaluation.files.values()) if evaluation else []
-    prepared = problems.attempt(lambda: building.prepare(loaded, kind, None, files))
-    _raise_located(problems, recipe)
+    prepared = problems.attempt(lambda: building.prepare(source.recipe, kind, None, files))
+    _raise_located(problems, source)
     assert prepared is not None
     return prepared
 
@@ -124,35 +125,41 @@ def check_room(checked: Checked) -> None:
 
 def _loaded(
     recipe: str | Path | Recipe, target: str | Target, problems: Problems
-) -> tuple[Recipe, Target, Evaluation | None]:
-    loaded = recipe if isinstance(recipe, Recipe) else problems.attempt(_loader(recipe))
+) -> tuple[Source, Target, Evaluation | None]:
+    source = problems.attempt(lambda: _source(recipe))
     kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
-    evaluation = problems.attempt(lambda: evaluation_of(loaded)) if loaded else None
-    if kind is None or loaded is None:
-        _raise_located(problems, recipe)
+    evaluation = problems.attempt(lambda: evaluation_of(source.recipe)) if source else None
+    if kind is None or source is None:
+        _raise_located(problems, source)
         raise AssertionError("unreachable: what is missing was reported")
-    return loaded, kind, evaluation
+    return source, kind, evaluation
 
 
-def _loader(path: str | Path) -> Callable[[], Recipe]:
-    return lambda: recipes.load(Path(path))
+@dataclass(frozen=True)
+class Source:
+    """A recipe and where it is from: the file's name, its hash, and its text where it has one."""
+
+    recipe: Recipe
+    name: str
+    sha256: str
+    document: Document | None
 
 
-def _name_and_content(recipe: str | Path | Recipe) -> tuple[str, bytes]:
+def _source(recipe: str | Path | Recipe) -> Source:
+    """Read a recipe, once; InputError(s) for what is wrong with it."""
     if isinstance(recipe, Recipe):
-        return "recipe", recipe.model_dump_json().encode()
-    return str(recipe), Path(recipe).read_bytes()
+        dumped = recipe.model_dump_json().encode()
+        return Source(recipe, "recipe", hashlib.sha256(dumped).hexdigest(), None)
+    read = document.read(Path(recipe))
+    return Source(recipes.of(read), str(recipe), read.sha256, read)
 
 
-def _raise_located(problems: Problems, recipe: str | Path | Recipe) -> None:
+def _raise_located(problems: Problems, source: Source | None = None) -> None:
     """Raise what was found; where it is a key of the recipe, with file and line."""
-    if problems.found and not isinstance(recipe, Recipe) and Path(recipe).is_file():
-        with contextlib.suppress(InputError):
-            source = document.read(Path(recipe))
-            for problem in problems.found:
-                key = tuple(problem.where.split("."))
-                if key[:1] in source.lines:
-                    problem.where = source.at(key)
+    if source is not None and source.document is not None:
+        for problem in problems.found:
+            if isinstance(problem.where, Key):
+                problem.where = source.document.at(problem.where.parts)
     raise_all(list({str(problem): problem for problem in problems.found}.values()))
 
 
@@ -161,10 +168,9 @@ def check_device(target: Target, device: Device) -> Probe:
     require_fit(target, device)
     probe = device.probe()
     engine = runtime(target.runtime)
-    for module, message in engine.from_system.items():
+    for module, lack in engine.from_system.items():
         if probe.packages.get(module) is None:
-            what, _, remedy = message.partition("; ")
-            raise DeviceError(device.address, what, remedy, kind=MISSING_ENGINE)
+            raise DeviceError(device.address, lack.what, lack.remedy, kind=MISSING_ENGINE)
     missing = [one for one in presence(engine, target, probe) if one.version is None]
     if missing:
         what = f"there {', '.join(f'{one.name} is {one.lack}' for one in missing)}"

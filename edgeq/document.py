@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -14,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, Invalid, raise_all
 
 Location = tuple[str, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -35,24 +36,14 @@ _Loader.add_implicit_resolver(
 )
 
 
-class Misplaced(ValueError):
-    """What a validator finds wrong with several keys together; `location` is the one to point at.
-
-    The message is 'what is wrong; what to do', the location relative to the validated part.
-    """
-
-    def __init__(self, message: str, *location: object) -> None:
-        super().__init__(message)
-        self.location = tuple(str(part) for part in location)
-
-
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML file: its content as plain data and the line of every key and item."""
+    """A parsed YAML file: its content as plain data, the line of every key and item, its hash."""
 
     path: Path
     content: Any
     lines: dict[Location, int]
+    sha256: str
 
     def line(self, location: Sequence[object]) -> int:
         """The line of the nearest place to `location` that stands in the file (from 1)."""
@@ -72,7 +63,7 @@ def read(path: Path) -> Document:
     Raises InputError for a file that is missing, not text, not YAML, or repeats a key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()  # as it is, line ends too
     except OSError as exc:
         reason = "does not exist" if isinstance(exc, FileNotFoundError) else f"{exc.strerror}"
         raise InputError(str(path), f"cannot be read: {reason}", "check the path") from exc
@@ -109,7 +100,7 @@ def parse(text: str, path: Path) -> Document:
     except RecursionError as exc:
         what = "is nested too deep or refers to itself"
         raise InputError(str(path), what, "write it without the anchor") from exc
-    return Document(path, content, lines)
+    return Document(path, content, lines, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _walk(
@@ -187,7 +178,7 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
     known = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, given, extra = error["type"], error["input"], error.get("ctx", {})
     cause = extra.get("error")
-    known += getattr(cause, "location", ())
+    known += cause.location if isinstance(cause, Invalid) else ()
     where = document.at(known)
     name = known[-1] if known else ""
     if kind == "extra_forbidden":
@@ -199,7 +190,9 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
         label = known[-2] if name.isdigit() and len(known) > 1 else name
         return InputError(where, f"{label} '{given}' is unknown", nearest(str(given), allowed))
     if kind == "value_error":
-        what, _, remedy = str(cause).partition("; ")
+        what, remedy = (
+            (cause.what, cause.remedy) if isinstance(cause, Invalid) else (str(cause), "")
+        )
         return InputError(where, what if name in what else f"{name}: {what}", remedy)
     shown = json.dumps(given, default=str)
     shown = shown if len(shown) < 60 else shown[:57] + "..."

@@ -14,7 +14,7 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
@@ -34,6 +34,33 @@ HOST_KEY_UNKNOWN = "host-key-unknown"  # the host is met for the first time
 HOST_KEY_CHANGED = "host-key-changed"  # the host shows another key than before, or a revoked one
 PROXY = "proxy"  # a jump host or proxy command failed
 NO_WHEEL = "no-wheel"  # a package has no wheel for this board
+
+
+class Key(str):
+    """A key of the recipe as the place of a problem; file and line are added where they are known.
+
+    Its text has dots between the parts, of which one may have dots of its own.
+    """
+
+    parts: tuple[str, ...]
+
+    def __new__(cls, *parts: str) -> Self:
+        key = super().__new__(cls, ".".join(parts))
+        key.parts = parts
+        return key
+
+
+class Invalid(ValueError):
+    """What a validator finds wrong with a value, and what to do about it.
+
+    `location` is the key to point at, relative to the validated part; that itself if there is none.
+    """
+
+    def __init__(self, what: str, remedy: str, *location: object) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+        self.location = tuple(str(part) for part in location)
 
 
 class EdgeqError(Exception):

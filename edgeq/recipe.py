@@ -16,8 +16,7 @@ from pydantic import (
 
 from edgeq import document, places
 from edgeq.calibrators import calibrators
-from edgeq.document import Misplaced
-from edgeq.errors import InputError, InputErrors
+from edgeq.errors import InputError, InputErrors, Invalid
 from edgeq.gates import Gates, all_gates
 from edgeq.listing import image_files
 from edgeq.values import (
@@ -83,7 +82,7 @@ class Task(Part):
             try:
                 value = json.loads(text)
             except ValueError as exc:
-                raise ValueError(f"'{value}' is not JSON ({exc}); map class to category") from exc
+                raise Invalid(f"'{value}' is not JSON ({exc})", "map class to category") from exc
         if isinstance(value, dict):  # a mapping's keys come as text from YAML and JSON
             return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}
         return value
@@ -93,7 +92,7 @@ class Task(Part):
         unknown = [i for i in self.categories or {} if not 0 <= i < len(self.classes)]
         if unknown:
             what = f"categories names class {unknown[0]} of {len(self.classes)}"
-            raise Misplaced(f"{what}; class indices start at 0", "categories", unknown[0])
+            raise Invalid(what, "class indices start at 0", "categories", unknown[0])
         return self
 
 
@@ -133,10 +132,10 @@ class Calibration(Part):
             more = len(exc.problems) - 1 if isinstance(exc, InputErrors) else 0
             what = f"{exc.where}: {exc.what}" if exc.where else exc.what
             what += f" (and {more} more)" if more else ""
-            raise Misplaced(f"{what}; {exc.remedy}", "images") from exc
+            raise Invalid(what, exc.remedy, "images") from exc
         if self.count is not None and self.count > have:
             what = f"count is {self.count}, but there are {have} images in {self.images}"
-            raise Misplaced(f"{what}; add images or lower the count", "count")
+            raise Invalid(what, "add images or lower the count", "count")
         return self
 
 
@@ -160,10 +159,10 @@ class Quantizer(Part):
             if given and self.calibrator != name:
                 what = f"{key} is given for calibrator '{self.calibrator}'"
                 remedy = f"write 'calibrator: {name}' or leave it out"
-                raise Misplaced(f"{what}; {remedy}", key)
+                raise Invalid(what, remedy, key)
             if not given and self.calibrator == name:
-                what = f"calibrator {name} needs its value; add '{key}: {calibrator.example}'"
-                raise Misplaced(what, "calibrator")
+                what = f"calibrator {name} needs its value"
+                raise Invalid(what, f"add '{key}: {calibrator.example}'", "calibrator")
         return self
 
     @property
@@ -196,18 +195,16 @@ class Override(Part):
     @classmethod
     def _float_alone(cls, value: object) -> object:
         if isinstance(value, str) and value != "float":
-            raise ValueError(f"'{value}' is unknown; write 'float', or 'weights:', 'activations:'")
+            raise Invalid(f"'{value}' is unknown", "write 'float', or 'weights:', 'activations:'")
         return {"float": True} if value == "float" else value
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Override:
         ways = self.weights is not None or self.activations is not None
         if self.float == ways:
-            raise ValueError(
-                "says both, float and how to quantize; keep one"
-                if ways
-                else "says nothing; write 'float', or 'weights:', 'activations:'"
-            )
+            if ways:
+                raise Invalid("says both, float and how to quantize", "keep one")
+            raise Invalid("says nothing", "write 'float', or 'weights:', 'activations:'")
         return self
 
 
@@ -305,7 +302,7 @@ class Measure(Part):
             low, high = getattr(self, least), getattr(self, most)
             if low > high:
                 what = f"{least} is {low:g}, but {most} is {high:g}"
-                raise Misplaced(f"{what}; raise the one or lower the other", least)
+                raise Invalid(what, "raise the one or lower the other", least)
         return self
 
 
@@ -343,7 +340,7 @@ class Recipe(Part):
         if named and info.data.get("evaluate", gates) is None:
             what = f"gate {named[0]} needs annotated images"
             remedy = "add 'evaluate:' with images and annotations"
-            raise Misplaced(f"{what}; {remedy}", named[0])
+            raise Invalid(what, remedy, named[0])
         return gates
 
 
@@ -353,9 +350,9 @@ def builtin_names() -> list[str]:
 
 
 def builtin_quantize(name: str) -> Quantize:
-    """The `quantize` block of that name from recipes/; ValueError with the names there are."""
+    """The `quantize` block of that name from recipes/; Invalid with the names there are."""
     if name not in builtin_names():
-        raise ValueError(f"quantize '{name}' is unknown; {document.nearest(name, builtin_names())}")
+        raise Invalid(f"quantize '{name}' is unknown", document.nearest(name, builtin_names()))
     source = document.read(places.builtin("recipes") / f"{name}.yaml")
     return document.validate(source, Quantize)
 
@@ -365,7 +362,12 @@ def load(path: Path) -> Recipe:
 
     Raises InputError or InputErrors.
     """
-    return document.validate(document.read(path), Recipe)
+    return of(document.read(path))
+
+
+def of(source: document.Document) -> Recipe:
+    """The recipe in a file that was read already; raises as `load`."""
+    return document.validate(source, Recipe)
 
 
 def schema() -> dict[str, Any]:

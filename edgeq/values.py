@@ -20,6 +20,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from edgeq.errors import Invalid
+
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}
 _UNITS["gib"] = 2**30
 _SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
@@ -72,35 +74,35 @@ def _bytes(value: object) -> object:
         return value
     match = re.fullmatch(_SIZE, value)
     if not match or match[2].lower() not in _UNITS:
-        raise ValueError(f"'{value}' is no size; write a number of bytes, or '4 MiB', '300 MB'")
+        raise Invalid(f"'{value}' is no size", "write a number of bytes, or '4 MiB', '300 MB'")
     return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
 def existing(value: object, info: ValidationInfo) -> Path:
     """The path relative to the recipe's folder; it has to exist."""
     if not isinstance(value, str):
-        raise ValueError(f"'{value}' is no path; write the name of a file or folder")
+        raise Invalid(f"'{value}' is no path", "write the name of a file or folder")
     folder: Path = (info.context or {}).get("folder", Path())
     try:
         path = folder / Path(value).expanduser()
         if not path.exists():
-            raise ValueError(f"'{value}' does not exist; {_neighbour(path)}")
+            raise Invalid(f"'{value}' does not exist", _neighbour(path))
     except (OSError, RuntimeError) as exc:  # not ours to read, too long, or an unknown ~user
-        raise ValueError(f"'{value}' cannot be read: {exc}; check the path") from exc
+        raise Invalid(f"'{value}' cannot be read: {exc}", "check the path") from exc
     return path
 
 
 def file_path(value: object, info: ValidationInfo) -> Path:
     path = existing(value, info)
     if path.is_dir():
-        raise ValueError(f"'{value}' is a folder; name a file")
+        raise Invalid(f"'{value}' is a folder", "name a file")
     return path
 
 
 def folder_path(value: object, info: ValidationInfo) -> Path:
     path = existing(value, info)
     if not path.is_dir():
-        raise ValueError(f"'{value}' is no folder; name the folder of the images")
+        raise Invalid(f"'{value}' is no folder", "name the folder of the images")
     return path
 
 
@@ -109,9 +111,9 @@ def text_of(value: object, info: ValidationInfo) -> str:
     try:
         return file_path(value, info).read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:
-        raise ValueError(f"'{value}' is not UTF-8 text; name a text file") from exc
+        raise Invalid(f"'{value}' is not UTF-8 text", "name a text file") from exc
     except OSError as exc:
-        raise ValueError(f"'{value}' cannot be read: {exc.strerror}; check its rights") from exc
+        raise Invalid(f"'{value}' cannot be read: {exc.strerror}", "check its rights") from exc
 
 
 def _as_text(

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import onnx
 
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, Key, raise_all
 from edgeq.graph.model import Model, attribute
 from edgeq.graph.patterns import resolve
 from edgeq.graph.tail import Tail
@@ -52,7 +52,7 @@ def resolve_choices(model: Model, quantize: Quantize) -> Choices:
     for key, patterns in (("exclude", quantize.exclude), ("overrides", quantize.overrides)):
         for pattern in patterns:
             try:
-                found[key] |= resolve([pattern], model, f"quantize.{key}")
+                found[key] |= resolve([pattern], model, Key("quantize", key))
             except InputError as exc:
                 problems.append(exc)
     raise_all(problems)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeq.calibration.statistics import Statistics
 from edgeq.calibrators import histogram
 from edgeq.calibrators.base import Range, calibrate
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, Key, raise_all
 from edgeq.graph.model import Model, attribute
 from edgeq.graph.tail import Tail
 from edgeq.quantization import arithmetic
@@ -45,29 +45,31 @@ def check(quantize: Quantize, placement: Placement) -> None:
                 f"{placement.runtime} has inputs and outputs of {' or '.join(placement.ios)} here"
             )
         remedy = "leave it out; float16 is for a TensorRT that is typed strongly, int8 for LiteRT"
-        problems.append(InputError("quantize.io", what, remedy))
-    parts: list[tuple[str, Weights | None, Activations | None]] = [
-        ("quantize", quantize.weights, quantize.activations)
+        problems.append(InputError(Key("quantize", "io"), what, remedy))
+    parts: list[tuple[tuple[str, ...], Weights | None, Activations | None]] = [
+        (("quantize",), quantize.weights, quantize.activations)
     ]
     parts += [
-        (f"quantize.overrides.{pattern}", o.weights, o.activations)
+        (("quantize", "overrides", pattern), o.weights, o.activations)
         for pattern, o in quantize.overrides.items()
         if not o.float
     ]
     for where, weights, activations in parts:
         if weights is not None and weights.scheme == "affine":
             what = "weights have no zero point in any engine; scheme affine is not possible"
-            problems.append(InputError(f"{where}.weights.scheme", what, "write 'scheme: scale'"))
+            problems.append(
+                InputError(Key(*where, "weights", "scheme"), what, "write 'scheme: scale'")
+            )
         if activations is None:
             continue
         if activations.granularity != "per-tensor":
             what = f"{placement.runtime} quantizes activations per-tensor only"
             remedy = "write 'granularity: per-tensor'"
-            problems.append(InputError(f"{where}.activations.granularity", what, remedy))
+            problems.append(InputError(Key(*where, "activations", "granularity"), what, remedy))
         if activations.scheme not in ("target", *placement.schemes):
             what = f"{placement.runtime} cannot do {activations.scheme} activations"
             remedy = f"write 'scheme: {placement.scheme}' or 'scheme: target'"
-            problems.append(InputError(f"{where}.activations.scheme", what, remedy))
+            problems.append(InputError(Key(*where, "activations", "scheme"), what, remedy))
     raise_all(problems)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from edgeq.answers import Probe
 from edgeq.artifact import Compile
@@ -43,6 +43,13 @@ class Package:
         return (self, *self.instead)
 
 
+class Lack(NamedTuple):
+    """What to say where a module is missing, and what brings it."""
+
+    what: str
+    remedy: str
+
+
 NUMPY = Package("numpy", "numpy")
 OPENCV = Package("opencv-python-headless", "cv2")
 
@@ -54,7 +61,7 @@ class Runtime(Protocol):
     engine: Engine
     packages: tuple[Package, ...]
     """what the agent needs to run it"""
-    from_system: Mapping[str, str]
+    from_system: Mapping[str, Lack]
     """modules that only the board's system has, and what to say where one is missing"""
 
     cuda_graphs: bool

@@ -10,7 +10,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
-from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Lack, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
@@ -96,7 +96,7 @@ class _OnnxRuntime:
     packages: tuple[Package, ...] = (NUMPY, OPENCV, Package("onnxruntime", "onnxruntime"))
     cuda_graphs = False
     written_with: tuple[str, ...] = ()
-    from_system: Mapping[str, str] = {}
+    from_system: Mapping[str, Lack] = {}
 
     def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """S8S8 on ARM, U8S8 on x86; see `Runtime.placement`.

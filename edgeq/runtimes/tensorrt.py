@@ -18,7 +18,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
-from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Lack, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.float16 import to_float16
 from edgeq.runtimes.qdq import write_qdq
@@ -132,9 +132,12 @@ class _TensorRT:
     packages: tuple[Package, ...] = (NUMPY, OPENCV)
     cuda_graphs = True
     written_with: tuple[str, ...] = ()
-    from_system: Mapping[str, str] = {
-        "tensorrt": "no TensorRT on this board; on a Jetson run: sudo apt install nvidia-jetpack "
-        "(python3-libnvinfer alone brings the Python module)"
+    from_system: Mapping[str, Lack] = {
+        "tensorrt": Lack(
+            "no TensorRT on this board",
+            "on a Jetson run: sudo apt install nvidia-jetpack "
+            "(python3-libnvinfer alone brings the Python module)",
+        )
     }
 
     def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:

@@ -13,7 +13,7 @@ from edgeq.agent.letterbox import Geometry
 from edgeq.agent.predict import found_fields
 from edgeq.building import Prepared, task_of, threads
 from edgeq.calibration.images import content_hash, placed
-from edgeq.errors import InputError
+from edgeq.errors import InputError, Key
 from edgeq.measurement import ImagePrediction
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import qdq_nodes
@@ -109,5 +109,5 @@ def _decoded(
     try:
         found = decode(task, outputs, geometry)
     except AgentError as exc:
-        raise InputError("task.decoder", f"{exc.where}: {exc.what}", exc.remedy) from exc
+        raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
     return ImagePrediction.model_validate({"id": id_, **found_fields(found, geometry)})

@@ -13,7 +13,7 @@ from edgeq.calibration import statistics
 from edgeq.calibration.images import choose, content_hash
 from edgeq.checking import Evaluation, prepared_for_build
 from edgeq.device.connection import HERE, Address
-from edgeq.errors import InputError
+from edgeq.errors import InputError, Key
 from edgeq.graph.layers import Layer, layers
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
@@ -132,7 +132,7 @@ class _Ranking:
         self.nodes = tuple(self.whole.weights)
         if not self.nodes:
             what = "no layer is quantized, so none can be sensitive"
-            raise InputError("quantize", what, "see 'edgeq inspect' for the reasons")
+            raise InputError(Key("quantize"), what, "see 'edgeq inspect' for the reasons")
         self.plans = {f"alone {n}": variants.alone(prepared, seen, n) for n in self.nodes}
         self.plans["everything"] = self.whole
         self.others: dict[str, Plan] = {}

@@ -10,7 +10,7 @@ from edgeq import building
 from edgeq.building import Prepared
 from edgeq.checking import Evaluation
 from edgeq.device.device import Device
-from edgeq.errors import InputError
+from edgeq.errors import InputError, Key
 from edgeq.evaluation.matches import Matches, match
 from edgeq.measurement import ImagePrediction
 from edgeq.prediction import predict
@@ -53,7 +53,7 @@ def self_labelled(
     if not count:
         what = f"the float model finds nothing above {LABEL_SCORE} on the calibration images"
         remedy = "name annotated images under 'tune:', or calibrate with images of what it finds"
-        raise InputError("calibration.images", what, remedy)
+        raise InputError(Key("calibration", "images"), what, remedy)
     source = f"{len(by_id)} calibration images with {count} detections of the float model as labels"
     return Yardstick(source, labels, _matched(labels, found))
 

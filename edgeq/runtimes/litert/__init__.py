@@ -10,7 +10,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement
-from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Lack, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.litert.rules import RULES
 from edgeq.runtimes.litert.writer import refuse_unsupported, write_tflite
@@ -30,7 +30,7 @@ class _LiteRT:
     packages: tuple[Package, ...] = (NUMPY, OPENCV, LITERT)
     cuda_graphs = False
     written_with: tuple[str, ...] = ("ai-edge-litert",)
-    from_system: Mapping[str, str] = {}
+    from_system: Mapping[str, Lack] = {}
 
     def placement(self, target: Target, probe: Probe | None) -> tuple[Placement, str]:
         """Int8 activations, with a zero point by default; see `Runtime.placement`.
