@@ -1,5 +1,7 @@
 # Two commands do all the set-up and then their work: `make demo` and `make test`.
 PYTHON ?= python3
+# How many processes test: the tests use threads of their own, and some look at the clock.
+JOBS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The Pythons of JetPack 5, 6 and 7, and the newest, where the machine has them: for the agent.
@@ -8,15 +10,24 @@ empty :=
 space := $(empty) $(empty)
 AGENT_ENVS := $(foreach python,$(AGENT_PYTHONS),$(VENV)/agent-$(notdir $(python)))
 
-.PHONY: demo test check bench format clean
+PYTEST = EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" \
+    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+
+.PHONY: demo test test-all nightly check bench format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
 	$(BIN)/edgeq demo demo
 	$(BIN)/edgeq deploy demo/recipe.yaml --target local
 
+# Large matrices and drawn examples are a sample here, and whole in test-all.
 test: $(VENV)/installed-dev check agent-envs
-	EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" $(BIN)/python -m pytest
+	$(PYTEST)
+
+test-all: $(VENV)/installed-dev check agent-envs
+	EDGEQ_TESTS=all $(PYTEST)
+
+nightly: test-all
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -1,16 +1,69 @@
-"""What every test gets: a folder of its own for what edgeq keeps, and the way to the real data."""
+"""What every test gets, which tests run side by side, and how much of what is large.
+
+Every test has a folder of its own for what edgeq keeps, and the way to the real data.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from tests import sampling
 
 pytest_plugins = ["tests.demo_project"]
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+BOARDS = "boards"
+# What takes minutes in one process begins first, so that no process works alone at the end.
+FIRST = (BOARDS, "tests/test_accuracy.py", "tests/runtimes/test_tensorrt_accepts.py")
+
+# No deadline, as the machines that test share their cores; a sample is the same every time.
+settings.register_profile("edgeq", deadline=None, derandomize=not sampling.WHOLE)
+settings.load_profile("edgeq")
+
+
+def pytest_report_header() -> str:
+    """How much is tested."""
+    return "tests: " + ("all" if sampling.WHOLE else "matrices sampled; EDGEQ_TESTS=all for all")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the sample, say what belongs together, put the long ones first."""
+    left_out = set() if sampling.WHOLE else _not_sampled(items)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    rank = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(_group(item), len(FIRST)))
+
+
+def _group(item: pytest.Item) -> str:
+    """What one process runs: a file, whose fixtures are then made once, or all on boards.
+
+    Boards share their network, the image they start from, and one of them that keeps running.
+    """
+    names: list[str] = getattr(item, "fixturenames", [])
+    return BOARDS if "site" in names else item.nodeid.partition("::")[0]
+
+
+def _not_sampled(items: list[pytest.Item]) -> set[pytest.Item]:
+    """The rows of matrices that only a run of everything has."""
+    matrices: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("matrix"):
+            matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for rows in matrices.values():
+        chosen = sampling.pairwise([getattr(row, "callspec").params for row in rows])  # noqa: B009
+        left_out.update(row for i, row in enumerate(rows) if i not in chosen)
+    return left_out
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +74,7 @@ def edgeq_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """The path of a real model or set of images; skips where it is absent, fails there on CI."""
 
@@ -35,3 +88,11 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children that SIGINT ends, although a shell's background job has it ignored and passes on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

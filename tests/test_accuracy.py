@@ -1,10 +1,15 @@
-"""Accuracy of a real model on real images, against figures of an independent evaluator."""
+"""Accuracy of a real model on real images, against figures of an independent evaluator.
+
+What is quantization's doing is judged in the simulation, with a target that states its integers:
+that is the same on every machine. Only what the kernels of this machine make of it differs by CPU.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -21,11 +26,16 @@ from edgeq.measurement import Accuracy, Report
 from edgeq.prediction import predict
 from edgeq.progress import silent
 from edgeq.recipe import Recipe
+from edgeq.target import Target
 
+from .cpu import cpu_class
 from .runtimes.trt import accepts
 
 # Of the float model by this evaluator, which the first test compares with another's.
 FLOAT_MASK_AP, FLOAT_BOX_AP = 0.2550, 0.3016
+# Of its int8 in float arithmetic, mask and box, by bits of the weights. The order of additions is
+# the CPU's and flips roundings: two exact simulations of one plan were seen .003 and .005 apart.
+SIMULATED: dict[Literal[7, 8], tuple[float, float]] = {8: (0.2513, 0.2889), 7: (0.2461, 0.2838)}
 RECIPE = """\
 model: {model}
 task: {{decoder: yolov5-seg, classes: coco.names}}
@@ -36,7 +46,7 @@ quantize:
   activations: {{calibrator: percentile, percentile: {percentile}}}
 evaluate: {{images: {images}, annotations: {annotations}}}
 measure: {{warmup_s: 0, max_warmup_s: 1, min_duration_s: 0.5, min_count: 5}}
-gates: {{mask_ap_drop: 0.004, box_ap_drop: 0.010, artifact_bytes: 4 MiB}}
+gates: {{mask_ap_drop: {drop[0]}, box_ap_drop: {drop[1]}, artifact_bytes: 4 MiB}}
 """
 
 
@@ -47,6 +57,7 @@ def written(
     size: int,
     head: str,
     percentile: float = 99.99,
+    drop: tuple[float, float] = (0.004, 0.010),
 ) -> Path:
     annotations = real_data("coco-val/instances.json")
     categories = json.loads(annotations.read_text())["categories"]
@@ -62,15 +73,10 @@ def written(
             images=real_data("coco-val/images"),
             annotations=annotations,
             percentile=percentile,
+            drop=drop,
         )
     )
     return recipe
-
-
-def deployed(
-    folder: Path, real_data: Callable[[str], Path], model: str, size: int, head: str
-) -> Report:
-    return edgeq.deploy(written(folder, real_data, model, size, head), "local")
 
 
 def accuracy(report: Report, column: str) -> Accuracy:
@@ -79,22 +85,42 @@ def accuracy(report: Report, column: str) -> Accuracy:
     return found.accuracy
 
 
+def stated(weight_bits: Literal[7, 8]) -> Target:
+    """This machine with integers that do not depend on its CPU."""
+    integers = {"activation_type": "uint8", "weight_bits": weight_bits}
+    return targets.load("local").model_copy(update=integers)
+
+
+def may_lose(weight_bits: Literal[7, 8]) -> tuple[float, float]:
+    """Mask and box AP that this machine's kernels may lose to the float model."""
+    if weight_bits == 7:
+        return 0.020, 0.032  # .0131 and .0229 with AVX2 only; .0089 and .0178 in the simulation
+    if cpu_class() == "AVX2 only":
+        return 0.035, 0.055  # .0264 and .0401: they saturate, which is why `local` takes 7 there
+    return 0.004, 0.010  # .0007 and .0094 with VNNI
+
+
 @pytest.mark.real
 def test_int8_of_yolov5n_seg_keeps_its_accuracy_at_640(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    report = deployed(tmp_path, real_data, "yolov5n-seg.onnx", 640, "float-tail")
+    for weight_bits, (mask_ap, box_ap) in SIMULATED.items():
+        drop = may_lose(weight_bits)
+        recipe = written(tmp_path, real_data, "yolov5n-seg.onnx", 640, "float-tail", drop=drop)
 
-    reference, device = accuracy(report, "float"), accuracy(report, "device")
-    assert reference.mask.ap == pytest.approx(0.2525, abs=0.003)
-    assert reference.box.ap == pytest.approx(0.3018, abs=0.003)
-    assert reference.mask.ap is not None and device.mask.ap is not None
-    assert reference.box.ap is not None and device.box.ap is not None
-    assert reference.mask.ap - device.mask.ap <= 0.004
-    assert reference.box.ap - device.box.ap <= 0.010
-    assert report.exit_code == 0
-    # Its size is what the weights leave no way around: a byte each, and scales.
-    assert report.artifact_bytes < 0.35 * 7.71 * 2**20
+        report = edgeq.deploy(recipe, stated(weight_bits))
+
+        reference, simulated = accuracy(report, "float"), accuracy(report, "simulated")
+        assert reference.mask.ap == pytest.approx(0.2525, abs=0.003)
+        assert reference.box.ap == pytest.approx(0.3018, abs=0.003)
+        assert simulated.mask.ap == pytest.approx(mask_ap, abs=0.004)
+        assert simulated.box.ap == pytest.approx(box_ap, abs=0.006)
+        device = accuracy(report, "device")
+        assert device.mask.ap is not None and device.mask.ap >= FLOAT_MASK_AP - drop[0]
+        assert device.box.ap is not None and device.box.ap >= FLOAT_BOX_AP - drop[1]
+        assert report.exit_code == 0
+        # Its size is what the weights leave no way around: a byte each, and scales.
+        assert report.artifact_bytes < 0.35 * 7.71 * 2**20
 
 
 @pytest.mark.real
@@ -147,7 +173,9 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
 def test_quantizing_the_tail_of_yolov5n_seg_loses_the_masks_and_the_lint_says_so(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    report = deployed(tmp_path, real_data, "yolov5n-seg-320.onnx", 320, "quantize")
+    recipe = written(tmp_path, real_data, "yolov5n-seg-320.onnx", 320, "quantize")
+
+    report = edgeq.deploy(recipe, stated(8))
 
     reference, device = accuracy(report, "float"), accuracy(report, "device")
     assert reference.mask.ap == pytest.approx(0.2104, abs=0.003)
@@ -179,7 +207,7 @@ def test_pigs_are_found_by_the_animal_classes(
         "measure: {warmup_s: 0, max_warmup_s: 1, min_duration_s: 0.5, min_count: 5}\n"
     )
 
-    report = edgeq.deploy(recipe, "local")
+    report = edgeq.deploy(recipe, stated(8))
 
     assert accuracy(report, "float").mask.ap == pytest.approx(0.524, abs=0.006)
     assert accuracy(report, "float").box.ap == pytest.approx(0.530, abs=0.006)

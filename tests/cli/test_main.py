@@ -213,12 +213,15 @@ def test_store_that_cannot_be_used_is_refused_before_anything_is_done(
     assert not list((edgeq_home / "cache").rglob("*.npz"))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_ends_quietly_with_130(small_demo: Path, edgeq_home: Path) -> None:
     command = [sys.executable, "-m", "edgeq", "deploy", str(small_demo / "recipe.yaml")]
     process = subprocess.Popen(
         [*command, "-t", "local"], stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
-    time.sleep(2.5)
+    while not (edgeq_home / "cache").exists():  # until it is at work
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
 

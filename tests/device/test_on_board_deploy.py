@@ -234,6 +234,7 @@ def runs(board: Board, words: str) -> bool:
     return any(words in line for line in commands(board))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_deploy_ends_what_runs_on_the_board(
     deployed: Deployed, ready: Ready, developer: User
 ) -> None:

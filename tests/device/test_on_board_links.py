@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from .board.board import Board
 from .boards_support import (
     MEGABYTE,
@@ -104,6 +106,7 @@ def test_board_that_hangs_is_given_up(host: Board) -> None:
     assert eventually(lambda: not agents(host), 5.0)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_while_the_cable_is_out(host: Board, tmp_path: Path) -> None:
     where = address(host)
     command = edgeq("push", made(1, 15 * MEGABYTE).folder, "-t", target_file(tmp_path))

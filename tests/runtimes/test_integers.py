@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import LIMITS, IntegerType
 from edgeq.recipe import Quantize
 from tests.nets import Net
+from tests.sampling import examples
 
 from .builds import LEVELS, Level, Written, inputs_of, placement, plan_of, run
 
@@ -59,7 +60,7 @@ def integer_convolution(
     symmetric=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=12)
+@examples(12)
 def test_a_convolution_is_that_of_integers(
     level: Level,
     dtype: IntegerType,

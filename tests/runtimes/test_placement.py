@@ -12,6 +12,7 @@ from edgeq.device.connection import host
 from edgeq.errors import InputError
 from edgeq.runtimes import runtime
 from edgeq.target import Target
+from tests.cpu import cpu_class
 
 from .. import probes
 
@@ -71,5 +72,6 @@ def test_nothing_to_probe_is_a_clear_error() -> None:
 
 def test_probe_of_this_machine_is_understood() -> None:
     placement, note = ENGINE.placement(board(), host().probe())
-    assert placement.activation_type in ("int8", "uint8")
+    assert placement.activation_type == ("int8" if cpu_class() == "ARM" else "uint8")
+    assert placement.weight_bits == (7 if cpu_class() == "AVX2 only" else 8)
     assert note

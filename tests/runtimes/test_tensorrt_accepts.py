@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,12 @@ CALIBRATORS: dict[str, dict[str, Any]] = {
     "entropy": {"calibrator": "entropy"},
     "percentile": {"calibrator": "percentile", "percentile": 99.99},
 }
-RECIPES = list(itertools.product(("per-tensor", "per-channel"), CALIBRATORS, (False, True)))
+AXES: dict[str, Iterable[str | bool]] = {
+    "granularity": ("per-tensor", "per-channel"),
+    "calibrator": CALIBRATORS,
+    "excludes": (False, True),
+    "version": VERSIONS,
+}
 Seen = tuple[Model, Statistics]
 
 
@@ -47,9 +51,17 @@ def quantize(granularity: str, calibrator: str, excludes: bool, model: Model) ->
     )
 
 
-def check(seen: Seen, version: str, recipe: tuple[str, str, bool]) -> None:
+def grid(test: Callable[..., None]) -> Callable[..., None]:
+    """Every recipe for every version of TensorRT, or a sample of them."""
+    for axis, values in AXES.items():
+        test = pytest.mark.parametrize(axis, values)(test)
+    marked: Callable[..., None] = pytest.mark.matrix(test)
+    return marked
+
+
+def check(seen: Seen, version: str, granularity: str, calibrator: str, excludes: bool) -> None:
     model, counted = seen
-    choices = resolve_choices(model, quantize(*recipe, model))
+    choices = resolve_choices(model, quantize(granularity, calibrator, excludes, model))
     plan = make_plan(model, counted, find_tail(model), choices, rules(version))
     content = RUNTIME.write(model, plan)["model.onnx"]
 
@@ -67,10 +79,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return model, statistics_of(model, inputs_of(model))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("recipe", RECIPES, ids=str)
-def test_minimal_network(recipe: tuple[str, str, bool], version: str, small: Seen) -> None:
-    check(small, version, recipe)
+@grid
+def test_minimal_network(
+    granularity: str, calibrator: str, excludes: bool, version: str, small: Seen
+) -> None:
+    check(small, version, granularity, calibrator, excludes)
 
 
 @pytest.fixture(scope="module")
@@ -79,20 +92,27 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return model, statistics_of(model, inputs_of(model, 1))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("recipe", RECIPES, ids=str)
-def test_demo_model(recipe: tuple[str, str, bool], version: str, demo: Seen) -> None:
-    check(demo, version, recipe)
+@grid
+def test_demo_model(
+    granularity: str, calibrator: str, excludes: bool, version: str, demo: Seen
+) -> None:
+    check(demo, version, granularity, calibrator, excludes)
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("version", VERSIONS)
-def test_yolov5n_seg(version: str, real_data: Callable[[str], Path]) -> None:
+@pytest.fixture(scope="module")
+def yolov5n(real_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Seen:
     model = load(real_data("models/yolov5n-seg-320.onnx"))
     files = choose(image_files(real_data("coco-calib"), ""), 8)
     wanted = statistics.wanted_tensors(model, find_tail(model).nodes)
-    counted = statistics.gather(
-        model, wanted, files, Preprocess(size=(320, 320)), building.threads()
-    )
-    for recipe in RECIPES:
-        check((model, counted), version, recipe)
+    preprocess = Preprocess(size=(320, 320))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(tmp_path_factory.mktemp("home")))
+        return model, statistics.gather(model, wanted, files, preprocess, building.threads())
+
+
+@pytest.mark.real
+@grid
+def test_yolov5n_seg(
+    granularity: str, calibrator: str, excludes: bool, version: str, yolov5n: Seen
+) -> None:
+    check(yolov5n, version, granularity, calibrator, excludes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.runtimes.qdq import write_qdq
 from tests.runtimes import builds
+from tests.sampling import examples
 
 from .chains import Chain, chains
 from .engines import Array, assert_same, run_tflite
@@ -16,7 +17,7 @@ from .integers import planned
 
 
 @given(chains(), st.booleans())
-@settings(max_examples=150)
+@examples(150)
 def test_a_graph_of_many_operators_is_that_of_onnx(
     drawn: tuple[Chain, list[str]], folded: bool
 ) -> None:
@@ -25,7 +26,7 @@ def test_a_graph_of_many_operators_is_that_of_onnx(
 
 
 @given(chains(), st.booleans())
-@settings(max_examples=80)
+@examples(80)
 def test_int8_departs_from_its_simulation_by_less_than_that_from_floats(
     drawn: tuple[Chain, list[str]], delegates: bool
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .engines import Graph, assert_same
 
@@ -50,7 +52,7 @@ def fit(found: list[dict[str, int]], auto_pad: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_convolution_is_that_of_onnx(data: st.DataObject) -> None:
     found, auto_pad = data.draw(axes()), data.draw(AUTO_PADS)
     fit(found, auto_pad)
@@ -74,7 +76,7 @@ def test_a_convolution_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_transposed_convolution_is_that_of_onnx(data: st.DataObject) -> None:
     count = data.draw(st.sampled_from([1, 2, 2]))
     groups, inner, outer = (data.draw(st.integers(1, 2)) for _ in range(3))

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.runtimes.qdq import write_qdq
 from tests.runtimes import builds
+from tests.sampling import examples
 
 from .drawing import layouts_of, shapes, stretched
 from .engines import Graph, run_tflite
@@ -42,7 +43,7 @@ def integers(graph: Graph, values: Any) -> str:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_convolutions(data: st.DataObject) -> None:
     found = data.draw(axes())
     found = found * 2 if len(found) == 1 else found
@@ -77,7 +78,7 @@ def test_convolutions(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_transposed_convolutions(data: st.DataObject) -> None:
     inner, outer = (data.draw(st.integers(1, 4)) for _ in range(2))
     kernel, stride = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
@@ -100,7 +101,7 @@ def test_transposed_convolutions(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_matrix_products_with_weights(data: st.DataObject) -> None:
     k, n = (data.draw(st.integers(1, 6)) for _ in range(2))
     op = data.draw(st.sampled_from(["Gemm", "MatMul"]))
@@ -128,7 +129,7 @@ def test_matrix_products_with_weights(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_products_of_computed_matrices(data: st.DataObject) -> None:
     shape = data.draw(shapes(2, 4))
     graph, x = fed(data, shape)
@@ -143,7 +144,7 @@ def test_products_of_computed_matrices(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_arithmetic(op: str, data: st.DataObject) -> None:
     full = data.draw(shapes(1, 4))
     graph, x = fed(data, full)
@@ -183,7 +184,7 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("op", FUNCTIONS)
 @given(st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_functions_of_one_number(op: str, data: st.DataObject) -> None:
     code, attributes = FUNCTIONS[op]
     graph, x = fed(data, data.draw(shapes(2, 4)))
@@ -202,7 +203,7 @@ def test_functions_of_one_number(op: str, data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_softmax(data: st.DataObject) -> None:
     shape = data.draw(shapes(2, 4))
     graph, x = fed(data, shape)
@@ -214,7 +215,7 @@ def test_softmax(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_prelu(data: st.DataObject) -> None:
     shape = (1, *data.draw(shapes(1, 3)))
     graph, x = fed(data, shape)
@@ -228,7 +229,7 @@ def test_prelu(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("op", ["ReduceMean", "ReduceSum", "GlobalAveragePool"])
 @given(st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_means(op: str, data: st.DataObject) -> None:
     shape = data.draw(shapes(3, 4))
     graph, x = fed(data, shape)
@@ -251,7 +252,7 @@ def test_means(op: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", ["own", "shared", "constant"])
 @given(st.data())
-@settings(max_examples=25)
+@examples(25)
 def test_concatenations(kind: str, data: st.DataObject) -> None:
     shape = data.draw(shapes(1, 4))
     graph, x = fed(data, shape)
@@ -301,7 +302,7 @@ MOVERS = (
 
 @pytest.mark.parametrize("op", MOVERS)
 @given(st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_what_keeps_its_scale(op: str, data: st.DataObject) -> None:
     graph, x = fed(data, (1, 4, 2 * data.draw(st.integers(1, 3)), 6))
     inputs, outputs = [x], ["y"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.layout import Layout
+from tests.sampling import examples
 
 from .drawing import layouts_of, shapes
 
@@ -128,7 +129,7 @@ def reshapes(draw: st.DrawFn) -> tuple[Array, tuple[int, ...], Layout]:
 
 
 @given(reshapes())
-@settings(max_examples=400)
+@examples(400)
 def test_a_reshape_has_a_layout_unless_values_have_to_move(
     drawn: tuple[Array, tuple[int, ...], Layout],
 ) -> None:

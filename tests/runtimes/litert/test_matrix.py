@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of
 from .engines import Graph, assert_same
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_gemm_is_that_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     m, k, n = (data.draw(st.integers(1, 5)) for _ in range(3))
@@ -41,7 +43,7 @@ def test_a_gemm_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_a_matrix_product_is_that_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     m, k, n = (data.draw(st.integers(1, 4)) for _ in range(3))

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of, shapes, stretched
 from .engines import Graph, assert_same
@@ -27,7 +29,7 @@ def integers(graph: Graph, name: str, values: Any) -> str:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_a_concatenation_is_that_of_onnx(data: st.DataObject) -> None:
     shape = data.draw(shapes())
     graph, x = started(data, shape)
@@ -47,7 +49,7 @@ def test_a_concatenation_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_a_split_is_that_of_onnx(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
     if data.draw(st.booleans()):
@@ -65,7 +67,7 @@ def test_a_split_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120)
+@examples(120)
 def test_a_slice_is_that_of_onnx(data: st.DataObject) -> None:
     shape = data.draw(shapes(1, 4, 6))
     graph, x = started(data, shape)
@@ -95,7 +97,7 @@ def test_a_slice_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_gather_is_that_of_onnx(data: st.DataObject) -> None:
     shape = data.draw(shapes())
     graph, x = started(data, shape)
@@ -130,7 +132,7 @@ def regrouped(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_reshape_is_that_of_onnx(data: st.DataObject) -> None:
     before, after = data.draw(regrouped())
     graph, x = started(data, before)
@@ -142,7 +144,7 @@ def test_a_reshape_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_axes_come_and_go_as_in_onnx(data: st.DataObject) -> None:
     shape = data.draw(shapes())
     graph, x = started(data, shape)
@@ -160,7 +162,7 @@ def test_axes_come_and_go_as_in_onnx(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "wrap"])
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_pads_are_those_of_onnx(mode: str, data: st.DataObject) -> None:
     shape = data.draw(shapes(1, 4, 5))
     graph, x = started(data, shape, (np.float32,) if mode != "constant" else TYPES)
@@ -177,7 +179,7 @@ def test_pads_are_those_of_onnx(mode: str, data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_an_expansion_is_that_of_onnx(data: st.DataObject) -> None:
     full = data.draw(shapes(1, 5))
     shape = data.draw(stretched(full))
@@ -187,7 +189,7 @@ def test_an_expansion_is_that_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_tiles_are_those_of_onnx(data: st.DataObject) -> None:
     shape = data.draw(shapes())
     graph, x = started(data, shape)
@@ -197,7 +199,7 @@ def test_tiles_are_those_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_depth_and_space_are_exchanged_as_in_onnx(data: st.DataObject) -> None:
     block = data.draw(st.integers(1, 3))
     n, depth, height, width = (data.draw(st.integers(1, 3)) for _ in range(4))

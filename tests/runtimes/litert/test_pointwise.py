@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of, shapes, stretched
 from .engines import Array, Graph, as_built, assert_same, refusals
@@ -47,7 +49,7 @@ UNARY: dict[str, tuple[dict[str, Any], Callable[[Array], Array]]] = {
 
 @pytest.mark.parametrize("op", UNARY)
 @given(st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_a_function_of_one_number_is_that_of_onnx(op: str, data: st.DataObject) -> None:
     attributes, domain = UNARY[op]
     graph = Graph(data.draw(st.integers(0, 99)))
@@ -58,7 +60,7 @@ def test_a_function_of_one_number_is_that_of_onnx(op: str, data: st.DataObject) 
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_arithmetic_stretches_as_onnx_does(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(1, 5))
@@ -76,7 +78,7 @@ def test_arithmetic_stretches_as_onnx_does(op: str, data: st.DataObject) -> None
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_a_power_is_that_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(1, 4))
@@ -93,7 +95,7 @@ def test_a_power_is_that_of_onnx(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("op", ["Max", "Min", "Sum", "Mean"])
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_operators_of_many_inputs_stretch_as_onnx_does(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(1, 4))
@@ -104,7 +106,7 @@ def test_operators_of_many_inputs_stretch_as_onnx_does(op: str, data: st.DataObj
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_clips_have_any_bounds(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     kind = data.draw(st.sampled_from([np.float32, np.float32, np.int32]))
@@ -134,7 +136,7 @@ def test_clips_of_integers_have_the_largest_bounds(kind: type[np.signedinteger[A
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_prelu_has_slopes_of_any_shape(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(2, 4))
@@ -145,7 +147,7 @@ def test_prelu_has_slopes_of_any_shape(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_softmax_has_any_axis(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(1, 5))
@@ -157,7 +159,7 @@ def test_softmax_has_any_axis(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("op", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
 @given(st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_comparisons_and_choices_are_those_of_onnx(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(1, 4))
@@ -177,7 +179,7 @@ def test_comparisons_and_choices_are_those_of_onnx(op: str, data: st.DataObject)
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_casts_are_those_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     kinds = {np.float32: 1, np.int32: 6, np.int64: 7, np.bool_: 9}
@@ -189,7 +191,7 @@ def test_casts_are_those_of_onnx(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_batch_normalization_that_stays_is_that_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     full = data.draw(shapes(2, 5))
@@ -202,7 +204,7 @@ def test_batch_normalization_that_stays_is_that_of_onnx(data: st.DataObject) -> 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
 @given(st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_gelu_is_that_of_onnx(approximate: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     x = fed(data, graph, 3 * graph.floats(*data.draw(shapes())))
@@ -212,7 +214,7 @@ def test_gelu_is_that_of_onnx(approximate: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("form", ["half last", "half first", "half between"])
 @given(st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_gelu_of_many_nodes_becomes_one(form: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     x = fed(data, graph, 3 * graph.floats(*data.draw(shapes())))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of
 from .engines import Graph, assert_same
@@ -14,7 +16,7 @@ from .engines import Graph, assert_same
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
 @given(st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_a_pool_is_that_of_onnx(op: str, data: st.DataObject) -> None:
     count = data.draw(st.sampled_from([1, 2, 2]))
     kernel = [data.draw(st.integers(1, 4)) for _ in range(count)]
@@ -48,7 +50,7 @@ def test_a_pool_is_that_of_onnx(op: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])
 @given(st.data())
-@settings(max_examples=25)
+@examples(25)
 def test_a_global_pool_is_that_of_onnx(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     value = graph.floats(*(data.draw(st.lists(st.integers(1, 5), min_size=3, max_size=5))))

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of, shapes
 from .engines import Graph, assert_same
@@ -15,7 +17,7 @@ from .engines import Graph, assert_same
 
 @pytest.mark.parametrize("op", ["Mean", "Max", "Min", "Sum", "Prod"])
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_a_reduction_is_that_of_onnx(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     shape = data.draw(shapes(1, 5))
@@ -48,7 +50,7 @@ def test_a_reduction_over_no_axes_may_be_none(op: str, opset: int, stated: bool)
 
 @pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_places_of_extremes_are_those_of_onnx(op: str, data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     shape = data.draw(shapes(1, 4))
@@ -60,7 +62,7 @@ def test_places_of_extremes_are_those_of_onnx(op: str, data: st.DataObject) -> N
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_the_largest_are_those_of_onnx(data: st.DataObject) -> None:
     graph = Graph(data.draw(st.integers(0, 99)))
     shape = data.draw(shapes(1, 4))

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from tests.sampling import examples
 
 from .drawing import layouts_of
 from .engines import Graph, assert_same
@@ -21,7 +23,7 @@ NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
 @given(st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_a_resize_is_that_of_onnx(mode: str, data: st.DataObject) -> None:
     attributes: dict[str, Any] = {"mode": mode}
     attributes["coordinate_transformation_mode"] = data.draw(st.sampled_from(TRANSFORMS))
