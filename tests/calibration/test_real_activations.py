@@ -17,6 +17,7 @@ from edgeq.calibration.images import tensors
 from edgeq.calibration.statistics import Statistics, wanted_tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.recipe import Activations, Preprocess
 
 from .reference import entropy_threshold, least_squared_error, squared_error
@@ -42,7 +43,7 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(real_folder: Path) -> Seen:
     model = load(real_folder / "models" / "yolov5n-seg.onnx", PREPROCESS.size)
-    files = sorted((real_folder / "coco-calib").glob("*.jpg"))[:3]
+    files = images_of(sorted((real_folder / "coco-calib").glob("*.jpg"))[:3])
     wanted = wanted_tensors(model, find_tail(model).nodes)
     rules = derivations(model, wanted)
 

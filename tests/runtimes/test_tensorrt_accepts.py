@@ -16,6 +16,7 @@ from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
@@ -89,7 +90,7 @@ def test_demo_model(recipe: tuple[str, str, bool], version: str, demo: Seen) -> 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_yolov5n_seg(version: str, real_data: Callable[[str], Path]) -> None:
     model = load(real_data("models/yolov5n-seg-320.onnx"))
-    files = choose(image_files(real_data("coco-calib"), ""), 8)
+    files = images_of(choose(image_files(real_data("coco-calib"), ""), 8))
     wanted = statistics.wanted_tensors(model, find_tail(model).nodes)
     counted = statistics.gather(
         model, wanted, files, Preprocess(size=(320, 320)), building.threads()
