@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     calibration,
     commands,
+    hashing,
     inputs,
     latency,
     link,
@@ -33,6 +34,7 @@ def main() -> int:
     given = _arguments()
     parts: dict[str, Callable[[], Iterable[Figure]]] = {
         commands.PART: commands.measure,
+        hashing.PART: hashing.measure,
         postprocess.PART: postprocess.measure,
         latency.PART: latency.measure,
         litert.PART: litert.measure,
@@ -56,7 +58,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     modules = (
-        *(commands, postprocess, latency, litert, thresholds),
+        *(commands, hashing, postprocess, latency, litert, thresholds),
         *(sensitivity, calibration, push, link),
     )
     names = [part.PART for part in modules]

@@ -21,12 +21,13 @@ from edgeq.agent.letterbox import geometry_of
 from edgeq.answers import Probe
 from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
 from edgeq.calibration import collect, statistics
-from edgeq.calibration.images import choose, content_hash, shared, tensors
+from edgeq.calibration.images import choose, shared, tensors
 from edgeq.errors import InputError, Key, Problems, raise_all
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
+from edgeq.images import Image, images_of
 from edgeq.listing import image_files
 from edgeq.progress import Progress, silent
 from edgeq.quantization.decide import Choices, resolve_choices
@@ -58,7 +59,7 @@ class Prepared:
     tail: Tail
     choices: Choices
     placement: Placement
-    calibration: tuple[Path, ...]
+    calibration: tuple[Image, ...]
     notes: tuple[str, ...]
 
     @property
@@ -101,7 +102,7 @@ def prepare(
     recipe: Recipe,
     target: Target,
     probe: Probe | None,
-    evaluation: Sequence[Path] = (),
+    evaluation: Sequence[Image] = (),
 ) -> Prepared:
     """Check everything that can be checked before work; all problems together.
 
@@ -113,9 +114,9 @@ def prepare(
     placement, note = engine.placement(target, probe)
     problems = Problems()
     problems.attempt(lambda: check(recipe.quantize, placement))
-    images = recipe.calibration
-    files = problems.attempt(
-        lambda: choose(image_files(images.images, Key("calibration", "images")), images.count)
+    named, key = recipe.calibration, Key("calibration", "images")
+    images = problems.attempt(
+        lambda: images_of(choose(image_files(named.images, key), named.count))
     )
     model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
@@ -124,15 +125,15 @@ def prepare(
         problems.attempt(lambda: _check_decoder(model, recipe))
         problems.attempt(lambda: engine.check(model, placement))
     problems.raise_all()
-    if files is None or model is None or choices is None:
+    if images is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
     notes = [note] if note else []
-    pairs = shared(files, evaluation)
+    pairs = shared(images, evaluation)
     if pairs:
         what = f"{len(pairs)} calibration images are evaluation images too, such as"
-        notes.append(f"{what} {pairs[0][0].name}: the drop looks smaller than it is")
+        notes.append(f"{what} {pairs[0][0].path.name}: the drop looks smaller than it is")
     return Prepared(
-        recipe, target, model, find_tail(model), choices, placement, tuple(files), tuple(notes)
+        recipe, target, model, find_tail(model), choices, placement, images, tuple(notes)
     )
 
 
@@ -157,8 +158,8 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
         engine = runtime(prepared.target.runtime)
         linted = _linted(engine, done.path(engine.engine.model).read_bytes())
         return Build(done, plan, found, (*prepared.notes, *repairs, *linted), cached=True)
-    model, files = prepared.model, prepared.calibration
-    found = measured_mixing(model, files, prepared.recipe.preprocess, progress)
+    model, images = prepared.model, prepared.calibration
+    found = measured_mixing(model, images, prepared.recipe.preprocess, progress)
     made = planned(prepared, progress)
     progress("build", 0, 1)
     plan = made.plan
@@ -197,21 +198,21 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
 
 def planned(prepared: Prepared, progress: Progress = silent) -> Planned:
     """The repaired model and its plan; what takes long is kept in the cache."""
-    recipe, files = prepared.recipe, prepared.calibration
+    recipe, images = prepared.recipe, prepared.calibration
     start = _equalized(prepared)
     seen = statistics.gather(
         start.model,
         prepared.wanted,
-        files,
+        images,
         recipe.preprocess,
         threads(),
-        lambda done: progress("calibrate", done, len(files)),
+        lambda done: progress("calibrate", done, len(images)),
     )
     plan = make_plan(start.model, seen, prepared.tail, prepared.choices, prepared.placement)
     if not recipe.repair.needs_plan:
         return Planned(start.model, plan, seen.key, start.notes)
-    images = Images(files, recipe.preprocess)
-    made = refined(start.model, plan, recipe.repair, images, write_qdq, threads(), progress)
+    looked_at = Images(images, recipe.preprocess)
+    made = refined(start.model, plan, recipe.repair, looked_at, write_qdq, threads(), progress)
     plan = plan_for(made.model, plan)
     return Planned(made.model, plan, seen.key, (*start.notes, *made.notes))
 
@@ -292,7 +293,7 @@ def _of_one_file(prepared: Prepared, content: bytes, engine: Engine) -> Artifact
 
 def measured_mixing(
     model: Model,
-    files: Sequence[Path],
+    images: Sequence[Image],
     preprocess: Preprocess,
     progress: Progress = silent,
 ) -> tuple[Mixing, ...]:
@@ -300,7 +301,7 @@ def measured_mixing(
     names = concat_inputs(model)
     if not names:
         return ()
-    chosen = files[:MIXING_IMAGES]
+    chosen = images[:MIXING_IMAGES]
 
     def watched() -> Iterator[collect.Floats]:
         for done, tensor in enumerate(tensors(chosen, preprocess), 1):
@@ -368,7 +369,7 @@ def key_of(prepared: Prepared) -> str:
         "preprocess": recipe.preprocess.model_dump(mode="json"),
         "quantize": recipe.quantize.model_dump(mode="json"),
         **_repair_of(recipe),
-        "images": [content_hash(file) for file in prepared.calibration],
+        "images": [image.sha256 for image in prepared.calibration],
         "runtime": [
             placement.runtime,
             placement.activation_type,

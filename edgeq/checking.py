@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from edgeq import artifact as artifacts
 from edgeq import building, document
@@ -23,6 +24,7 @@ from edgeq.errors import DeviceError, InputError, Key, Problems, raise_all
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
+from edgeq.images import Image, images_of
 from edgeq.listing import image_files
 from edgeq.recipe import Evaluate, Recipe, Repair, Task
 from edgeq.runtimes import runtime
@@ -31,13 +33,15 @@ from edgeq.target import Target
 
 BENCH_IMAGES = 32
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """The annotated images that the recipe names, checked: files by image id, class to category."""
 
     annotations: Annotations
-    files: dict[int, Path]
+    files: dict[int, Image]
     categories: dict[int, int]
 
 
@@ -116,11 +120,11 @@ def check_room(checked: Checked) -> None:
 
     These are two, and where they are compiled there four more: fp16's, and the engines.
     """
-    files = checked.evaluation.files.values() if checked.evaluation else ()
+    images = checked.evaluation.files.values() if checked.evaluation else ()
     placement = checked.prepared.placement
     compiled = runtime(placement.runtime).compiled(placement.form, "int8") is not None
     model_bytes = checked.prepared.recipe.model.stat().st_size
-    checked.device.require_room(files, (6 if compiled else 2) * model_bytes)
+    checked.device.require_room(images, (6 if compiled else 2) * model_bytes)
 
 
 def _loaded(
@@ -239,9 +243,9 @@ def measure_steps(
         yield f"measure for at least {options.min_duration_s:g} s on {count} images"
 
 
-def bench_images(files: list[Path]) -> list[Path]:
+def bench_images(files: Sequence[T]) -> list[T]:
     """A few dozen images show every size there is; all would fill a small board's memory."""
-    return files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES]
+    return list(files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES])
 
 
 def evaluation_of(recipe: Recipe) -> Evaluation | None:
@@ -261,4 +265,5 @@ def annotated(named: Evaluate, task: Task) -> Evaluation:
     if unknown:
         what = f"class is mapped to category {unknown[0]}, which the annotations do not have"
         raise InputError(loaded.where, what, f"they have {sorted(known)[:10]}")
-    return Evaluation(loaded, files, categories)
+    images = dict(zip(files, images_of(list(files.values())), strict=True))
+    return Evaluation(loaded, images, categories)

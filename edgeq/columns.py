@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from edgeq import building
@@ -17,6 +17,7 @@ from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
+from edgeq.images import Image
 from edgeq.measurement import Column, ColumnName, Divergence, Measurement
 from edgeq.prediction import (
     DIVERGENCE_IMAGES,
@@ -114,7 +115,8 @@ def measured(
 ) -> tuple[Column, ...]:
     """The columns with the bench of the device; of the float model too where the host is it."""
     prepared, device = checked.prepared, checked.device
-    files = list(checked.evaluation.files.values()) if checked.evaluation else prepared.calibration
+    evaluation = checked.evaluation
+    images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
     runs = {"device": built.artifact}
     half = building.fp16_artifact(prepared, built)
     if half is not None:
@@ -128,7 +130,7 @@ def measured(
         measured[name] = bench(
             device,
             release,
-            list(files),
+            bench_images(images),
             prepared.recipe.measure,
             prepared.target,
             checked.probe,
@@ -146,17 +148,16 @@ def _labelled(progress: Progress, name: str, stage: str, done: int, total: int) 
 def bench(
     device: Device,
     release: str,
-    files: list[Path],
+    images: Sequence[Image],
     options: recipes.Measure,
     target: Target,
     probe: Probe,
     progress: Progress,
 ) -> Measurement:
-    chosen = bench_images(files)
-    paths = device.put_files(chosen, progress)
+    paths = device.put_files(images, progress)
     job = {
         "release": release,
-        "images": [paths[file] for file in chosen],
+        "images": [paths[image.path] for image in images],
         **options.model_dump(exclude={"threads"}, exclude_none=True),
         "threads": threads(options, target, probe),
     }

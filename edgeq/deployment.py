@@ -20,11 +20,20 @@ from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.artifact import Artifact
 from edgeq.building import Build
-from edgeq.checking import Checked, check, check_device, check_room, prepared_for_build, steps
+from edgeq.checking import (
+    Checked,
+    bench_images,
+    check,
+    check_device,
+    check_room,
+    prepared_for_build,
+    steps,
+)
 from edgeq.columns import bench, evaluate, measured
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.errors import InputError
 from edgeq.gates import Gates, judge
+from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
 from edgeq.progress import Progress, silent
@@ -128,12 +137,12 @@ def measure(
     options = options or recipes.Measure()
     opened = artifact if isinstance(artifact, Artifact) else artifacts.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
-    files = image_files(Path(images), str(images))
+    chosen = images_of(bench_images(image_files(Path(images), str(images))))
     with connect(kind, address) as device:
         device.lock(f"measure {opened.id[:12]}")
         probe = check_device(kind, device)
         release = device.push(opened, progress)
-        return bench(device, release, files, options, kind, probe, progress)
+        return bench(device, release, chosen, options, kind, probe, progress)
 
 
 def deploy(

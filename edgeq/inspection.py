@@ -17,6 +17,7 @@ from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.measurement import Record
 from edgeq.progress import Progress, silent
@@ -97,8 +98,9 @@ def inspect(
         building.image_size(model)
         calibration = recipe.calibration
         files = choose(image_files(calibration.images, str(path)), calibration.count)
-        found = building.measured_mixing(model, files, recipe.preprocess, progress)
-        measured_on = f"{min(len(files), building.MIXING_IMAGES)} calibration images"
+        looked_at = images_of(files[: building.MIXING_IMAGES])
+        found = building.measured_mixing(model, looked_at, recipe.preprocess, progress)
+        measured_on = f"{len(looked_at)} calibration images"
         return _inspection(model, kind, recipe.quantize, found, measured_on)
     model = load(path, size)
     found = _mixing_on_noise(model, progress)
@@ -174,4 +176,5 @@ def _mixing_on_noise(model: Model, progress: Progress) -> tuple[Mixing, ...]:
         for file in files:
             coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
             cv2.imwrite(str(file), cv2.resize(coarse, (width, height)))
-        return building.measured_mixing(model, files, Preprocess(size=(height, width)), progress)
+        preprocess = Preprocess(size=(height, width))
+        return building.measured_mixing(model, images_of(files), preprocess, progress)

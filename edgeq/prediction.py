@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from edgeq import places
 from edgeq.agent.errors import UNREADABLE_IMAGE
 from edgeq.artifact import Artifact
-from edgeq.calibration.images import content_hash
 from edgeq.device.bundle import bundle
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, EdgeqError, InputError, InputErrors
+from edgeq.images import Image
 from edgeq.measurement import ImagePrediction
 from edgeq.progress import Progress
 from edgeq.version import versions
@@ -45,7 +45,7 @@ class Predictions:
 def predict(
     device: Device,
     artifact: Artifact,
-    files: Mapping[int, Path],
+    files: Mapping[int, Image],
     graph_optimization: str,
     threads: int,
     progress: Progress,
@@ -53,7 +53,7 @@ def predict(
     keep_count: int = 0,
     remember: bool = True,
 ) -> Predictions:
-    """Have a device's agent predict on images (id to file); kept ones are read back.
+    """Have a device's agent predict on images by their ids; kept ones are read back.
 
     `graph_optimization` disabled simulates a Q/DQ graph in float. Raises DeviceError.
     """
@@ -73,7 +73,7 @@ def predict(
 
     job = {
         "release": release,
-        "images": [{"id": id_, "path": placed[path]} for id_, path in files.items()],
+        "images": [{"id": id_, "path": placed[image.path]} for id_, image in files.items()],
         "threads": threads,
         "graph_optimization": graph_optimization,
     }
@@ -146,10 +146,10 @@ def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
     return {n.removeprefix(prefix): value for n, value in outputs.items() if n.startswith(prefix)}
 
 
-def _key(artifact: Artifact, files: Mapping[int, Path], optimization: str, keep_count: int) -> str:
+def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep_count: int) -> str:
     described = {
         "artifact": artifact.id,
-        "images": {str(id_): content_hash(file) for id_, file in files.items()},
+        "images": {str(id_): image.sha256 for id_, image in files.items()},
         "optimization": optimization,
         "keep": keep_count,
         "agent": hashlib.sha256(bundle()).hexdigest(),

@@ -22,6 +22,7 @@ from edgeq.device.connection import host
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve, score
 from edgeq.evaluation.matches import match
+from edgeq.images import images_of
 from edgeq.measurement import Accuracy, Report
 from edgeq.prediction import predict
 from edgeq.progress import silent
@@ -161,10 +162,11 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
     assert recipe.evaluate is not None
     annotations = coco.load(recipe.evaluate.annotations)
     files = resolve.image_files(annotations, recipe.evaluate.images)
+    images = dict(zip(files, images_of(list(files.values())), strict=True))
     categories = resolve.categories_by_name(annotations, recipe.task.classes)
     with host() as here:
         found = predict(
-            here, artifact, files, graph_optimization, building.threads(), silent, "scored"
+            here, artifact, images, graph_optimization, building.threads(), silent, "scored"
         )
     return score.accuracy(match(annotations, found.images, categories, list(files)))
 

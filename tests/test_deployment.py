@@ -22,6 +22,7 @@ from edgeq import recipe as recipes
 from edgeq import target as targets
 from edgeq.device.connection import Address, connect
 from edgeq.errors import DeviceError, InputError, InputErrors
+from edgeq.images import images_of
 from edgeq.measurement import Report
 from edgeq.prediction import predict
 from edgeq.store import open_store
@@ -246,9 +247,10 @@ def test_image_that_was_damaged_on_the_device_is_sent_again(
                 blob.write_bytes(content)
 
     def predicted() -> list[int]:
+        images = dict(enumerate(images_of(list(files.values()))))
         # A session of its own, which does not know what an earlier one has put.
         with connect(targets.load("local")) as device:
-            found = predict(device, built, files, "all", 1, Stages(), "test", 2, remember=False)
+            found = predict(device, built, images, "all", 1, Stages(), "test", 2, remember=False)
         return [image.id for image in found.images]
 
     assert predicted() == list(files)

@@ -17,6 +17,7 @@ def main() -> None:
     from edgeq.calibrators.base import calibrate
     from edgeq.graph.load import load
     from edgeq.graph.tail import find_tail
+    from edgeq.images import images_of
     from edgeq.recipe import Activations, Preprocess
 
     quantizers = [
@@ -25,7 +26,7 @@ def main() -> None:
         Activations(calibrator="percentile", percentile=99.99),
         Activations(calibrator="mse"),
     ]
-    size, files = given["size"], [Path(image) for image in given["images"]]
+    size, files = given["size"], images_of([Path(image) for image in given["images"]])
     clock = [time.process_time()]
     model = load(Path(given["model"]))
     wanted = statistics.wanted_tensors(model, find_tail(model).nodes)

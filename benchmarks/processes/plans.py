@@ -15,6 +15,7 @@ from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
+from edgeq.images import images_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import make_plan
@@ -45,7 +46,7 @@ def calibrated(model: Path, size: int, images: list[str], threads: int) -> Calib
     loaded = load(model)
     tail = find_tail(loaded)
     wanted = statistics.wanted_tensors(loaded, tail.nodes)
-    files = [Path(image) for image in images]
+    files = images_of([Path(image) for image in images])
     seen = statistics.gather(loaded, wanted, files, Preprocess(size=(size, size)), threads)
     return Calibrated(loaded, tail, seen)
 

@@ -15,6 +15,7 @@ from edgeq import target as targets
 from edgeq.building import Prepared
 from edgeq.calibration import statistics
 from edgeq.calibration.images import tensors
+from edgeq.images import Image
 from edgeq.recipe import Activations, Calibration, Preprocess, Quantize, Recipe, Task
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.tuning import variants
@@ -70,7 +71,7 @@ def _statistics(start: Prepared) -> statistics.Statistics:
     )
 
 
-def _separately(start: Prepared, files: list[Path]) -> dict[str, float]:
+def _separately(start: Prepared, files: list[Image]) -> dict[str, float]:
     """SNR by layer in dB: a whole Q/DQ graph and a session for each."""
     images = list(tensors(files, start.recipe.preprocess))
     expected = _run(start.model.proto.SerializeToString(), images)

@@ -16,6 +16,7 @@ from edgeq.calibration.collect import Tap
 from edgeq.calibration.images import tensors
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.mse import mse
+from edgeq.images import images_of
 from edgeq.recipe import Preprocess
 
 PERCENTILES = ("99.9", "99.99", "99.999")
@@ -45,7 +46,8 @@ def _raw(
     subject: Calibrated, names: list[str], images: list[str], size: int, threads: int
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Each tensor with all its values over all images."""
-    files, preprocess = [Path(image) for image in images], Preprocess(size=(size, size))
+    files = images_of([Path(image) for image in images])
+    preprocess = Preprocess(size=(size, size))
     for start in range(0, len(names), GROUP):
         group = names[start : start + GROUP]
         tap = Tap(subject.model, group, threads)

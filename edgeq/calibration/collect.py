@@ -14,8 +14,9 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeq.calibration.counting import Counter
-from edgeq.errors import InputError, require
+from edgeq.errors import InputError
 from edgeq.graph.model import Model
+from edgeq.graph.session import errors_at, open_session
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int], None]
@@ -29,6 +30,7 @@ class Tap:
     """
 
     def __init__(self, model: Model, tensors: Sequence[str], threads: int) -> None:
+        self._where = str(model.path)
         self._input, self._shape = next(iter(model.inputs.items()))
         self.names = [name for name in tensors if name != self._input]
         self._from_input = len(self.names) != len(tensors)
@@ -47,7 +49,8 @@ class Tap:
         if self.names:
             address = tensor.ctypes.data
             self._binding.bind_input(self._input, "cpu", 0, np.float32, tensor.shape, address)
-            self._session.run_with_iobinding(self._binding)
+            with errors_at(self._where):
+                self._session.run_with_iobinding(self._binding)
         return {**self.buffers, **({self._input: tensor} if self._from_input else {})}
 
 
@@ -89,19 +92,11 @@ def extremes(
 
 
 def _session(model: Model, outputs: Sequence[str], threads: int) -> Any:
-    ort = require("onnxruntime")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # A pattern would reserve the sum of all intermediates at once, a sixth of the whole memory.
-    options.enable_mem_pattern = False
-    # Between two runs one thread counts; the others would wait for work at full speed.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tapped.onnx"
         _save(model, outputs, file)
         _release_heap()
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = open_session(file, str(model.path), threads)
     _release_heap()
     return session
 

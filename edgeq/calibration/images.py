@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from edgeq.agent.image import read_image
 from edgeq.agent.letterbox import Geometry, prepare
 from edgeq.agent.manifest import Preprocess as AgentPreprocess
 from edgeq.errors import InputError
+from edgeq.images import Image
 from edgeq.recipe import Preprocess
+
+T = TypeVar("T")
 
 
 def choose(files: Sequence[Path], count: int | None) -> list[Path]:
@@ -27,18 +30,19 @@ def choose(files: Sequence[Path], count: int | None) -> list[Path]:
     if count > len(files):
         what = f"{count} images are asked for, there are {len(files)}"
         raise InputError(str(files[0].parent), what, "add images or lower 'count'")
-    return [files[i * len(files) // count] for i in range(count)]
+    return evenly(files, count)
 
 
-def content_hash(path: Path) -> str:
-    """The sha256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """`count` of some things, spread evenly; all where there are fewer."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
 
 
-def shared(first: Sequence[Path], second: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pairs of files with the same content, one from each side."""
-    by_content = {content_hash(path): path for path in first}
-    pairs = ((by_content.get(content_hash(path)), path) for path in second)
+def shared(first: Iterable[Image], second: Iterable[Image]) -> list[tuple[Image, Image]]:
+    """Pairs of images with the same content, one from each side."""
+    by_content = {image.sha256: image for image in first}
+    pairs = ((by_content.get(image.sha256), image) for image in second)
     return [(one, other) for one, other in pairs if one is not None]
 
 
@@ -47,20 +51,20 @@ def for_agent(preprocess: Preprocess, dtype: str = "float32") -> AgentPreprocess
     return AgentPreprocess(layout="nchw", dtype=dtype, **preprocess.model_dump())
 
 
-def tensors(files: Sequence[Path], preprocess: Preprocess) -> Iterator[NDArray[np.float32]]:
-    """One input tensor [1,3,H,W] a file; InputError names the file that cannot be read."""
-    for file in files:
-        yield placed(file, preprocess)[0]
+def tensors(images: Iterable[Image], preprocess: Preprocess) -> Iterator[NDArray[np.float32]]:
+    """One input tensor [1,3,H,W] an image; InputError names the file that cannot be read."""
+    for image in images:
+        yield placed(image, preprocess)[0]
 
 
-def placed(file: Path, preprocess: Preprocess) -> tuple[NDArray[np.float32], Geometry]:
-    """The input tensor [1,3,H,W] of a file, and where in it the image lies.
+def placed(image: Image, preprocess: Preprocess) -> tuple[NDArray[np.float32], Geometry]:
+    """The input tensor [1,3,H,W] of an image, and where in it the image lies.
 
     Raises InputError for a file that cannot be read.
     """
     try:
-        pixels = read_image(file)
+        pixels = read_image(image.path)
     except AgentError as exc:
-        raise InputError(str(file), exc.what, "replace or remove the image") from exc
+        raise InputError(str(image.path), exc.what, "replace or remove the image") from exc
     tensor, geometry = prepare(pixels, for_agent(preprocess))
     return np.asarray(tensor, np.float32), geometry

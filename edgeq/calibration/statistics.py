@@ -14,9 +14,10 @@ import numpy as np
 from edgeq import places
 from edgeq.calibration.collect import Floats, count
 from edgeq.calibration.derive import Derivations, derivations
-from edgeq.calibration.images import content_hash, tensors
+from edgeq.calibration.images import tensors
 from edgeq.calibrators.histogram import SHIFT, Histogram
 from edgeq.graph.model import Model
+from edgeq.images import Image
 from edgeq.recipe import Preprocess
 from edgeq.version import source_hash, versions
 
@@ -65,7 +66,7 @@ def wanted_tensors(model: Model, left_out: frozenset[str] = frozenset()) -> list
 def gather(
     model: Model,
     wanted: Sequence[str],
-    files: Sequence[Path],
+    images: Sequence[Image],
     preprocess: Preprocess,
     threads: int,
     progress: Callable[[int], None] = lambda _: None,
@@ -75,7 +76,7 @@ def gather(
     Raises InputError for an image that cannot be read, or values that are not finite.
     """
     rules = derivations(model, wanted)
-    key = _key(model, rules, files, preprocess)
+    key = _key(model, rules, images, preprocess)
     file = places.cache("statistics") / f"{key}.npz"
     cached = _read(file, key, rules)
     if cached is not None:
@@ -83,35 +84,35 @@ def gather(
     counters = count(
         model,
         rules.feeds_silu,
-        _named(files, preprocess),
+        _named(images, preprocess),
         threads,
         progress,
     )
     sources = {name: counter.histogram() for name, counter in counters.items()}
     lowest = {name: c.lowest for name, c in counters.items() if c.feeds_silu}
-    statistics = Statistics(key, len(files), rules, sources, lowest)
+    statistics = Statistics(key, len(images), rules, sources, lowest)
     _write(file, statistics)
     return statistics
 
 
 def is_cached(
-    model: Model, wanted: Sequence[str], files: Sequence[Path], preprocess: Preprocess
+    model: Model, wanted: Sequence[str], images: Sequence[Image], preprocess: Preprocess
 ) -> bool:
     """Whether `gather` would only read a file."""
-    key = _key(model, derivations(model, wanted), files, preprocess)
+    key = _key(model, derivations(model, wanted), images, preprocess)
     return (places.cache("statistics") / f"{key}.npz").exists()
 
 
-def _named(files: Sequence[Path], preprocess: Preprocess) -> Iterator[tuple[str, Floats]]:
-    return zip(map(str, files), tensors(files, preprocess), strict=True)
+def _named(images: Sequence[Image], preprocess: Preprocess) -> Iterator[tuple[str, Floats]]:
+    return zip((str(image.path) for image in images), tensors(images, preprocess), strict=True)
 
 
-def _key(model: Model, rules: Derivations, files: Sequence[Path], preprocess: Preprocess) -> str:
+def _key(model: Model, rules: Derivations, images: Sequence[Image], preprocess: Preprocess) -> str:
     described = {
         "format": [FORMAT, SHIFT],
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
         "preprocess": preprocess.model_dump(mode="json"),
-        "images": [content_hash(file) for file in files],
+        "images": [image.sha256 for image in images],
         "sources": rules.feeds_silu,
         "versions": versions(),
         "source": source_hash(),

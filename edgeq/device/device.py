@@ -22,6 +22,7 @@ from edgeq.device.session import PATIENCE_S, Event, P, Session, parsed_answer
 from edgeq.device.transport import Transport
 from edgeq.device.wheels import unpacked_bytes
 from edgeq.errors import LINK_LOST, DeviceError
+from edgeq.images import Image
 from edgeq.progress import Progress, silent
 
 
@@ -190,9 +191,9 @@ class Device:
         """Find instances; `on_image` gets the event of each image."""
         return self._job("predict", job, progress, on_image)
 
-    def put_files(self, files: Iterable[Path], progress: Progress = silent) -> dict[Path, str]:
-        """Send files of this machine as blobs; file to path on the device. Kept for later."""
-        digests = {file: hash_of(file) for file in files}
+    def put_files(self, images: Iterable[Image], progress: Progress = silent) -> dict[Path, str]:
+        """Send images of this machine as blobs; file to path on the device. Kept for later."""
+        digests = {image.path: image.sha256 for image in images}
         wanted = sorted(set(digests.values()))
         if not self._placed.issuperset(wanted):
             self._send({digest: file for file, digest in digests.items()}, progress)
@@ -209,9 +210,12 @@ class Device:
         self._send(contents, progress)
         return self.sent.blobs > before
 
-    def require_room(self, files: Iterable[Path], more_bytes: int) -> None:
-        """DeviceError (no-room) when what the device lacks of files, and more, would not fit."""
-        sizes = {hash_of(file): file.stat().st_size for file in files}
+    def require_room(self, images: Iterable[Image], more_bytes: int) -> None:
+        """DeviceError (no-room) when what the device lacks of images, and more, would not fit."""
+        self._require_room({image.sha256: image.path for image in images}, more_bytes)
+
+    def _require_room(self, files: Mapping[str, Path], more_bytes: int) -> None:
+        sizes = {digest: file.stat().st_size for digest, file in files.items()}
         found = self._parsed(Blobs, self._ask("have", {"hashes": list(sizes)}))
         there = {digest: min(count, sizes[digest]) for digest, count in found.partial.items()}
         missing = sum(sizes[digest] - there.get(digest, 0) for digest in found.missing)
@@ -239,8 +243,9 @@ class Device:
             except DeviceError as exc:
                 if exc.kind != BAD_REQUEST:  # which says what wheels are missing
                     raise
-        self.require_room(wheels.values(), unpacked_bytes(wheels))
-        self._send({digests[name]: file for name, file in wheels.items()}, progress)
+        files = {digests[name]: file for name, file in wheels.items()}
+        self._require_room(files, unpacked_bytes(wheels))
+        self._send(files, progress)
         return self._parsed(Made, self._ask("environment", job, progress)).new
 
     def trust(self, signers: str) -> None:

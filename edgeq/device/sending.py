@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from edgeq import images
 from edgeq.agent.errors import BAD_BLOB, LOCKED
 from edgeq.answers import Blobs
 from edgeq.device.session import Session, parsed_answer
@@ -107,8 +108,7 @@ def hash_of(content: Content) -> str:
     """The sha256 of a content. Raises InputError for a file that cannot be read."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
-    with _opened(content) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return images.hash_of(content)
 
 
 @contextmanager
@@ -117,8 +117,7 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
         with file.open("rb") as stream:
             yield stream
     except OSError as exc:
-        what = f"cannot be read: {exc.strerror or exc}"
-        raise InputError(str(file), what, "check that it is there and yours to read") from exc
+        raise images.unreadable(file, exc) from exc
 
 
 def _size(content: Content) -> int:

@@ -28,7 +28,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Image(_Entry):
+class AnnotatedImage(_Entry):
     """One image; `height` and `width` in pixels."""
 
     id: int
@@ -64,7 +64,7 @@ class Annotations:
     """What the images hold; `where` names the source in messages."""
 
     where: str
-    images: tuple[Image, ...]
+    images: tuple[AnnotatedImage, ...]
     categories: tuple[Category, ...]
     instances: tuple[Instance, ...]
 
@@ -80,7 +80,7 @@ class _Annotation(_Entry):
 
 
 class _File(_Entry):
-    images: Annotated[list[Image], Field(min_length=1)]
+    images: Annotated[list[AnnotatedImage], Field(min_length=1)]
     categories: Annotated[list[Category], Field(min_length=1)]
     annotations: list[_Annotation]
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeq.errors import InputError
-from edgeq.evaluation.annotations import Annotations, Category, Image, Instance, raise_first
+from edgeq.evaluation.annotations import (
+    AnnotatedImage,
+    Annotations,
+    Category,
+    Instance,
+    raise_first,
+)
 from edgeq.evaluation.evaluator import Cell, Detection, Kind, evaluate
 from edgeq.evaluation.hits import CategoryHits, category_hits
 
@@ -80,7 +86,9 @@ def match(
     )
 
 
-def _images(annotations: Annotations, image_ids: Sequence[int] | None) -> tuple[Image, ...]:
+def _images(
+    annotations: Annotations, image_ids: Sequence[int] | None
+) -> tuple[AnnotatedImage, ...]:
     where = annotations.where
     known = {image.id: image for image in annotations.images}
     wanted = sorted(known if image_ids is None else set(image_ids))
@@ -113,7 +121,7 @@ def _categories(
 
 
 def _problems(
-    where: str, image: Image, by_image: Mapping[int, ImagePrediction]
+    where: str, image: AnnotatedImage, by_image: Mapping[int, ImagePrediction]
 ) -> list[InputError]:
     """Why the prediction of one image cannot be scored; none when it can."""
     found = by_image.get(image.id)
@@ -133,7 +141,7 @@ def _problems(
 
 
 def _cells(
-    images: Sequence[Image],
+    images: Sequence[AnnotatedImage],
     categories: Sequence[Category],
     instances: Sequence[Instance],
     found: Sequence[ImagePrediction],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx
 
-from edgeq.errors import InputError, require
+from edgeq.graph.session import open_session
 
 KEPT_APART = [
     "GemmSumFusion",
@@ -24,23 +24,11 @@ KEPT_APART = [
 
 def simplify(proto: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """The simplified model with inferred shapes; InputError when ONNX Runtime refuses it."""
-    ort = require("onnxruntime")
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4
     with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / "simplified.onnx")
-        try:
-            ort.InferenceSession(
-                proto.SerializeToString(),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=KEPT_APART,
-            )
-        except Exception as exc:  # ONNX Runtime raises a dozen types of its own
-            reason = str(exc).strip().splitlines()[0]
-            raise InputError(where, f"ONNX Runtime cannot load it: {reason}", "") from exc
-        simplified = onnx.load(options.optimized_model_filepath)
+        file = Path(folder) / "simplified.onnx"
+        content = proto.SerializeToString()
+        open_session(content, where, optimization="basic", left_out=KEPT_APART, optimized=file)
+        simplified = onnx.load(str(file))
     used = {node.domain for node in simplified.graph.node}
     kept = [o for o in simplified.opset_import if o.domain in used or o.domain in ("", "ai.onnx")]
     del simplified.opset_import[:]

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from edgeq import places
-from edgeq.calibration.images import choose, content_hash, tensors
+from edgeq.calibration.images import evenly, tensors
 from edgeq.graph.model import Model
+from edgeq.images import Image
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Preprocess, Repair
@@ -27,7 +28,7 @@ from edgeq.version import source_hash, versions
 class Images:
     """What the repairs look at, and how it is read."""
 
-    files: tuple[Path, ...]
+    files: tuple[Image, ...]
     preprocess: Preprocess
 
 
@@ -47,7 +48,7 @@ def refined(
     """
     if not repair.needs_plan:
         return Repaired(model)
-    files = choose(images.files, min(repair.images, len(images.files)))
+    files = evenly(images.files, repair.images)
     key = _key(model, plan, repair, files, images.preprocess)
     file = places.cache("repairs") / f"{key}.npz"
     kept = _read(file)
@@ -74,13 +75,13 @@ def _notes(found: Refinement, repair: Repair, images: int) -> tuple[str, ...]:
 
 
 def _key(
-    model: Model, plan: Plan, repair: Repair, files: Sequence[Path], preprocess: Preprocess
+    model: Model, plan: Plan, repair: Repair, files: Sequence[Image], preprocess: Preprocess
 ) -> str:
     described = {
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
         "plan": plan.to_json(),
         "repair": repair.model_dump(mode="json"),
-        "images": [content_hash(file) for file in files],
+        "images": [image.sha256 for image in files],
         "preprocess": preprocess.model_dump(mode="json"),
         "versions": versions(),
         "source": source_hash(),

@@ -65,7 +65,8 @@ def refine(
             progress("repair", done + 1, total)
 
     samples = sample(model, layers, watched(), len(images), repair.seed, threads)
-    walk = Walk(simulation(model, _weights_only(plan)), layers.keys(), images, threads)
+    content, where = simulation(model, _weights_only(plan)), str(model.path)
+    walk = Walk(content, where, layers.keys(), images, threads)
     found = Refinement()
     for done, stop in enumerate(walk, len(images) + 1):
         layer, reference = layers[stop.node.name], samples.pop(stop.node.name)

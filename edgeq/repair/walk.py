@@ -15,8 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgeq.errors import require
 from edgeq.graph.model import outer_names
+from edgeq.graph.session import errors_at, open_session
 
 Floats = NDArray[np.float32]
 Values = dict[str, NDArray[Any]]
@@ -36,12 +36,19 @@ class Walk:
     """The way from layer to layer; what no layer depends on is not computed.
 
     At each stop the caller says with `go_on` what the layer makes of its inputs. Of every image
-    the tensors are held that are still to be read.
+    the tensors are held that are still to be read. Raises InputError at `where` for a graph that
+    ONNX Runtime refuses.
     """
 
     def __init__(
-        self, content: bytes, layers: Collection[str], images: Sequence[Floats], threads: int
+        self,
+        content: bytes,
+        where: str,
+        layers: Collection[str],
+        images: Sequence[Floats],
+        threads: int,
     ) -> None:
+        self._where = where
         self._proto = onnx.load_model_from_string(content)
         self._threads = threads
         self._layers = layers
@@ -71,7 +78,10 @@ class Walk:
         node.input.extend(["input", *constants])
         session = self._session([node], {"input": stop.inputs[0], **constants}, node.output)
         for values in stop.inputs:
-            yield session.run(None, {"input": values, **constants})[0]
+            feeds = {"input": values, **constants}
+            with errors_at(self._where):
+                [output] = session.run(None, feeds)
+            yield output
 
     def go_on(self, stop: Stop, outputs: Sequence[Floats]) -> None:
         """Continue with these outputs of a layer."""
@@ -99,7 +109,9 @@ class Walk:
             fed = {name: self._images[0][name] for name in read if name in self._images[0]}
             session = self._session(nodes, fed, wanted)
             for values in self._images:
-                found = session.run(wanted, {name: values[name] for name in fed})
+                feeds = {name: values[name] for name in fed}
+                with errors_at(self._where):
+                    found = session.run(wanted, feeds)
                 values.update(zip(wanted, found, strict=True))
         self._forget(end - 1)
 
@@ -109,7 +121,6 @@ class Walk:
                 del values[name]
 
     def _session(self, nodes: Sequence[onnx.NodeProto], fed: Values, outputs: Sequence[str]) -> Any:
-        ort = require("onnxruntime")
         constants = {name for node in nodes for name in _reads(node)} & {*self._constants}
         graph = helper.make_graph(
             nodes,
@@ -124,13 +135,9 @@ class Walk:
         part = helper.make_model(
             graph, opset_imports=self._proto.opset_import, ir_version=self._proto.ir_version
         )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 4
         # What the plan means, not what kernels make of it.
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        providers = ["CPUExecutionProvider"]
-        return ort.InferenceSession(part.SerializeToString(), options, providers=providers)
+        content = part.SerializeToString()
+        return open_session(content, self._where, self._threads, "disabled")
 
 
 def _reads(node: onnx.NodeProto) -> list[str]:

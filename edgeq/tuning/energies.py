@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeq.building import Prepared, threads
-from edgeq.calibration.images import content_hash, placed
+from edgeq.calibration.images import placed
+from edgeq.images import Image
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import qdq_nodes
 from edgeq.tuning.compared import compared_tensors
@@ -51,7 +51,7 @@ class Energies:
 def energies(
     prepared: Prepared,
     plans: Mapping[str, Plan],
-    files: Sequence[Path],
+    files: Sequence[Image],
     kind: str,
     journal: Journal,
     budget: Budget,
@@ -67,17 +67,16 @@ def energies(
     channels = sum(_channels(prepared, name, axes) for name, axes in compared.items())
     signal, noise = np.zeros(channels), np.zeros((len(plans), channels))
     done = 0
-    for file in files:
-        image = content_hash(file)
-        found = journal.arrays(image, kind)
+    for image in files:
+        found = journal.arrays(image.sha256, kind)
         if found is not None and found["noise"].shape != noise.shape:
             found = None
         if found is None and done and budget.is_spent:
             continue
         if found is None:
             graph = graph or _graph(prepared, plans, compared)
-            found = _measured(graph, placed(file, prepared.recipe.preprocess)[0], len(plans))
-            journal.keep_arrays(image, kind, found)
+            found = _measured(graph, placed(image, prepared.recipe.preprocess)[0], len(plans))
+            journal.keep_arrays(image.sha256, kind, found)
         signal += found["signal"]
         noise += found["noise"]
         done += 1

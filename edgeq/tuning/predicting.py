@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from edgeq.agent import manifest as agent
 from edgeq.agent.decode import decode
@@ -12,8 +11,9 @@ from edgeq.agent.errors import AgentError
 from edgeq.agent.letterbox import Geometry
 from edgeq.agent.predict import found_fields
 from edgeq.building import Prepared, task_of, threads
-from edgeq.calibration.images import content_hash, placed
+from edgeq.calibration.images import placed
 from edgeq.errors import InputError, Key
+from edgeq.images import Image
 from edgeq.measurement import ImagePrediction
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import qdq_nodes
@@ -33,7 +33,7 @@ Plans = Mapping[str, Plan | None]
 def predict(
     prepared: Prepared,
     plans: Plans,
-    files: Mapping[int, Path],
+    files: Mapping[int, Image],
     journal: Journal,
     budget: Budget,
     progress: Callable[[int], None],
@@ -42,11 +42,10 @@ def predict(
 
     Raises InputError for an image that cannot be read.
     """
-    hashes = {id_: content_hash(file) for id_, file in files.items()}
     found: dict[str, dict[int, ImagePrediction]] = {name: {} for name in plans}
     for name, known in found.items():
-        for id_, image in hashes.items():
-            prediction = journal.prediction(image, name)
+        for id_, image in files.items():
+            prediction = journal.prediction(image.sha256, name)
             if prediction is not None:
                 known[id_] = prediction.model_copy(update={"id": id_})
     total = sum(len(known) for known in found.values())
@@ -55,15 +54,15 @@ def predict(
         if budget.is_spent:
             break
         graph = _graph(prepared, [plans[name] for name in names])
-        for id_, file in files.items():
+        for id_, image in files.items():
             if budget.is_spent:
                 break
             if all(id_ in found[name] for name in names):
                 continue
-            for name, one in zip(names, _instances(prepared, graph, file, id_), strict=True):
+            for name, one in zip(names, _instances(prepared, graph, image, id_), strict=True):
                 total += id_ not in found[name]
                 found[name][id_] = one
-                journal.keep_prediction(hashes[id_], name, one)
+                journal.keep_prediction(image.sha256, name, one)
             progress(total)
     return {
         name: tuple(known[id_] for id_ in files)
@@ -90,10 +89,10 @@ def _graph(prepared: Prepared, plans: Sequence[Plan | None]) -> Computation:
 
 
 def _instances(
-    prepared: Prepared, graph: Computation, file: Path, id_: int
+    prepared: Prepared, graph: Computation, image: Image, id_: int
 ) -> Iterator[ImagePrediction]:
     """One prediction a variant."""
-    tensor, geometry = placed(file, prepared.recipe.preprocess)
+    tensor, geometry = placed(image, prepared.recipe.preprocess)
     task = agent.Task(**task_of(prepared.recipe).model_dump())
     found = graph.run(tensor)
     names = list(prepared.model.outputs)

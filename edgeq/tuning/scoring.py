@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from edgeq.checking import Evaluation
 from edgeq.evaluation import bootstrap
-from edgeq.evaluation.annotations import Annotations, Category, Image, Instance
+from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
 from edgeq.evaluation.evaluator import Kind
 from edgeq.evaluation.matches import match
 from edgeq.evaluation.segmentation import extent
+from edgeq.images import Image
 from edgeq.measurement import ImagePrediction, Interval
 
 LABEL_SCORE = 0.25
@@ -21,7 +21,7 @@ Drops = dict[Kind, Interval | None]
 
 
 def own_labels(
-    found: Sequence[ImagePrediction], files: Mapping[int, Path], classes: Sequence[str]
+    found: Sequence[ImagePrediction], files: Mapping[int, Image], classes: Sequence[str]
 ) -> Evaluation:
     """Annotations made of the float model's own detections; its AP on them is 1."""
     instances = [
@@ -35,7 +35,12 @@ def own_labels(
     annotations = Annotations(
         where="the float model's detections",
         images=tuple(
-            Image(id=one.id, file_name=files[one.id].name, height=one.height, width=one.width)
+            AnnotatedImage(
+                id=one.id,
+                file_name=files[one.id].path.name,
+                height=one.height,
+                width=one.width,
+            )
             for one in found
         ),
         categories=tuple(Category(id=i, name=name) for i, name in enumerate(classes)),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from edgeq.building import Prepared, key_of, threads
 from edgeq.calibration import statistics
-from edgeq.calibration.images import choose, content_hash
+from edgeq.calibration.images import evenly
 from edgeq.checking import Evaluation, prepared_for_build
 from edgeq.device.connection import HERE, Address
 from edgeq.errors import InputError, Key
 from edgeq.graph.layers import Layer, layers
+from edgeq.images import Image
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Recipe
@@ -61,14 +62,14 @@ def sensitivity(
     return rank(prepared, files, None, options, progress, name)
 
 
-def spread(files: Sequence[Path], count: int = IMAGES) -> list[Path]:
-    """So many of the files, spread evenly; all where there are fewer."""
-    return choose(files, min(count, len(files)))
+def spread(files: Sequence[Image], count: int = IMAGES) -> list[Image]:
+    """So many of the images, spread evenly; all where there are fewer."""
+    return evenly(files, count)
 
 
 def rank(
     prepared: Prepared,
-    files: Sequence[Path],
+    files: Sequence[Image],
     labels: Evaluation | None = None,
     options: Options | None = None,
     progress: Progress = silent,
@@ -82,7 +83,7 @@ def rank(
     options = options or Options()
     journal = Journal(key_of(prepared))
     asked = {
-        "images": [content_hash(file) for file in files],
+        "images": [image.sha256 for image in files],
         "labels": None if labels is None else _described(labels),
         "options": [options.top, options.leave_one_out],
         "name": [name, prepared.target.name],
@@ -98,7 +99,7 @@ def rank(
 
 def _described(labels: Evaluation) -> list[object]:
     annotations = hashlib.sha256(repr(labels.annotations).encode()).hexdigest()
-    images = {id_: content_hash(file) for id_, file in labels.files.items()}
+    images = {id_: image.sha256 for id_, image in labels.files.items()}
     return [annotations, images, labels.categories]
 
 
@@ -108,7 +109,7 @@ class _Ranking:
     def __init__(
         self,
         prepared: Prepared,
-        files: Sequence[Path],
+        files: Sequence[Image],
         journal: Journal,
         options: Options,
         progress: Progress,
@@ -187,7 +188,7 @@ class _Ranking:
         return found.images
 
     def _score(
-        self, near: Sequence[str], files: Mapping[int, Path], labels: Evaluation | None
+        self, near: Sequence[str], files: Mapping[int, Image], labels: Evaluation | None
     ) -> bool:
         """Whether all of the nearest could be scored within the budget."""
         if not near:

@@ -14,7 +14,6 @@ import numpy as np
 from edgeq import building, places
 from edgeq.artifact import Artifact
 from edgeq.building import Prepared
-from edgeq.calibration.images import content_hash
 from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
 from edgeq.graph.model import Model
@@ -160,7 +159,7 @@ def _key(artifact: Artifact, optimization: str, yardstick: Yardstick) -> str:
         "artifact": artifact.id,
         "optimization": optimization,
         "labels": hashlib.sha256(repr(labels.annotations).encode()).hexdigest(),
-        "images": {id_: content_hash(file) for id_, file in labels.files.items()},
+        "images": {id_: image.sha256 for id_, image in labels.files.items()},
         "categories": sorted(labels.categories.items()),
         "source": source_hash(),
     }

@@ -187,12 +187,10 @@ def _named(recipe: Recipe, file: Path) -> Evaluation | None:
         return None
     found = checking.annotated(recipe.tune, recipe.task)
     evaluation = checking.evaluation_of(recipe)
-    pairs = shared(
-        list(found.files.values()), list(evaluation.files.values()) if evaluation else []
-    )
+    pairs = shared(found.files.values(), evaluation.files.values() if evaluation else ())
     if pairs:
         where = document.read(file).at(("tune", "images"))
-        what = f"tune: {len(pairs)} images are evaluated on, too, such as {pairs[0][0].name}"
+        what = f"tune: {len(pairs)} images are evaluated on, too, such as {pairs[0][0].path.name}"
         raise InputError(where, what, "split them: what is tuned on says nothing new")
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgeq import building
 from edgeq.building import Prepared
@@ -12,6 +11,7 @@ from edgeq.checking import Evaluation
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
 from edgeq.evaluation.matches import Matches, match
+from edgeq.images import Image
 from edgeq.measurement import ImagePrediction
 from edgeq.prediction import predict
 from edgeq.progress import Progress
@@ -40,7 +40,7 @@ def annotated(
 
 
 def self_labelled(
-    here: Device, prepared: Prepared, files: Sequence[Path], progress: Progress
+    here: Device, prepared: Prepared, files: Sequence[Image], progress: Progress
 ) -> Yardstick:
     """Labels that the float model makes itself; a drop is then disagreement with it.
 
@@ -59,7 +59,7 @@ def self_labelled(
 
 
 def _float(
-    here: Device, prepared: Prepared, files: Mapping[int, Path], progress: Progress
+    here: Device, prepared: Prepared, files: Mapping[int, Image], progress: Progress
 ) -> tuple[ImagePrediction, ...]:
     model = building.float_artifact(prepared)
     return predict(here, model, files, "all", building.threads(), progress, "float").images

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgeq.calibration.images import choose, shared, tensors
 from edgeq.errors import InputError
+from edgeq.images import image_of, images_of
 from edgeq.recipe import Preprocess
 
 
@@ -42,8 +43,9 @@ def test_files_of_the_same_content_are_found_whatever_their_names(tmp_path: Path
     files = [tmp_path / name for name in ("a", "b", "c", "d")]
     for file, content in zip(files, (b"1", b"2", b"2", b"3"), strict=True):
         file.write_bytes(content)
+    a, b, c, d = images_of(files)
 
-    assert shared(files[:2], files[2:]) == [(files[1], files[2])]
+    assert shared([a, b], [c, d]) == [(b, c)]
 
 
 def test_a_file_becomes_the_tensor_that_the_recipe_describes(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_a_file_becomes_the_tensor_that_the_recipe_describes(tmp_path: Path) -> 
     cv2.imwrite(str(file), pixels)
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
 
-    (found,) = tensors([file], Preprocess(size=(8, 8), mean=mean, std=std))
+    (found,) = tensors([image_of(file)], Preprocess(size=(8, 8), mean=mean, std=std))
 
     expected = (pixels[:, :, ::-1] / 255 - mean) / std
     np.testing.assert_allclose(found[0], expected.transpose(2, 0, 1), rtol=1e-5, atol=1e-6)

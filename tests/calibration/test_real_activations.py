@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.entropy import entropy, kl_threshold
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.recipe import Activations, Preprocess
 
 from .reference import entropy_threshold, least_squared_error, squared_error
@@ -41,9 +42,9 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(real_data: Callable[[str], Path]) -> Seen:
-    model = load(real_data("models/yolov5n-seg.onnx"), PREPROCESS.size)
-    files = sorted(real_data("coco-calib").glob("*.jpg"))[:3]
+def seen(real_folder: Path) -> Seen:
+    model = load(real_folder / "models" / "yolov5n-seg.onnx", PREPROCESS.size)
+    files = images_of(sorted((real_folder / "coco-calib").glob("*.jpg"))[:3])
     wanted = wanted_tensors(model, find_tail(model).nodes)
     rules = derivations(model, wanted)
 

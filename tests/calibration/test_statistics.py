@@ -14,6 +14,7 @@ from edgeq.calibration.statistics import Statistics, gather, is_cached, wanted_t
 from edgeq.calibrators.base import calibrate
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
+from edgeq.images import images_of
 from edgeq.recipe import Activations, CalibratorName, Preprocess
 from tests.nets import Net, loaded
 
@@ -45,7 +46,7 @@ class Passes:
     def gather(self, model: Model, files: list[Path], **changes: Any) -> Statistics:
         wanted = changes.get("wanted", wanted_tensors(model))
         preprocess = changes.get("preprocess", PREPROCESS)
-        return gather(model, wanted, files, preprocess, threads=1, progress=self._seen)
+        return gather(model, wanted, images_of(files), preprocess, threads=1, progress=self._seen)
 
     def _seen(self, _: int) -> None:
         self.images += 1
@@ -72,12 +73,12 @@ def test_it_is_known_beforehand_whether_a_pass_only_reads(
     model: Model, images: list[Path], passes: Passes
 ) -> None:
     wanted = wanted_tensors(model)
-    before = is_cached(model, wanted, images, PREPROCESS)
+    before = is_cached(model, wanted, images_of(images), PREPROCESS)
 
     passes.gather(model, images)
 
     assert not before
-    assert is_cached(model, wanted, images, PREPROCESS)
+    assert is_cached(model, wanted, images_of(images), PREPROCESS)
 
 
 def test_every_calibrator_reads_the_same_statistics(

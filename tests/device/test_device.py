@@ -15,6 +15,7 @@ from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
 from edgeq.device.local import LocalTransport
 from edgeq.errors import DeviceError, InputError
+from edgeq.images import Image, image_of
 
 from .artifacts import demo, made
 
@@ -33,10 +34,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Image:
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.full((240, 320, 3), 114, np.uint8))
-    return path
+    return image_of(path)
 
 
 def at(root: Path) -> Device:
@@ -97,7 +98,7 @@ def test_artifact_that_cannot_be_loaded_is_refused(root: Path) -> None:
     assert caught.value.exit_code == 3
 
 
-def test_bench_and_predict_report_their_progress(root: Path, image: Path) -> None:
+def test_bench_and_predict_report_their_progress(root: Path, image: Image) -> None:
     stages: list[str] = []
     images: list[dict[str, Any]] = []
 
@@ -119,17 +120,17 @@ def test_bench_and_predict_report_their_progress(root: Path, image: Path) -> Non
     assert {"warm-up", "bench"} & set(stages)
 
 
-def test_files_are_sent_once(root: Path, image: Path) -> None:
+def test_files_are_sent_once(root: Path, image: Image) -> None:
     with at(root) as device:
         first = device.put_files([image])
         assert device.sent.blobs == 1
     with at(root) as device:
         assert device.put_files([image]) == first
         assert device.sent.blobs == 0
-    assert Path(first[image]).read_bytes() == image.read_bytes()
+    assert Path(first[image.path]).read_bytes() == image.path.read_bytes()
 
 
-def test_files_survive_a_collection(root: Path, image: Path) -> None:
+def test_files_survive_a_collection(root: Path, image: Image) -> None:
     with at(root) as device:
         device.put_files([image])
     with at(root) as device:
@@ -139,11 +140,11 @@ def test_files_survive_a_collection(root: Path, image: Path) -> None:
         assert device.sent.blobs == 0
 
 
-def test_file_of_a_run_is_taken(root: Path, image: Path) -> None:
+def test_file_of_a_run_is_taken(root: Path, image: Image) -> None:
     with at(root) as device:
         name, path = device.work_name(".npz")
         job = {"release": device.push(demo()), "threads": 1, "keep_outputs": path, "keep_count": 1}
-        images = [{"id": 1, "path": device.put_files([image])[image]}]
+        images = [{"id": 1, "path": device.put_files([image])[image.path]}]
         device.predict({**job, "images": images}, lambda _: None)
         assert device.take(name)[:2] == b"PK"
         assert list((root / "work").iterdir()) == []
@@ -267,8 +268,8 @@ def test_room_is_asked_for_an_environment_with_what_is_in_its_wheels(
         assert device.install("x", wheels, [])
 
 
-def test_room_is_asked_for_what_is_missing_only(root: Path, image: Path) -> None:
-    size = image.stat().st_size
+def test_room_is_asked_for_what_is_missing_only(root: Path, image: Image) -> None:
+    size = image.path.stat().st_size
     with Device(LocalTransport(), str(root), limit_bytes=size + (1 << 20)) as device:
         device.lock("test")
         device.require_room([image], 0)
@@ -278,6 +279,13 @@ def test_room_is_asked_for_what_is_missing_only(root: Path, image: Path) -> None
             device.require_room([image], 2 << 20)
 
 
-def test_file_that_cannot_be_read_is_named(root: Path, tmp_path: Path) -> None:
-    with at(root) as device, pytest.raises(InputError, match=r"gone\.jpg: cannot be read"):
-        device.put_files([tmp_path / "gone.jpg"])
+def test_file_that_cannot_be_read_is_named(root: Path, image: Image) -> None:
+    image.path.unlink()
+    with at(root) as device, pytest.raises(InputError, match=r"grey\.png: cannot be read"):
+        device.put_files([image])
+
+
+def test_file_that_changed_since_it_was_hashed_is_not_taken(root: Path, image: Image) -> None:
+    image.path.write_bytes(image.path.read_bytes() + b"more")
+    with at(root) as device, pytest.raises(InputError, match=r"grey\.png: changed while"):
+        device.put_files([image])

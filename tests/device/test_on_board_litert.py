@@ -14,6 +14,7 @@ from edgeq import artifact, boards
 from edgeq.artifact import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation.divergence import outputs_snr_db
+from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.measurement import Report
 from edgeq.prediction import compare_outputs, predict
@@ -78,7 +79,7 @@ def test_board_computes_what_this_machine_computes(
 ) -> None:
     user.meet(board)
     _, made = deployed
-    files = dict(enumerate(image_files(small_demo / "evaluation", "")[:2]))
+    files = dict(enumerate(images_of(image_files(small_demo / "evaluation", "")[:2])))
     with host() as here, device(board) as there:
         found = [
             predict(place, made, files, "all", 2, silent, "outputs", 2, remember=False)

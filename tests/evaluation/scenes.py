@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pycocotools import mask as masks
 
-from edgeq.evaluation.annotations import Annotations, Category, Image, Instance
+from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
 from edgeq.measurement import ImagePrediction, RunLength
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def draw(seed: int, images: int = 4, classes: int = 3, ties: bool = True) -> Sce
     return Scene(
         Annotations(
             "drawn.json",
-            tuple(Image(id=i, file_name=f"{i}.png", height=HEIGHT, width=WIDTH) for i in ids),
+            tuple(
+                AnnotatedImage(id=i, file_name=f"{i}.png", height=HEIGHT, width=WIDTH) for i in ids
+            ),
             tuple(Category(id=c, name=f"category {c}") for c in sorted(category_ids)),
             tuple(instances),
         ),

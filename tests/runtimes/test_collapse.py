@@ -11,6 +11,7 @@ from edgeq.calibration.images import tensors
 from edgeq.calibration.statistics import gather, wanted_tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
 from edgeq.recipe import HeadPolicy, Preprocess, Quantize
@@ -27,7 +28,7 @@ RealData = Callable[[str], Path]
 def class_snr_db(real_data: RealData, head: HeadPolicy) -> float:
     """How far the class scores of one image stand above the noise of quantization."""
     model = load(real_data("models/yolov5n-seg-320.onnx"), PREPROCESS.size)
-    files = sorted(real_data("coco-calib").glob("*.jpg"))[:5]
+    files = images_of(sorted(real_data("coco-calib").glob("*.jpg"))[:5])
     statistics = gather(model, wanted_tensors(model), files[:4], PREPROCESS, threads=1)
     choices = resolve_choices(model, Quantize(head=head))
     plan = make_plan(model, statistics, find_tail(model), choices, placement(bits=8))

@@ -15,6 +15,7 @@ from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
+from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
@@ -102,7 +103,7 @@ def test_demo_model(
 @pytest.fixture(scope="module")
 def yolov5n(real_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Seen:
     model = load(real_data("models/yolov5n-seg-320.onnx"))
-    files = choose(image_files(real_data("coco-calib"), ""), 8)
+    files = images_of(choose(image_files(real_data("coco-calib"), ""), 8))
     wanted = statistics.wanted_tensors(model, find_tail(model).nodes)
     preprocess = Preprocess(size=(320, 320))
     with pytest.MonkeyPatch.context() as patch:

@@ -16,6 +16,7 @@ from edgeq.building import Prepared
 from edgeq.calibration.images import placed
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
+from edgeq.images import Image, image_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.recipe import Quantize, Recipe
@@ -73,7 +74,7 @@ def _six(net: Net) -> list[str]:
 NETS: tuple[Callable[[Path], Model], ...] = (branches, depthwise)
 
 
-def images(folder: Path, count: int, seed: int = 0) -> list[Path]:
+def images(folder: Path, count: int, seed: int = 0) -> list[Image]:
     """Noise, coarse enough to pass through a few convolutions."""
     rng = np.random.default_rng(seed)
     files = []
@@ -81,16 +82,16 @@ def images(folder: Path, count: int, seed: int = 0) -> list[Path]:
         coarse = rng.integers(0, 256, (4, 4, 3), np.uint8)
         file = folder / f"{seed}-{i}.png"
         cv2.imwrite(str(file), cv2.resize(coarse, (SIDE, SIDE)))
-        files.append(file)
+        files.append(image_of(file))
     return files
 
 
 def prepared(
-    model: Model, files: Sequence[Path], engine: str, quantize: Quantize | None = None
+    model: Model, files: Sequence[Image], engine: str, quantize: Quantize | None = None
 ) -> Prepared:
     """As `building.prepare` gives it, for a model that no decoder reads."""
     listed = model.path.parent / "images.txt"
-    listed.write_text("\n".join(map(str, files)))
+    listed.write_text("\n".join(str(image.path) for image in files))
     recipe = Recipe(
         model=model.path,
         task=recipes.Task(decoder="yolov8-seg", classes=("thing",)),
@@ -104,7 +105,7 @@ def prepared(
     return Prepared(recipe, target, model, find_tail(model), choices, placement, tuple(files), ())
 
 
-def outputs(content: bytes, start: Prepared, files: Sequence[Path]) -> list[list[Floats]]:
+def outputs(content: bytes, start: Prepared, files: Sequence[Image]) -> list[list[Floats]]:
     """What a graph makes of images, run for itself and with nothing optimized."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -115,11 +116,11 @@ def outputs(content: bytes, start: Prepared, files: Sequence[Path]) -> list[list
     return [session.run(None, {name: placed(file, preprocess)[0]}) for file in files]
 
 
-def quantized_outputs(start: Prepared, plan: Plan, files: Sequence[Path]) -> list[list[Floats]]:
+def quantized_outputs(start: Prepared, plan: Plan, files: Sequence[Image]) -> list[list[Floats]]:
     """What a plan makes of images: one whole Q/DQ graph, as a deploy simulates it."""
     return outputs(write_qdq(start.model, plan), start, files)
 
 
-def float_outputs(start: Prepared, files: Sequence[Path]) -> list[list[Floats]]:
+def float_outputs(start: Prepared, files: Sequence[Image]) -> list[list[Floats]]:
     """What the float model makes of images."""
     return outputs(start.model.proto.SerializeToString(), start, files)

@@ -14,6 +14,7 @@ from edgeq.calibration import statistics
 from edgeq.calibration.images import tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
+from edgeq.images import Image, images_of
 from edgeq.listing import image_files
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
@@ -31,7 +32,7 @@ Floats = NDArray[np.float32]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
 
-def compare(model_file: Path, size: int, images: Sequence[Path], calibrator: str) -> None:
+def compare(model_file: Path, size: int, images: Sequence[Image], calibrator: str) -> None:
     model = load(model_file)
     preprocess = Preprocess(size=(size, size))
     tail = find_tail(model)
@@ -65,7 +66,7 @@ def _snr_db(expected: Sequence[Floats], found: Sequence[Floats]) -> float:
 
 @pytest.mark.parametrize("calibrator", ["max", "mse"])
 def test_the_demo_model_is_as_exact_as_the_peers(calibrator: str, small_demo: Path) -> None:
-    images = image_files(small_demo / "calibration", "")
+    images = images_of(image_files(small_demo / "calibration", ""))
     compare(small_demo / "model.onnx", 256, images, calibrator)
 
 
@@ -74,5 +75,5 @@ def test_the_demo_model_is_as_exact_as_the_peers(calibrator: str, small_demo: Pa
 def test_yolov5n_seg_is_as_exact_as_the_peers(
     calibrator: str, real_data: Callable[[str], Path]
 ) -> None:
-    images = image_files(real_data("coco-calib"), "")[:12]
+    images = images_of(image_files(real_data("coco-calib"), "")[:12])
     compare(real_data("models/yolov5n-seg-320.onnx"), 320, images, calibrator)
