@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,8 @@ from edgeq import building
 from edgeq import recipe as recipes
 from edgeq.answers import Probe
 from edgeq.artifact import Artifact
-from edgeq.building import Build
-from edgeq.checking import Checked, bench_images
+from edgeq.building import Build, Prepared
+from edgeq.checking import Checked, Evaluation, bench_images
 from edgeq.device.connection import host
 from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
@@ -33,9 +33,9 @@ _COMPARED = ("simulated", "device")
 
 
 def evaluate(
-    checked: Checked, built: Build, progress: Progress
+    checked: Checked, built: Build, here: Mapping[str, Predictions], progress: Progress
 ) -> tuple[tuple[Column, ...], Divergence | None]:
-    """The three columns: float and simulation on the host, the artifact on the device."""
+    """The columns: float and simulation as found on the host, and what the device finds."""
     reference = building.float_artifact(checked.prepared)
     half = building.fp16_artifact(checked.prepared, built)
     sizes = {
@@ -47,7 +47,7 @@ def evaluate(
     address = checked.device.address
     where: dict[ColumnName, str] = {"float": "host", "simulated": "host"}
     where |= {"fp16": address, "device": address} if half else {"device": address}
-    found = _predicted(checked, built, reference, half, progress)
+    found = _predicted(checked, built, here, half, progress)
     matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
     columns = []
     for name in where:
@@ -74,26 +74,38 @@ def evaluate(
     return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
 
 
+def predicted_here(
+    prepared: Prepared, evaluation: Evaluation | None, built: Build, progress: Progress
+) -> dict[str, Predictions]:
+    """What the float model and the simulation find on this machine; no device is needed for it.
+
+    Empty where the recipe evaluates nothing.
+    """
+    if evaluation is None:
+        return {}
+    files = evaluation.files
+    count = prepared.recipe.measure.threads or building.threads()
+    simulated, kept = "disabled", DIVERGENCE_IMAGES
+    reference, model = building.float_artifact(prepared), building.simulation(prepared, built)
+    with host() as here:
+        return {
+            "float": predict(here, reference, files, "all", count, progress, "float"),
+            "simulated": predict(here, model, files, simulated, count, progress, "simulated", kept),
+        }
+
+
 def _predicted(
     checked: Checked,
     built: Build,
-    reference: Artifact,
+    here: Mapping[str, Predictions],
     half: Artifact | None,
     progress: Progress,
 ) -> dict[str, Predictions]:
     if checked.evaluation is None:
         return {}
-    files = checked.evaluation.files
-    count = checked.prepared.recipe.measure.threads or building.threads()
-    simulated, kept = "disabled", DIVERGENCE_IMAGES
-    model = building.simulation(checked.prepared, built)
-    with host() as here:
-        found = {
-            "float": predict(here, reference, files, "all", count, progress, "float"),
-            "simulated": predict(here, model, files, simulated, count, progress, "simulated", kept),
-        }
+    files, kept = checked.evaluation.files, DIVERGENCE_IMAGES
     count = threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe)
-    device = checked.device
+    device, found = checked.device, dict(here)
     if half is not None:
         found["fp16"] = predict(device, half, files, "all", count, progress, "fp16", remember=False)
     made = built.artifact

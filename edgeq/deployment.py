@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,13 +29,14 @@ from edgeq.checking import (
     prepared_for_build,
     steps,
 )
-from edgeq.columns import bench, evaluate, measured
+from edgeq.columns import bench, evaluate, measured, predicted_here
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.errors import InputError
 from edgeq.gates import Gates, judge
 from edgeq.images import images_of
 from edgeq.listing import image_files
 from edgeq.measurement import Column, Divergence, Measurement, Report
+from edgeq.prediction import Predictions
 from edgeq.progress import Progress, silent
 from edgeq.recipe import Recipe
 from edgeq.report.files import check_writable, write_json
@@ -46,7 +47,7 @@ from edgeq.version import version, versions
 
 
 @dataclass
-class _Clock:
+class Clock:
     """Seconds spent in each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -161,7 +162,7 @@ def deploy(
     `report_path`, if given. Raises InputError(s) before anything is touched, DeviceError when the
     device fails.
     """
-    clock = _Clock()
+    clock = Clock()
     with clock.stage("check"):
         checked = check(recipe, target, address)
     with checked.device as device:
@@ -171,27 +172,55 @@ def deploy(
                 check_writable(report_path)
             demanded = trust.signers(checked.prepared.target)
             trust.require_key(checked.prepared.target, device, sign)
-            device.lock(f"deploy {checked.recipe_name}")
-            check_room(checked)
         with clock.stage("build"):
             built = building.build(checked.prepared, progress)
             if sign is not None:
                 built = replace(built, artifact=signing.sign(built.artifact, sign))
-        with clock.stage("push"):
-            device.push(built.artifact, progress)
         with clock.stage("evaluate"):
-            columns, divergence = evaluate(checked, built, progress)
-        with clock.stage("bench"):
-            columns = measured(checked, columns, built, progress)
-        report = _report(checked, built, columns, divergence, clock)
+            here = predicted_here(checked.prepared, checked.evaluation, built, progress)
+        report = attempt(checked, built, here, progress, clock)
         # What was measured is safe before anything changes on the device.
         if report_path is not None:
             write_json(report, report_path)
         shelf.add(report)
-        if report.exit_code == 0:
-            device.activate(built.artifact.id, demanded)
-        device.collect()
+        promote(checked, report, demanded)
     return report
+
+
+def attempt(
+    checked: Checked,
+    built: Build,
+    here: Mapping[str, Predictions],
+    progress: Progress = silent,
+    clock: Clock | None = None,
+) -> Report:
+    """Try what was built on one device: push, verify, measure and judge; nothing is activated.
+
+    `here` is what was predicted on this machine, which is the same for every device. The device is
+    locked from here on, until its session ends. Raises DeviceError when it fails, or is taken.
+    """
+    clock = clock or Clock()
+    device = checked.device
+    with clock.stage("push"):
+        device.lock(f"deploy {checked.recipe_name}")
+        check_room(checked)
+        device.push(built.artifact, progress)
+    with clock.stage("evaluate"):
+        columns, divergence = evaluate(checked, built, here, progress)
+    with clock.stage("bench"):
+        columns = measured(checked, columns, built, progress)
+    return _report(checked, built, columns, divergence, clock)
+
+
+def promote(checked: Checked, report: Report, signers: Sequence[str] = ()) -> None:
+    """Make what was tried the device's current release if all gates passed; clean up behind it.
+
+    Only after `attempt` in the same session; its signature has to verify against each text of
+    `signers`. Raises DeviceError.
+    """
+    if report.exit_code == 0:
+        checked.device.activate(report.artifact_id, signers)
+    checked.device.collect()
 
 
 def _report(
@@ -199,7 +228,7 @@ def _report(
     built: Build,
     columns: tuple[Column, ...],
     divergence: Divergence | None,
-    clock: _Clock,
+    clock: Clock,
 ) -> Report:
     gates = _gates(checked)
     gained = speedup(columns, built.plan.weights)

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq import artifact, building, checking, deployment
+from edgeq import artifact, building, checking, columns, deployment
 from edgeq import recipe as recipes
 from edgeq import target as targets
-from edgeq.device.connection import Address, connect
+from edgeq.agent.errors import LOCKED
+from edgeq.device.connection import HERE, Address, connect
 from edgeq.errors import DeviceError, InputError, InputErrors
 from edgeq.images import images_of
 from edgeq.measurement import Report
@@ -81,6 +82,45 @@ def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: 
     assert report.exit_code == 0
     assert current(edgeq_home) == report.artifact_id
     assert open_store().report(report.id) == report
+
+
+def test_device_is_free_while_the_host_calibrates(project: Path) -> None:
+    looked: list[str] = []
+
+    def look(stage: str, done: int, total: int) -> None:
+        if stage in ("calibrate", "device") and stage not in looked:
+            with connect(targets.load("local"), HERE) as other:
+                try:
+                    other.lock("another deploy", wait_s=0.0)
+                except DeviceError as exc:
+                    assert exc.kind == LOCKED
+                else:
+                    looked.append(stage)
+
+    edgeq.deploy(project / "recipe.yaml", "local", progress=look)
+
+    assert looked == ["calibrate"]
+
+
+def test_one_build_is_tried_on_many_devices(project: Path, tmp_path: Path) -> None:
+    boards = [
+        targets.load("local").model_copy(update={"name": name, "root": str(tmp_path / name)})
+        for name in ("barn1", "barn2")
+    ]
+    recipe = project / "recipe.yaml"
+    devices = [checking.check(recipe, board) for board in boards]
+    prepared, evaluation = devices[0].prepared, devices[0].evaluation
+    built = building.build(prepared)
+    here = columns.predicted_here(prepared, evaluation, built, Stages())
+
+    for checked in devices:
+        with checked.device:
+            report = deployment.attempt(checked, built, here)
+            assert not (tmp_path / checked.prepared.target.name / "current").exists()
+            deployment.promote(checked, report)
+
+    for board in boards:
+        assert (tmp_path / board.name / "current").resolve().name == built.artifact.id
 
 
 def test_second_deploy_neither_calibrates_nor_builds(project: Path) -> None:
