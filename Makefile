@@ -11,7 +11,7 @@ space := $(empty) $(empty)
 AGENT_ENVS := $(foreach python,$(AGENT_PYTHONS),$(VENV)/agent-$(notdir $(python)))
 
 PYTEST = EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" \
-    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+    $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test test-all nightly check bench format clean
 .DELETE_ON_ERROR:

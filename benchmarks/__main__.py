@@ -27,6 +27,7 @@ from benchmarks import (
 from benchmarks.child import ChildError
 from benchmarks.figure import Figure, missing
 from benchmarks.table import render
+from tests.cpu import cpu_class
 
 
 def main() -> int:
@@ -51,7 +52,7 @@ def main() -> int:
             seconds = time.monotonic() - started
             print(f"[{seconds:4.0f} s] {part}: {figure.name}", file=sys.stderr, flush=True)
             figures.append(figure)
-    print(render(figures))
+    print(f"{_machine()}\n\n{render(figures)}")
     _write(figures, given.json)
     return int(any(figure.verdict == "missed" for figure in figures))
 
@@ -85,10 +86,14 @@ def _measured(part: str, measure: Callable[[], Iterable[Figure]]) -> Iterator[Fi
         yield missing(part, "the rest of this part", "", str(exc))
 
 
+def _machine() -> str:
+    return f"{platform.machine()} ({cpu_class()}), {inputs.threads()} cores"
+
+
 def _write(figures: list[Figure], path: Path) -> None:
     content = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {inputs.threads()} cores",
+        "machine": _machine(),
         "python": platform.python_version(),
         "figures": [figure.record() for figure in figures],
     }

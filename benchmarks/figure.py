@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from tests.cpu import CpuClass, cpu_class
 
 Verdict = Literal["kept", "missed", "not measured", ""]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure may be: at most, or at least, a bound."""
+    """What a figure may be: at most, or at least, a bound; `cpu` is the class that it is for."""
 
     kind: Literal["at most", "at least"]
     bound: float
+    cpu: CpuClass | None = None
 
     def keeps(self, value: float) -> bool:
         """Whether a value is within the limit."""
@@ -56,6 +60,12 @@ def at_most(bound: float) -> Limit:
 def at_least(bound: float) -> Limit:
     """The limit of a figure that should be large."""
     return Limit("at least", bound)
+
+
+def by_cpu(limits: Mapping[CpuClass, Limit]) -> Limit | None:
+    """The limit for this machine's class of CPU, which it names; None where none was found yet."""
+    limit = limits.get(cpu_class())
+    return None if limit is None else replace(limit, cpu=cpu_class())
 
 
 def missing(part: str, name: str, unit: str, reason: str, limit: Limit | None = None) -> Figure:

@@ -8,12 +8,14 @@ from statistics import median, quantiles
 
 from benchmarks import inputs
 from benchmarks.child import run
-from benchmarks.figure import Figure, at_least, at_most, missing
+from benchmarks.figure import Figure, at_least, at_most, by_cpu, missing
 
 PART = "litert"
 ROUNDS = 100
 SCORED = 16
-SPEEDUP, AGAINST_PEER = at_least(2.5), at_most(1.0)
+# 3.0 to 3.1 with VNNI; without, int8 is as fast as float, .93 to 1.07.
+SPEEDUP = by_cpu({"VNNI": at_least(2.5), "AVX2 only": at_least(0.85)})
+AGAINST_PEER = at_most(1.0)
 WRITING_S, PEAK_MB = at_most(3), at_most(400)
 
 

@@ -27,6 +27,7 @@ def render(figures: Sequence[Figure]) -> str:
 def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
     limit = figure.limit
     allowed = f"{_SIGNS[limit.kind]} {_number(limit.bound, figure.unit)}" if limit else ""
+    allowed += f" ({limit.cpu})" if limit and limit.cpu else ""
     measured = "-" if figure.value is None else _number(figure.value, figure.unit)
     return figure.name, measured, allowed, figure.verdict, figure.note
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import sampling
 
 pytest_plugins = ["tests.demo_project"]
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-BOARDS = "boards"
+ON_BOARDS, BOARDS = ("tests/device/board/", "tests/device/test_on_board_"), "boards"
 # What takes minutes in one process begins first, so that no process works alone at the end.
 FIRST = (BOARDS, "tests/test_accuracy.py", "tests/runtimes/test_tensorrt_accepts.py")
 
@@ -32,25 +34,35 @@ def pytest_report_header() -> str:
     return "tests: " + ("all" if sampling.WHOLE else "matrices sampled; EDGEQ_TESTS=all for all")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not in the sample, say what belongs together, put the long ones first."""
+    """Leave out what is not in the sample, put the long ones first."""
     left_out = set() if sampling.WHOLE else _not_sampled(items)
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     rank = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: rank.get(_group(item), len(FIRST)))
+    items.sort(key=lambda item: rank.get(_group(item.nodeid), len(FIRST)))
 
 
-def _group(item: pytest.Item) -> str:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """A process that is free takes the next group, in the order above.
+
+    xdist's own mark for groups, `xdist_group`, has no effect on pytest 9.2 (xdist 3.8).
+    """
+    return _ByGroup(config, log)
+
+
+class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def _group(nodeid: str) -> str:
     """What one process runs: a file, whose fixtures are then made once, or all on boards.
 
     Boards share their network, the image they start from, and one of them that keeps running.
     """
-    names: list[str] = getattr(item, "fixturenames", [])
-    return BOARDS if "site" in names else item.nodeid.partition("::")[0]
+    return BOARDS if nodeid.startswith(ON_BOARDS) else nodeid.partition("::")[0]
 
 
 def _not_sampled(items: list[pytest.Item]) -> set[pytest.Item]:
