@@ -23,8 +23,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeq import places
+from edgeq.cache import Cache
 from edgeq.errors import InputError, raise_all
 
+CACHE = Cache("artifacts")
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 SUFFIX = ".edgeq"
@@ -150,12 +152,12 @@ def describe(files: Mapping[str, bytes]) -> dict[str, File]:
 def keep(manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
     """Put an artifact into the cache under its id, whole or not at all."""
     content = {MANIFEST: manifest.encoded(), **files}
-    return kept(manifest.id) or _place(content, manifest, _shelf(manifest.id))
+    return kept(manifest.id) or _place(content, manifest, CACHE.folder(manifest.id))
 
 
 def kept(artifact_id: str) -> Artifact | None:
     """The artifact of that id, if it lies intact in the cache."""
-    return _intact(_shelf(artifact_id), artifact_id)
+    return _intact(CACHE.folder(artifact_id), artifact_id)
 
 
 def _intact(folder: Path, artifact_id: str) -> Artifact | None:
@@ -305,10 +307,6 @@ def _manifest(content: bytes, path: Path) -> Manifest:
         what = f"its model '{manifest.runtime.model}' is not among its files"
         raise InputError(str(path), what, "build it again")
     return manifest
-
-
-def _shelf(artifact_id: str) -> Path:
-    return places.cache("artifacts") / artifact_id
 
 
 def _place(content: Mapping[str, bytes], manifest: Manifest, folder: Path) -> Artifact:
