@@ -90,10 +90,10 @@ def _deploy(recipe: Path, folder: Path) -> dict[str, float]:
 
 
 def _cached(folder: Path) -> set[tuple[str, int]]:
-    """Statistics and builds in the cache, each with the time when it was written."""
+    """Statistics and builds in the cache, each with its inode, which is another when it is new."""
     caches = (folder / "home" / "cache" / kind for kind in ("statistics", "builds"))
     files = (file for cache in caches for file in cache.glob("*"))
-    return {(str(file), file.stat().st_mtime_ns) for file in files}
+    return {(str(file), file.stat().st_ino) for file in files}
 
 
 def _edgeq() -> list[str]:

@@ -25,8 +25,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgeq import places
 from edgeq.agent.errors import AgentError
 from edgeq.agent.manifest import parse_manifest
+from edgeq.cache import Cache
 from edgeq.errors import EdgeqError, InputError, raise_all
 
+CACHE = Cache("artifacts")
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 SUFFIX = ".edgeq"
@@ -156,16 +158,16 @@ def keep(manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
     here than on a device.
     """
     try:
-        parse_manifest(manifest.encoded(), _shelf(manifest.id))
+        parse_manifest(manifest.encoded(), CACHE.folder(manifest.id))
     except AgentError as exc:
         raise EdgeqError(exc.where, exc.what, exc.remedy) from exc
     content = {MANIFEST: manifest.encoded(), **files}
-    return kept(manifest.id) or _place(content, manifest, _shelf(manifest.id))
+    return kept(manifest.id) or _place(content, manifest, CACHE.folder(manifest.id))
 
 
 def kept(artifact_id: str) -> Artifact | None:
     """The artifact of that id, if it lies intact in the cache."""
-    return _intact(_shelf(artifact_id), artifact_id)
+    return _intact(CACHE.folder(artifact_id), artifact_id)
 
 
 def _intact(folder: Path, artifact_id: str) -> Artifact | None:
@@ -315,10 +317,6 @@ def _manifest(content: bytes, path: Path) -> Manifest:
         what = f"its model '{manifest.runtime.model}' is not among its files"
         raise InputError(str(path), what, "build it again")
     return manifest
-
-
-def _shelf(artifact_id: str) -> Path:
-    return places.cache("artifacts") / artifact_id
 
 
 def _place(content: Mapping[str, bytes], manifest: Manifest, folder: Path) -> Artifact:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeq import artifact, places
+from edgeq import artifact, cache
 from edgeq.agent import manifest as agent
 from edgeq.agent.decode import decode
 from edgeq.agent.detections import Output
@@ -43,8 +41,9 @@ from edgeq.runtimes import REFERENCE, runtime
 from edgeq.runtimes.base import Runtime
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.target import Target
-from edgeq.version import source_hash, versions
+from edgeq.version import versions
 
+CACHE = cache.Cache("builds")
 MIXING_IMAGES = 4
 """Images that the range-mixing lint looks at; ranges of pixels and scores differ at the first."""
 
@@ -150,8 +149,7 @@ def for_device(prepared: Prepared, target: Target, probe: Probe) -> Prepared:
 def build(prepared: Prepared, progress: Progress = silent) -> Build:
     """The artifact, from the cache where the same inputs made it before."""
     key = key_of(prepared)
-    note = places.cache("builds") / f"{key}.json"
-    remembered = _remembered(note)
+    remembered = _remembered(key)
     if remembered is not None:
         done, found, repairs = remembered
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
@@ -191,7 +189,7 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
     result = artifact.keep(manifest, written)
     mixed = [asdict(mix) for mix in found]
     about = {"artifact": result.id, "mixing": mixed, "repairs": made.notes}
-    places.write_whole(note, json.dumps(about).encode())
+    CACHE.write(key, json.dumps(about).encode())
     progress("build", 1, 1)
     return Build(result, plan, found, notes, cached=False)
 
@@ -239,7 +237,7 @@ def _linted(engine: Runtime, content: bytes) -> tuple[str, ...]:
 
 def is_built(prepared: Prepared) -> bool:
     """Whether `build` would only take the artifact from the cache."""
-    return _remembered(places.cache("builds") / f"{key_of(prepared)}.json") is not None
+    return _remembered(key_of(prepared)) is not None
 
 
 def is_calibrated(prepared: Prepared) -> bool:
@@ -378,18 +376,16 @@ def key_of(prepared: Prepared) -> str:
         ],
         "target": prepared.target.model_dump(mode="json", exclude=WITHOUT_EFFECT),
         "versions": versions(*runtime(prepared.target.runtime).written_with),
-        "source": source_hash(),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return cache.key(described)
 
 
-def _remembered(note: Path) -> tuple[Artifact, tuple[Mixing, ...], tuple[str, ...]] | None:
+def _remembered(key: str) -> tuple[Artifact, tuple[Mixing, ...], tuple[str, ...]] | None:
     """An earlier build's artifact, what its lint found, its repairs; None if it has to be made."""
-    try:
-        about = json.loads(note.read_text(encoding="utf-8"))
-        found = tuple(Mixing(**mix) for mix in about["mixing"])
-        repairs = tuple(map(str, about["repairs"]))
-        done = artifact.kept(about["artifact"])
-    except (OSError, ValueError, KeyError, TypeError):
+    content = CACHE.read(key)
+    if content is None:
         return None
-    return None if done is None else (done, found, repairs)
+    about = json.loads(content)
+    done = artifact.kept(about["artifact"])
+    found = tuple(Mixing(**mix) for mix in about["mixing"])
+    return None if done is None else (done, found, tuple(about["repairs"]))

@@ -1,14 +1,28 @@
-"""An image file and the hash of its content, made once where images are listed."""
+"""An image file and the hash of its content, made once where images are listed.
+
+A file is not read again for its hash while its size, times and inode are those of the last time.
+As in git, one that was changed just before it was hashed is not known by these: it may change once
+more within the same tick of the file system's clock.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edgeq.cache import Cache
 from edgeq.errors import InputError, Problems
+
+CACHE = Cache("hashes")
+TICK_NS = 2_000_000_000
+"""The coarsest clock of a file system in use, that of FAT."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +39,16 @@ def images_of(files: Sequence[Path]) -> tuple[Image, ...]:
     Raises InputError(s) naming all that cannot be read.
     """
     problems = Problems()
-    made = {file: problems.attempt(partial(image_of, file)) for file in dict.fromkeys(files)}
+    known = _Known()
+    made = {file: problems.attempt(partial(known.hash_of, file)) for file in dict.fromkeys(files)}
+    known.keep()
     problems.raise_all()
-    return tuple(image for file in files if (image := made[file]))
+    return tuple(Image(file, digest) for file in files if (digest := made[file]))
 
 
 def image_of(file: Path) -> Image:
     """One file with its hash; InputError where it cannot be read."""
-    return Image(file, hash_of(file))
+    return images_of([file])[0]
 
 
 def hash_of(file: Path) -> str:
@@ -48,3 +64,47 @@ def unreadable(file: Path, exc: OSError) -> InputError:
     """A file that cannot be read, in words."""
     what = f"cannot be read: {exc.strerror or exc}"
     return InputError(str(file), what, "check that it is there and yours to read")
+
+
+class _Known:
+    """The hashes of files of some folders, each folder an entry: name to state and hash."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, list[object]]] = {}
+        self._changed: set[Path] = set()
+
+    def hash_of(self, file: Path) -> str:
+        """As the function; of a file that nobody touched without reading it."""
+        folder, name = file.parent.absolute(), file.name
+        if folder not in self._folders:
+            content = CACHE.read(_key(folder))
+            self._folders[folder] = {} if content is None else json.loads(content)
+        now_ns = time.time_ns()
+        state = _state(file)
+        known = self._folders[folder].get(name)
+        if known is not None and known[0] == state:
+            return str(known[1])
+        digest = hash_of(file)
+        if state is not None and state == _state(file) and max(state[:2]) < now_ns - TICK_NS:
+            self._folders[folder][name] = [state, digest]
+            self._changed.add(folder)
+        return digest
+
+    def keep(self) -> None:
+        """Keep what was found out; where nothing can be written, it is found out again."""
+        for folder in self._changed:
+            with suppress(OSError):
+                CACHE.write(_key(folder), json.dumps(self._folders[folder]).encode())
+
+
+def _key(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()
+
+
+def _state(file: Path) -> list[int] | None:
+    """What changes with a file's content: times, size, and which file it is."""
+    try:
+        found = file.stat()
+    except OSError:  # reading it says why
+        return None
+    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev]

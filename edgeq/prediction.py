@@ -6,7 +6,6 @@ again every time.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,16 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq import places
+from edgeq import cache
 from edgeq.agent.errors import UNREADABLE_IMAGE
 from edgeq.artifact import Artifact
-from edgeq.device.bundle import bundle
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, EdgeqError, InputError, InputErrors
 from edgeq.images import Image
 from edgeq.measurement import ImagePrediction
 from edgeq.progress import Progress
-from edgeq.version import versions
+
+CACHE = cache.Cache("predictions")
 
 Outputs = dict[str, NDArray[Any]]
 
@@ -58,9 +57,9 @@ def predict(
     `graph_optimization` disabled simulates a Q/DQ graph in float. Raises DeviceError.
     """
     key = _key(artifact, files, graph_optimization, keep_count)
-    file = places.cache("predictions") / f"{key}.npz"
-    if remember and (found := _read(file)) is not None:
-        return found
+    known = CACHE.read(key) if remember else None
+    if known is not None:
+        return _decoded(known)
     release = device.push(artifact, progress, graph_optimization)
     placed = device.put_files(files.values(), progress)
     images: list[ImagePrediction] = []
@@ -92,7 +91,7 @@ def predict(
         with np.load(io.BytesIO(device.take(name))) as stored:
             outputs = {name: stored[name] for name in stored.files}
     if remember:
-        _write(file, lines, outputs)
+        CACHE.write(key, _encoded(lines, outputs))
     return Predictions(tuple(images), outputs)
 
 
@@ -152,25 +151,18 @@ def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep
         "images": {str(id_): image.sha256 for id_, image in files.items()},
         "optimization": optimization,
         "keep": keep_count,
-        "agent": hashlib.sha256(bundle()).hexdigest(),
-        "versions": versions(),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return cache.key(described)
 
 
-def _write(file: Path, lines: list[dict[str, Any]], outputs: dict[str, NDArray[Any]]) -> None:
+def _encoded(lines: list[dict[str, Any]], outputs: dict[str, NDArray[Any]]) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, **{"edgeq images": np.array(json.dumps(lines)), **outputs})  # type: ignore[arg-type]
-    places.write_whole(file, content.getvalue())
+    return content.getvalue()
 
 
-def _read(file: Path) -> Predictions | None:
-    try:
-        content = io.BytesIO(file.read_bytes())
-        with np.load(content, allow_pickle=False) as stored:
-            lines = json.loads(str(stored["edgeq images"]))
-            outputs = {name: stored[name] for name in stored.files if name != "edgeq images"}
-        images = tuple(ImagePrediction.model_validate(line) for line in lines)
-    except Exception:  # none yet, or damaged in one of the many ways a zip can be
-        return None
-    return Predictions(images, outputs)
+def _decoded(content: bytes) -> Predictions:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        lines = json.loads(str(stored["edgeq images"]))
+        outputs = {name: stored[name] for name in stored.files if name != "edgeq images"}
+    return Predictions(tuple(ImagePrediction.model_validate(line) for line in lines), outputs)

@@ -343,7 +343,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_h
 
     assert "run the float model over 8 calibration images" in steps
     assert any("judge mask_ap_drop, artifact_bytes" in step for step in steps)
-    assert not list((edgeq_home / "cache").rglob("*.npz"))
+    assert not list((edgeq_home / "cache" / "statistics").glob("*"))
     assert not (edgeq_home / "store.sqlite").exists()
     assert current(edgeq_home) is None
 

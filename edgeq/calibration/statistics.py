@@ -7,11 +7,10 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from edgeq import places
+from edgeq import cache
 from edgeq.calibration.collect import Floats, count
 from edgeq.calibration.derive import Derivations, derivations
 from edgeq.calibration.images import tensors
@@ -19,9 +18,8 @@ from edgeq.calibrators.histogram import SHIFT, Histogram
 from edgeq.graph.model import Model
 from edgeq.images import Image
 from edgeq.recipe import Preprocess
-from edgeq.version import source_hash, versions
 
-FORMAT = 2
+CACHE = cache.Cache("statistics")
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,9 @@ def gather(
     """
     rules = derivations(model, wanted)
     key = _key(model, rules, images, preprocess)
-    file = places.cache("statistics") / f"{key}.npz"
-    cached = _read(file, key, rules)
+    cached = CACHE.read(key)
     if cached is not None:
-        return cached
+        return _decoded(cached, key, rules)
     counters = count(
         model,
         rules.feeds_silu,
@@ -91,7 +88,7 @@ def gather(
     sources = {name: counter.histogram() for name, counter in counters.items()}
     lowest = {name: c.lowest for name, c in counters.items() if c.feeds_silu}
     statistics = Statistics(key, len(images), rules, sources, lowest)
-    _write(file, statistics)
+    CACHE.write(key, _encoded(statistics))
     return statistics
 
 
@@ -99,8 +96,7 @@ def is_cached(
     model: Model, wanted: Sequence[str], images: Sequence[Image], preprocess: Preprocess
 ) -> bool:
     """Whether `gather` would only read a file."""
-    key = _key(model, derivations(model, wanted), images, preprocess)
-    return (places.cache("statistics") / f"{key}.npz").exists()
+    return CACHE.has(_key(model, derivations(model, wanted), images, preprocess))
 
 
 def _named(images: Sequence[Image], preprocess: Preprocess) -> Iterator[tuple[str, Floats]]:
@@ -109,21 +105,19 @@ def _named(images: Sequence[Image], preprocess: Preprocess) -> Iterator[tuple[st
 
 def _key(model: Model, rules: Derivations, images: Sequence[Image], preprocess: Preprocess) -> str:
     described = {
-        "format": [FORMAT, SHIFT],
+        "bins": SHIFT,
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
         "preprocess": preprocess.model_dump(mode="json"),
         "images": [image.sha256 for image in images],
         "sources": rules.feeds_silu,
-        "versions": versions(),
-        "source": source_hash(),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return cache.key(described)
 
 
-def _write(file: Path, statistics: Statistics) -> None:
+def _encoded(statistics: Statistics) -> bytes:
     names = list(statistics.sources)
     histograms = [statistics.sources[name] for name in names]
-    about = {"key": statistics.key, "images": statistics.images, "names": names}
+    about = {"images": statistics.images, "names": names}
     content = io.BytesIO()
     np.savez(
         content,
@@ -134,23 +128,17 @@ def _write(file: Path, statistics: Statistics) -> None:
         ranges=np.array([(h.low, h.high) for h in histograms], np.float64),
         lowest=np.array([statistics.lowest.get(name, np.nan) for name in names], np.float64),
     )
-    places.write_whole(file, content.getvalue())
+    return content.getvalue()
 
 
-def _read(file: Path, key: str, rules: Derivations) -> Statistics | None:
-    try:
-        # From memory: of a damaged file numpy would leave the handle open.
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
-            ends = np.cumsum(stored["sizes"])[:-1]
-            keys, counts = np.split(stored["keys"], ends), np.split(stored["counts"], ends)
-            ranges, lowest = stored["ranges"].tolist(), stored["lowest"].tolist()
-        names = about["names"]
-        parts = zip(names, ranges, keys, counts, strict=True)
-        sources = {name: Histogram(low, high, k, c) for name, (low, high), k, c in parts}
-        watched = {n: v for n, v in zip(names, lowest, strict=True) if not np.isnan(v)}
-    except Exception:  # none yet, or damaged, which numpy and zipfile tell in a dozen ways
-        return None
-    if about["key"] != key:
-        return None
+def _decoded(content: bytes, key: str, rules: Derivations) -> Statistics:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        about = json.loads(str(stored["about"]))
+        ends = np.cumsum(stored["sizes"])[:-1]
+        keys, counts = np.split(stored["keys"], ends), np.split(stored["counts"], ends)
+        ranges, lowest = stored["ranges"].tolist(), stored["lowest"].tolist()
+    names = about["names"]
+    parts = zip(names, ranges, keys, counts, strict=True)
+    sources = {name: Histogram(low, high, k, c) for name, (low, high), k, c in parts}
+    watched = {n: v for n, v in zip(names, lowest, strict=True) if not np.isnan(v)}
     return Statistics(key, about["images"], rules, sources, watched)

@@ -33,8 +33,12 @@ recipe_app = typer.Typer(no_args_is_help=True, help="Check recipes, or print the
 targets_app = typer.Typer(
     no_args_is_help=True, help="The boards edgeq knows: list and show them, check one, set one up."
 )
+cache_app = typer.Typer(
+    no_args_is_help=True, help="What edgeq keeps to do nothing twice: list it, clear it."
+)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
+app.add_typer(cache_app, name="cache")
 
 Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
 TARGET_HELP = "a name or a YAML file; with :ENGINE for another engine of that board"
@@ -503,6 +507,33 @@ def targets_setup(
     with shown() as progress:
         result = boards.setup(name, address, progress)
     _examination(result, as_json)
+
+
+@cache_app.command("list", epilog="Example: edgeq cache list")
+def cache_list(as_json: Json = False) -> None:
+    """Every cache: how much it holds, and when that was used first and last."""
+    from dataclasses import asdict
+
+    from edgeq import cache
+    from edgeq.cli import show
+
+    found = cache.usage()
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    else:
+        _print(show.caches_text(found))
+
+
+@cache_app.command("clear", epilog="Example: edgeq cache clear statistics")
+def cache_clear(
+    name: Annotated[str | None, typer.Argument(help="as listed  [default: all]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Remove what a cache holds; it is made again when it is needed."""
+    from edgeq import cache
+
+    count = cache.clear(name)
+    typer.echo(json.dumps({"removed": count}) if as_json else f"removed {count} entries")
 
 
 def run() -> None:

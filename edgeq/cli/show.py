@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from edgeq.boards import Examination
     from edgeq.building import Build
+    from edgeq.cache import Usage
     from edgeq.inspection import Inspection
     from edgeq.linting import Lint
     from edgeq.measurement import Measurement, Stage
@@ -172,3 +174,22 @@ def targets_text(found: Mapping[str, tuple[Target, Path]]) -> RenderableType:
         engines = ", ".join((target.runtime, *(f":{other}" for other in target.alternatives)))
         table.add_row(name, engines, target.architecture, target.description, str(path))
     return table
+
+
+def caches_text(found: Sequence[Usage]) -> RenderableType:
+    """The caches for a person."""
+    table = Table("cache", box=None, header_style="")
+    for name in ("entries", "MiB", "longest unused since", "last used"):
+        table.add_column(name, justify="right")
+    for one in found:
+        times = (_local_time(one.oldest_use_s), _local_time(one.last_use_s))
+        table.add_row(one.name, str(one.entries), f"{one.size_bytes / 2**20:.1f}", *times)
+    entries, size = sum(one.entries for one in found), sum(one.size_bytes for one in found)
+    table.add_row("all", str(entries), f"{size / 2**20:.1f}", "", "")
+    return table
+
+
+def _local_time(time_s: float | None) -> str:
+    if time_s is None:
+        return ""
+    return datetime.datetime.fromtimestamp(time_s).strftime("%Y-%m-%d %H:%M")

@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeq import places
+from edgeq.cache import Cache
 from edgeq.device.sending import hash_of
 from edgeq.errors import InputError
 
+CACHE = Cache("engines")
 _RECORD = "record.json"
 
 
@@ -35,7 +37,7 @@ class Record(BaseModel):
 def kept(fingerprint: str) -> tuple[Record, dict[str, Path]] | None:
     """The engine of a fingerprint: its record, and hash to file; None unless it is as written."""
     try:
-        folder = _folder(fingerprint)
+        folder = CACHE.folder(fingerprint)
         record = Record.model_validate_json((folder / _RECORD).read_bytes())
         files = {record.plan: folder / "engine.plan", record.golden: folder / "golden.npz"}
         if all(hash_of(file) == digest for digest, file in files.items()):
@@ -47,7 +49,7 @@ def kept(fingerprint: str) -> tuple[Record, dict[str, Path]] | None:
 
 def keep(fingerprint: str, told: Mapping[str, Any], plan: bytes, golden: bytes) -> None:
     """Keep an engine in the place of what is there; `told` is the board's word for it."""
-    folder = _folder(fingerprint)
+    folder = CACHE.folder(fingerprint)
     partial = folder.with_name(f".{fingerprint}.{uuid.uuid4().hex}")
     record = Record.model_validate(told)
     try:
@@ -58,7 +60,3 @@ def keep(fingerprint: str, told: Mapping[str, Any], plan: bytes, golden: bytes) 
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _folder(fingerprint: str) -> Path:
-    return places.cache("engines") / fingerprint

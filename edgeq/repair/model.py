@@ -7,11 +7,10 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from edgeq import places
+from edgeq import cache
 from edgeq.calibration.images import evenly, tensors
 from edgeq.graph.model import Model
 from edgeq.images import Image
@@ -21,7 +20,8 @@ from edgeq.recipe import Preprocess, Repair
 from edgeq.repair.constants import Floats, with_constants
 from edgeq.repair.refinement import Refinement, Simulation, constants_of, refine
 from edgeq.repair.repaired import Repaired
-from edgeq.version import source_hash, versions
+
+CACHE = cache.Cache("repairs")
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def refined(
         return Repaired(model)
     files = evenly(images.files, repair.images)
     key = _key(model, plan, repair, files, images.preprocess)
-    file = places.cache("repairs") / f"{key}.npz"
-    kept = _read(file)
-    if kept is None:
+    content = CACHE.read(key)
+    if content is not None:
+        constants, notes = _decoded(content)
+    else:
         inputs = list(tensors(files, images.preprocess))
         found = refine(model, plan, repair, inputs, simulation, threads, progress)
-        kept = constants_of(model, found), _notes(found, repair, len(files))
-        _write(file, *kept)
-    constants, notes = kept
+        constants, notes = constants_of(model, found), _notes(found, repair, len(files))
+        CACHE.write(key, _encoded(constants, notes))
     return Repaired(with_constants(model, constants, key), notes)
 
 
@@ -83,26 +83,20 @@ def _key(
         "repair": repair.model_dump(mode="json"),
         "images": [image.sha256 for image in files],
         "preprocess": preprocess.model_dump(mode="json"),
-        "versions": versions(),
-        "source": source_hash(),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return cache.key(described)
 
 
-def _write(file: Path, constants: dict[tuple[str, int], Floats], notes: tuple[str, ...]) -> None:
+def _encoded(constants: dict[tuple[str, int], Floats], notes: tuple[str, ...]) -> bytes:
     about = json.dumps({"inputs": [list(key) for key in constants], "notes": notes})
     content = io.BytesIO()
     np.savez(content, np.array(about), *constants.values())
-    places.write_whole(file, content.getvalue())
+    return content.getvalue()
 
 
-def _read(file: Path) -> tuple[dict[tuple[str, int], Floats], tuple[str, ...]] | None:
-    try:
-        # From memory: of a damaged file numpy would leave the handle open.
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-            about = json.loads(str(stored["arr_0"]))
-            keys = [(str(name), int(index)) for name, index in about["inputs"]]
-            values = [np.asarray(stored[f"arr_{i + 1}"], np.float32) for i in range(len(keys))]
-    except Exception:  # none yet, or damaged, which numpy and zipfile tell in a dozen ways
-        return None
+def _decoded(content: bytes) -> tuple[dict[tuple[str, int], Floats], tuple[str, ...]]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        about = json.loads(str(stored["arr_0"]))
+        keys = [(str(name), int(index)) for name, index in about["inputs"]]
+        values = [np.asarray(stored[f"arr_{i + 1}"], np.float32) for i in range(len(keys))]
     return dict(zip(keys, values, strict=True)), tuple(about["notes"])

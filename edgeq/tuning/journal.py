@@ -1,7 +1,7 @@
 """What was found so far, image by image, so that nothing is computed twice.
 
-Every file is written whole under a folder named after all that it depends on. A kill at any moment
-costs what was in progress.
+All of it is one entry of the cache, named after all that it depends on. A kill at any moment costs
+what was in progress.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq import places
+from edgeq.cache import Cache
 from edgeq.measurement import ImagePrediction
+
+CACHE = Cache("sensitivity")
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -25,52 +26,43 @@ class Journal:
     """The files of one model, quantized in one way with one set of statistics."""
 
     def __init__(self, key: str) -> None:
-        self._folder = places.cache("sensitivity") / key
+        self._key = key
 
     def arrays(self, image: str, kind: str) -> Arrays | None:
         """The arrays of an image (by the hash of its content), None if there are none yet."""
-        try:
-            content = io.BytesIO((self._folder / image / f"{kind}.npz").read_bytes())
-            with np.load(content, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except Exception:  # none yet, or damaged, which numpy and zipfile tell in a dozen ways
+        content = CACHE.read(f"{self._key}/{image}/{kind}")
+        if content is None:
             return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
 
     def keep_arrays(self, image: str, kind: str, arrays: Arrays) -> None:
         """Keep the arrays of an image."""
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
-        places.write_whole(self._folder / image / f"{kind}.npz", content.getvalue())
+        CACHE.write(f"{self._key}/{image}/{kind}", content.getvalue())
 
     def prediction(self, image: str, variant: str) -> ImagePrediction | None:
         """What a variant found in an image, None if that is not known yet."""
-        try:
-            text = self._prediction(image, variant).read_text(encoding="utf-8")
-            return ImagePrediction.model_validate_json(text)
-        except (OSError, ValueError):
-            return None
+        content = CACHE.read(f"{self._key}/{image}/{_hash(variant)}")
+        return None if content is None else ImagePrediction.model_validate_json(content)
 
     def keep_prediction(self, image: str, variant: str, found: ImagePrediction) -> None:
         """Keep what a variant found in an image."""
         content = found.model_dump_json().encode()
-        places.write_whole(self._prediction(image, variant), content)
+        CACHE.write(f"{self._key}/{image}/{_hash(variant)}", content)
 
     def result(self, asked: Any) -> str | None:
         """The finished answer to the same question."""
-        try:
-            return self._result(asked).read_text(encoding="utf-8")
-        except OSError:
-            return None
+        content = CACHE.read(self._result(asked))
+        return None if content is None else content.decode()
 
     def keep_result(self, asked: Any, text: str) -> None:
         """Keep a finished answer."""
-        places.write_whole(self._result(asked), text.encode())
+        CACHE.write(self._result(asked), text.encode())
 
-    def _prediction(self, image: str, variant: str) -> Path:
-        return self._folder / image / f"{_hash(variant)}.json"
-
-    def _result(self, asked: Any) -> Path:
-        return self._folder / f"{_hash(json.dumps(asked, sort_keys=True))}.json"
+    def _result(self, asked: Any) -> str:
+        return f"{self._key}/{_hash(json.dumps(asked, sort_keys=True))}"
 
 
 def _hash(text: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from edgeq import building, places
+from edgeq import building, cache
 from edgeq.artifact import Artifact
 from edgeq.building import Prepared
 from edgeq.device.device import Device
@@ -26,7 +24,8 @@ from edgeq.quantization.plan import Plan
 from edgeq.recipe import Recipe
 from edgeq.repair.constants import with_constants
 from edgeq.tuning.yardstick import Yardstick
-from edgeq.version import source_hash
+
+CACHE = cache.Cache("trials")
 
 
 @dataclass
@@ -88,8 +87,8 @@ class Trials:
         yardstick = self.final if final else self.yardstick
         assert yardstick is not None
         key = _key(artifact, optimization, yardstick)
-        file = places.cache("trials") / f"{key}.json"
-        figures = _remembered(file)
+        known = CACHE.read(key)
+        figures = None if known is None else _Figures.model_validate_json(known)
         is_new = figures is None
         if figures is None:
             label = f"{stage}: {name}"
@@ -110,7 +109,7 @@ class Trials:
         if is_new:
             model, target = self.prepared.model, self.prepared.target
             self.keep(trial, str(model.path), model.sha256, target.name)
-            places.write_whole(file, figures.model_dump_json().encode())
+            CACHE.write(key, figures.model_dump_json().encode())
         self.done.append(trial)
         return trial
 
@@ -161,13 +160,5 @@ def _key(artifact: Artifact, optimization: str, yardstick: Yardstick) -> str:
         "labels": hashlib.sha256(repr(labels.annotations).encode()).hexdigest(),
         "images": {id_: image.sha256 for id_, image in labels.files.items()},
         "categories": sorted(labels.categories.items()),
-        "source": source_hash(),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def _remembered(file: Path) -> _Figures | None:
-    try:
-        return _Figures.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    return cache.key(described)

@@ -34,6 +34,8 @@ COMMANDS = (
     ["targets", "show"],
     ["targets", "check"],
     ["targets", "setup"],
+    ["cache", "list"],
+    ["cache", "clear"],
 )
 README = Path(__file__).parents[2] / "README.md"
 
@@ -210,7 +212,7 @@ def test_store_that_cannot_be_used_is_refused_before_anything_is_done(
 
     assert done.returncode == 2
     assert "nonsense" in done.stderr
-    assert not list((edgeq_home / "cache").rglob("*.npz"))
+    assert not list((edgeq_home / "cache" / "statistics").glob("*"))
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -85,7 +85,7 @@ def test_repairs_are_kept_where_only_something_else_changed(small_demo: Path) ->
 def test_damaged_repairs_are_made_anew(small_demo: Path, edgeq_home: Path) -> None:
     before = prepared(small_demo, BIASES)
     first = building.planned(before)
-    [kept] = (edgeq_home / "cache" / "repairs").glob("*.npz")
+    [kept] = (edgeq_home / "cache" / "repairs").iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
     assert building.planned(before).model.proto == first.model.proto
 

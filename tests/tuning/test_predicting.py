@@ -86,6 +86,6 @@ def test_a_damaged_file_of_the_journal_counts_for_nothing(edgeq_home: Path) -> N
     journal = Journal("key")
     journal.keep_arrays("image", "alone", {})
     assert journal.arrays("image", "alone") == {}
-    [file] = (edgeq_home / "cache" / "sensitivity").rglob("*.npz")
+    [file] = (edgeq_home / "cache" / "sensitivity").rglob("*.entry")
     file.write_bytes(file.read_bytes()[:9])
     assert journal.arrays("image", "alone") is None
