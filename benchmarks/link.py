@@ -15,7 +15,7 @@ from benchmarks.figure import Figure, at_least, at_most, missing
 from benchmarks.server import Server, resident_bytes, served
 from edgeq.device.device import Device
 from edgeq.device.sending import send_blobs
-from edgeq.device.ssh import SshTransport
+from edgeq.device.ssh.transport import SshTransport
 from tests.device.board import machine
 from tests.device.board.board import Board
 from tests.device.board.site import Site

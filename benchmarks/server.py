@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeq.device.ssh import SshTransport
+from edgeq.device.ssh.transport import SshTransport
 from tests.device.sshd import Sshd, generate
 
 CIPHER = "aes128-gcm@openssh.com"

@@ -11,8 +11,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeq.deployment import build, deploy, measure
-    from edgeq.inspection import inspect
+    from edgeq.verbs.build import build
+    from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.inspect import inspect
+    from edgeq.verbs.measure import measure
     from edgeq.version import version
 
 __all__ = ["build", "deploy", "inspect", "measure", "version"]
@@ -21,5 +23,5 @@ __all__ = ["build", "deploy", "inspect", "measure", "version"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'edgeq' has no attribute '{name}'")
-    homes = {"version": "edgeq.version", "inspect": "edgeq.inspection"}
-    return getattr(importlib.import_module(homes.get(name, "edgeq.deployment")), name)
+    home = "edgeq.version" if name == "version" else f"edgeq.verbs.{name}"
+    return getattr(importlib.import_module(home), name)

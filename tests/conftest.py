@@ -22,7 +22,7 @@ pytest_plugins = ["tests.demo_project"]
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 ON_BOARDS, BOARDS = ("tests/device/board/", "tests/device/test_on_board_"), "boards"
 # What takes minutes in one process begins first, so that no process works alone at the end.
-FIRST = (BOARDS, "tests/test_accuracy.py", "tests/runtimes/test_tensorrt_accepts.py")
+FIRST = (BOARDS, "tests/verbs/test_accuracy.py", "tests/runtimes/tensorrt/test_accepts.py")
 
 # No deadline, as the machines that test share their cores; a sample is the same every time.
 settings.register_profile("edgeq", deadline=None, derandomize=not sampling.WHOLE)

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Literal
 
-from edgeq.agent.cpuinfo import parse_cpuinfo
+from edgeq.agent.system.cpuinfo import parse_cpuinfo
 
 # An x86 without VNNI adds two int8 products in 16 bits, so that `local` takes 7-bit weights there.
 CpuClass = Literal["VNNI", "AVX2 only", "ARM"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeq.answers import Probe
+from edgeq.records.answers import Probe
 
 
 def probe(**fields: Any) -> Probe:

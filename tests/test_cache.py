@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeq import artifact, cache
+from edgeq import cache
+from edgeq.artifact import shelf
 from edgeq.cache import KEPT_S, NAMES, Cache
 from edgeq.errors import InputError
 from tests.device.artifacts import made
@@ -146,7 +147,7 @@ def test_what_a_running_process_may_need_stays_whatever_the_limit(edgeq_home: Pa
     Cache("sensitivity").write("whole/part", bytes(1000))
     stored = made({"model.onnx": bytes(1000)})
     aged(stored.folder, LONG_AGO_S)
-    assert artifact.kept(stored.id) == stored
+    assert shelf.kept(stored.id) == stored
 
     assert cache.trim(0) == 0
 
@@ -175,7 +176,7 @@ def test_engines_go_last_and_artifacts_as_a_whole(edgeq_home: Path) -> None:
 
     cache.trim(1500)
     assert held() == {"engines": (1, 1000)}
-    assert artifact.kept(stored.id) is None
+    assert shelf.kept(stored.id) is None
 
     aged(engine, 2 * LONG_AGO_S)
     cache.trim(0)

@@ -12,25 +12,27 @@ import numpy as np
 import pytest
 
 import edgeq
-from edgeq import errors, gates, recipe
-from edgeq import target as targets
+from edgeq import errors
 from edgeq.agent import errors as agent_errors
-from edgeq.agent import serve, verb
-from edgeq.agent.decode import DECODERS, decoder_for
-from edgeq.agent.engine import runtime as agent_runtime
-from edgeq.agent.engine import runtime_names
+from edgeq.agent import serve
 from edgeq.agent.errors import AgentError
-from edgeq.agent.fields import Fields
+from edgeq.agent.names import runtime_names
+from edgeq.agent.runtimes.base import runtime as agent_runtime
+from edgeq.agent.verbs import registry as verb
+from edgeq.agent.vision.decode import DECODERS, decoder_for
+from edgeq.agent.wire.fields import Fields
 from edgeq.calibrators import calibrators
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.histogram import of
-from edgeq.device.loader import LOADER
-from edgeq.gates import Gates, all_gates, judge
-from edgeq.recipe import Activations
+from edgeq.device.session.loader import LOADER
 from edgeq.runtimes import REFERENCE, runtime
-from edgeq.target import Target
+from edgeq.spec import gates, recipe
+from edgeq.spec import target as targets
+from edgeq.spec.gates import Gates, all_gates, judge
+from edgeq.spec.recipe import Activations
+from edgeq.spec.target import Target
 
-from .agent.tasks import task
+from .agent.vision.tasks import task
 from .report.reports import ARTIFACT_BYTES, divergence, full_columns
 
 SOURCE = Path(edgeq.__file__).parent

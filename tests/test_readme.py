@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from edgeq.recipe import schema
+from edgeq.spec.recipe import schema
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,7 +17,8 @@ LOOK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import edgeq
-from edgeq import places, recipe, target, version
+from edgeq import places, version
+from edgeq.spec import recipe, target
 from edgeq.device.connection import host
 print(json.dumps({
     "package": edgeq.__file__,
@@ -25,7 +26,7 @@ print(json.dumps({
     "local": target.load("local").transport,
     "recipes": recipe.builtin_names(),
     "percentile": recipe.builtin_quantize("int8-percentile").activations.percentile,
-    "arch": host().probe()["arch"],
+    "arch": host().probe().arch,
 }))
 """
 

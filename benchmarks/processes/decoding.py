@@ -9,11 +9,11 @@ import cv2
 
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
-from edgeq.agent.decode import decode
-from edgeq.agent.engine_onnxruntime import load
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
 from edgeq.agent.manifest import Task
+from edgeq.agent.runtimes.onnxruntime import load
+from edgeq.agent.vision.decode import decode
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 
 
 def main() -> None:

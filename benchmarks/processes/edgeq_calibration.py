@@ -17,8 +17,8 @@ def main() -> None:
     from edgeq.calibrators.base import calibrate
     from edgeq.graph.load import load
     from edgeq.graph.tail import find_tail
-    from edgeq.images import images_of
-    from edgeq.recipe import Activations, Preprocess
+    from edgeq.spec.images import images_of
+    from edgeq.spec.recipe import Activations, Preprocess
 
     quantizers = [
         Activations(calibrator="max"),

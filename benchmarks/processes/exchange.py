@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from edgeq.agent.memory import peak_rss_bytes
+from edgeq.agent.system.memory import peak_rss_bytes
 
 
 def arguments() -> dict[str, Any]:

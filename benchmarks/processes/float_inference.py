@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.processes.exchange import answer, arguments
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
 from edgeq.agent.manifest import Preprocess
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 
 
 def main() -> None:

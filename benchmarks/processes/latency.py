@@ -15,8 +15,8 @@ from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
 from benchmarks.processes.onnxruntime_calibration import Reader
 from benchmarks.processes.plans import CALIBRATORS, Calibrated, calibrated, written
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 from edgeq.quantization.plan import Plan
 
 PEER = "onnxruntime"

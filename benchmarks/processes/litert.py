@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
 from benchmarks.processes.plans import CALIBRATORS, calibrated, planned_for_litert
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 from edgeq.runtimes.litert.writer import write_tflite
 from tests.runtimes.litert.peer import quantized_by_peer
 

@@ -10,8 +10,8 @@ import onnx
 
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from onnxruntime.quantization import (
 
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import prepare
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import prepare
 
 
 class Reader(CalibrationDataReader):  # type: ignore[misc]

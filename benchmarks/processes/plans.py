@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq import target as targets
-from edgeq.agent.fields import Fields
-from edgeq.agent.job import probe_job
-from edgeq.agent.probe import probe
-from edgeq.answers import Probe
+from edgeq.agent.verbs.probe import probe
+from edgeq.agent.wire.fields import Fields
+from edgeq.agent.wire.job import probe_job
 from edgeq.calibration import statistics
 from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
-from edgeq.images import images_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import make_plan
-from edgeq.recipe import Activations, Preprocess, Quantize
+from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
+from edgeq.spec import target as targets
+from edgeq.spec.images import images_of
+from edgeq.spec.recipe import Activations, Preprocess, Quantize
 
 CALIBRATORS = {
     "max": Activations(calibrator="max"),

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.processes.exchange import answer, arguments
-from edgeq import building
-from edgeq import target as targets
-from edgeq.building import Prepared
 from edgeq.calibration import statistics
 from edgeq.calibration.images import tensors
-from edgeq.images import Image
-from edgeq.recipe import Activations, Calibration, Preprocess, Quantize, Recipe, Task
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec import target as targets
+from edgeq.spec.images import Image
+from edgeq.spec.recipe import Activations, Calibration, Preprocess, Quantize, Recipe, Task
+from edgeq.stages.prepare import Prepared, cores, prepare
 from edgeq.tuning import variants
 from edgeq.tuning.compared import compared_tensors
 from edgeq.tuning.energies import Energies
@@ -58,7 +57,7 @@ def _prepared(given: dict[str, Any], folder: Path) -> Prepared:
         calibration=Calibration(images=listed),
         quantize=Quantize(activations=Activations(calibrator="percentile", percentile=99.99)),
     )
-    return building.prepare(recipe, targets.load("arm-cpu-ort"), None)
+    return prepare(recipe, targets.load("arm-cpu-ort"), None)
 
 
 def _statistics(start: Prepared) -> statistics.Statistics:
@@ -67,7 +66,7 @@ def _statistics(start: Prepared) -> statistics.Statistics:
         start.wanted,
         start.calibration,
         start.recipe.preprocess,
-        building.threads(),
+        cores(),
     )
 
 
@@ -94,7 +93,7 @@ def _run(content: bytes, images: list[NDArray[np.float32]]) -> list[list[NDArray
     options = onnxruntime.SessionOptions()
     # Another order of sums would round some values to the other integer: 0.003 dB, once 0.27.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.intra_op_num_threads = building.threads()
+    options.intra_op_num_threads = cores()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return [session.run(None, {name: image}) for image in images]

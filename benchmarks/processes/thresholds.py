@@ -16,8 +16,8 @@ from edgeq.calibration.collect import Tap
 from edgeq.calibration.images import tensors
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.mse import mse
-from edgeq.images import images_of
-from edgeq.recipe import Preprocess
+from edgeq.spec.images import images_of
+from edgeq.spec.recipe import Preprocess
 
 PERCENTILES = ("99.9", "99.99", "99.999")
 GROUP = 24

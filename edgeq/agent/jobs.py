@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .child import run
 from .errors import DIED, GARBLED, AgentError, Reported
-from .layout import interpreter
-from .verb import VERBS, public_verbs
+from .processes.child import run
+from .processes.command import agent_command
+from .store.layout import interpreter
+from .verbs.registry import VERBS, public_verbs
 
 if TYPE_CHECKING:
-    from .arguments import Arguments
-    from .session import Session
+    from .store.session import Session
+    from .wire.arguments import Arguments
 
 
 def job(session: Session, arguments: Arguments) -> dict[str, Any]:
@@ -70,9 +70,3 @@ def _python(session: Session) -> str:
     """The environment's interpreter, or the one that runs this."""
     folder = session.layout.environment_folder()
     return sys.executable if folder is None else str(interpreter(folder))
-
-
-def agent_command() -> list[str]:
-    """How to call this very agent: the file it came as, or the package where it was not packed."""
-    archive = Path(__file__).parent.parent
-    return [str(archive)] if archive.is_file() else ["-m", __package__ or "agent"]

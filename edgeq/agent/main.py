@@ -11,11 +11,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Sequence
 
 from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, of_os_error
-from .job import read_document
-from .verb import VERBS, Verb, public_verbs
+from .verbs.registry import VERBS, Verb, public_verbs
+from .wire.job import read_document
 
 if TYPE_CHECKING:
-    from .protocol import Events
+    from .wire.events import Events
 
 USAGE = f"call it as: python agent.pyz {'|'.join(public_verbs())} [JOB.json], or serve ROOT"
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A host that hangs up must not leave a process behind, nor a traceback on somebody's terminal.
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_DFL)
-    from .protocol import claim_stdout
+    from .wire.events import claim_stdout
 
     events = claim_stdout()
     status = run(given, events)

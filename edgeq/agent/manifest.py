@@ -7,9 +7,9 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from .engine import runtime_names
 from .errors import BAD_ARTIFACT, AgentError, raise_problems
-from .fields import Fields
+from .names import runtime_names
+from .wire.fields import Fields
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import Any, Iterable
 
 
 def module_names(path: Iterable[str]) -> list[str]:
-    """The modules and packages in a package's `__path__`, by name; in the zip file too."""
-    return sorted(found.name for found in pkgutil.iter_modules(path))
+    """The modules in a package's `__path__`, by name and without folders; in the zip file too."""
+    return sorted(found.name for found in pkgutil.iter_modules(path) if not found.ispkg)
 
 
 def members(package: str, path: Iterable[str], attribute: str) -> list[Any]:

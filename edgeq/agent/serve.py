@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
-from . import (
+from . import jobs
+from .errors import BAD_REQUEST, BUG, OUT_OF_MEMORY, AgentError, of_os_error
+from .processes import child
+from .store import (
     blobs,
-    child,
     collect,
     environments,
     holding,
-    jobs,
     releases,
     room,
     sets,
@@ -25,11 +26,10 @@ from . import (
     states,
     workfiles,
 )
-from .arguments import Arguments
-from .errors import BAD_REQUEST, BUG, OUT_OF_MEMORY, AgentError, of_os_error
-from .frames import Gone, Request, Wire
-from .layout import Layout, filesystem, free_bytes, nearest
-from .session import Session
+from .store.layout import Layout, filesystem, free_bytes, nearest
+from .store.session import Session
+from .wire.arguments import Arguments
+from .wire.frames import Gone, Request, Wire
 
 BEAT_S = 5.0
 _TICK_S = 2.5

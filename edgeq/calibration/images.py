@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.agent.errors import AgentError
-from edgeq.agent.image import read_image
-from edgeq.agent.letterbox import Geometry, prepare
 from edgeq.agent.manifest import Preprocess as AgentPreprocess
+from edgeq.agent.vision.image import read_image
+from edgeq.agent.vision.letterbox import Geometry, prepare
 from edgeq.errors import InputError
-from edgeq.images import Image
-from edgeq.recipe import Preprocess
+from edgeq.spec.images import Image
+from edgeq.spec.recipe import Preprocess
 
 T = TypeVar("T")
 

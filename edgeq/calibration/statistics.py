@@ -16,8 +16,8 @@ from edgeq.calibration.derive import Derivations, derivations
 from edgeq.calibration.images import tensors
 from edgeq.calibrators.histogram import SHIFT, Histogram
 from edgeq.graph.model import Model
-from edgeq.images import Image
-from edgeq.recipe import Preprocess
+from edgeq.spec.images import Image
+from edgeq.spec.recipe import Preprocess
 
 CACHE = cache.Cache("statistics")
 

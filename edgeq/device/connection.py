@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeq.device.device import Device
-from edgeq.device.local import LocalTransport
+from edgeq.device.local.transport import LocalTransport
 from edgeq.errors import DeviceError, InputError
-from edgeq.target import Target, build_limits
+from edgeq.spec.target import Target, build_limits
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
     if host is None:
         what = f"target '{target.name}' is reached over SSH, and no address is given"
         raise InputError("--host", what, "add: --host user@address, or a name of ~/.ssh/config")
-    from edgeq.device.ssh import SshTransport
+    from edgeq.device.ssh.transport import SshTransport
 
     # Who sits at a terminal is asked for the passphrase of a key; nobody else can answer.
     ask = getpass.getpass if sys.stdin.isatty() else None

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import platform
-import uuid
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgeq.agent.errors import BAD_ARTIFACT, BAD_REQUEST
-from edgeq.answers import Blobs, Contents, EngineAnswer, Hello, Made, Probe
-from edgeq.artifact import Artifact
-from edgeq.device import sharing
-from edgeq.device.sending import Content, Sent, hash_of, send_blobs
-from edgeq.device.session import PATIENCE_S, Event, P, Session, parsed_answer
+from edgeq.artifact.folder import Artifact
+from edgeq.device.engines import Engines
+from edgeq.device.files import Files
+from edgeq.device.sending import Content, hash_of
+from edgeq.device.session.session import PATIENCE_S, Event, P, Session, listener, parsed_answer
 from edgeq.device.transport import Transport
 from edgeq.device.wheels import unpacked_bytes
-from edgeq.errors import LINK_LOST, DeviceError
-from edgeq.images import Image
+from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
+from edgeq.records.answers import Contents, Hello, Made, Probe
 
 
 class Device:
     """Pushes to a device and has its agent probe, verify, bench and predict.
 
     Connects at the first need, and keeps the connection until `close`. With `keep` off the agent
-    runs from memory where it is not there yet: looking changes nothing. `notes` gathers what a
-    reader of the report should know of what happened there.
+    runs from memory where it is not there yet: looking changes nothing. `files` sends and
+    fetches, `engines` has the device compile what it runs.
     """
 
     def __init__(
@@ -45,18 +43,13 @@ class Device:
         build_limits: Mapping[str, float] | None = None,
     ) -> None:
         self.transport = transport
-        self.sent = Sent()
         self._root = root
-        self._limit_bytes = limit_bytes
         self._keep = keep
         self._patience_s = patience_s
-        self._share_engines = share_engines
-        self._build_limits = dict(build_limits or {})
         self._session: Session | None = None
         self._verified: set[str] = set()
-        self._engines: dict[str, EngineAnswer] = {}
-        self.notes: list[str] = []
-        self._placed: set[str] = set()
+        self.files = Files(lambda: self.session, limit_bytes)
+        self.engines = Engines(lambda: self.session, self.files, share_engines, build_limits)
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +68,11 @@ class Device:
             self._session.close()
             self._session = None
         self.transport.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the report should know of what happened there."""
+        return self.engines.notes
 
     @property
     def address(self) -> str:
@@ -191,37 +189,6 @@ class Device:
         """Find instances; `on_image` gets the event of each image."""
         return self._job("predict", job, progress, on_image)
 
-    def put_files(self, images: Iterable[Image], progress: Progress = silent) -> dict[Path, str]:
-        """Send images of this machine as blobs; file to path on the device. Kept for later."""
-        digests = {image.path: image.sha256 for image in images}
-        wanted = sorted(set(digests.values()))
-        if not self._placed.issuperset(wanted):
-            self._send({digest: file for file, digest in digests.items()}, progress)
-            name = hashlib.sha256("".join(wanted).encode()).hexdigest()
-            self._ask("set", {"name": name, "hashes": wanted})
-            self._placed.update(wanted)
-        return {file: f"{self.root}/blobs/sha256/{digest}" for file, digest in digests.items()}
-
-    def mend_files(self, placed: Mapping[Path, str], progress: Progress = silent) -> bool:
-        """Send again what is damaged or gone of files that were put; whether anything was."""
-        contents: dict[str, Content] = {path.rpartition("/")[2]: f for f, path in placed.items()}
-        self._ask("recheck", {"hashes": list(contents)})
-        before = self.sent.blobs
-        self._send(contents, progress)
-        return self.sent.blobs > before
-
-    def require_room(self, images: Iterable[Image], more_bytes: int) -> None:
-        """DeviceError (no-room) when what the device lacks of images, and more, would not fit."""
-        self._require_room({image.sha256: image.path for image in images}, more_bytes)
-
-    def _require_room(self, files: Mapping[str, Path], more_bytes: int) -> None:
-        sizes = {digest: file.stat().st_size for digest, file in files.items()}
-        found = self._parsed(Blobs, self._ask("have", {"hashes": list(sizes)}))
-        there = {digest: min(count, sizes[digest]) for digest, count in found.partial.items()}
-        missing = sum(sizes[digest] - there.get(digest, 0) for digest in found.missing)
-        needed = more_bytes + missing
-        self._ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
-
     def install(
         self,
         key: str,
@@ -244,8 +211,8 @@ class Device:
                 if exc.kind != BAD_REQUEST:  # which says what wheels are missing
                     raise
         files = {digests[name]: file for name, file in wheels.items()}
-        self._require_room(files, unpacked_bytes(wheels))
-        self._send(files, progress)
+        self.files.require_room_for(files, unpacked_bytes(wheels))
+        self.files.send(files, progress)
         return self._parsed(Made, self._ask("environment", job, progress)).new
 
     def trust(self, signers: str) -> None:
@@ -256,18 +223,6 @@ class Device:
         """The folder of a release."""
         return f"{self.root}/releases/{artifact_id}"
 
-    def work_name(self, suffix: str) -> tuple[str, str]:
-        """Name and path of a new file that only one run needs."""
-        name = f"{uuid.uuid4().hex}{suffix}"
-        return name, f"{self.root}/work/{name}"
-
-    def take(self, name: str) -> bytes:
-        """The content of a file of `work/`, which is removed."""
-        self.session.send("get", {"name": name})
-        content = self.session.answer().content
-        self._ask("remove", {"name": name})
-        return content
-
     def _verify(self, artifact: Artifact, progress: Progress, graph_optimization: str) -> None:
         release, compiled = self.release(artifact.id), artifact.manifest.runtime.compile
         job = {"release": release, "id": artifact.id, "threads": 1}
@@ -275,75 +230,15 @@ class Device:
         if compiled is not None:
             # By hash before minutes go into an engine of it.
             self._job("verify", {**job, "load": False})
-            settings = {"release": release, "root": self.root, **compiled.model_dump()}
-            settings |= self._build_limits
-            make = self._shared if self._share_engines else self._built
-            self._engines[release] = make(settings, progress)
+            self.engines.make(release, compiled, progress)
         self._job("verify", {**job, "load": True})
-
-    def _built(self, settings: Mapping[str, Any], progress: Progress) -> EngineAnswer:
-        return self._parsed(EngineAnswer, self._job("build", settings, progress))
-
-    def _shared(self, settings: Mapping[str, Any], progress: Progress) -> EngineAnswer:
-        """An engine that is there, or of an identical board, or built and kept for the next one."""
-        if self.hello.signers is not None:
-            self._note("is not shared: this board demands signatures", settings)
-            return self._built(settings, progress)
-        engine = self._built({**settings, "only_find": True}, progress)
-        kept = sharing.kept(engine.fingerprint)
-        if engine.path is None:
-            taken = kept and self._adopted(*kept, settings, progress)
-            if taken:
-                return taken
-            # What was refused gives way to what this board builds.
-            engine, kept = self._built(settings, progress), None
-        if kept is None:
-            self._keep_engine(engine.fingerprint, settings, progress)
-        return engine
-
-    def _adopted(
-        self,
-        record: sharing.Record,
-        files: Mapping[str, Path],
-        settings: Mapping[str, Any],
-        progress: Progress,
-    ) -> EngineAnswer | None:
-        try:
-            self._send(files, progress)
-            told = self._job("adopt", {**settings, **record.model_dump()}, progress)
-            engine = self._parsed(EngineAnswer, told)
-        except DeviceError as exc:
-            if exc.kind == LINK_LOST:
-                raise
-            self._note(f"of an identical board was refused and built here: {exc.what}", settings)
-            return None
-        self._note("was built by an identical board, and computes the same here", settings)
-        return engine
-
-    def _keep_engine(
-        self, fingerprint: str, settings: Mapping[str, Any], progress: Progress
-    ) -> None:
-        """Keep an engine of the device on this machine; what fails here is only noted."""
-        (plan, plan_path), (golden, golden_path) = map(self.work_name, (".plan", ".npz"))
-        job = {"release": settings["release"], "root": self.root, "fingerprint": fingerprint}
-        try:
-            told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
-            sharing.keep(fingerprint, told, self.take(plan), self.take(golden))
-        except (DeviceError, OSError) as exc:
-            if isinstance(exc, DeviceError) and exc.kind == LINK_LOST:
-                raise
-            self._note(f"could not be kept for other boards: {exc}", settings)
-
-    def _note(self, what: str, settings: Mapping[str, Any]) -> None:
-        # Several problems come in several lines.
-        self.notes.append(f"the {settings['precision']} engine {' '.join(what.split())}")
 
     def _place(self, artifact: Artifact, progress: Progress) -> bool:
         contents: dict[str, Content] = {
             file.sha256: artifact.path(name) for name, file in artifact.manifest.files.items()
         }
         contents[artifact.id] = artifact.manifest.encoded()
-        self._send(contents, progress)
+        self.files.send(contents, progress)
         # A signature given now takes the place of the one there: keys change.
         signature = b64encode(artifact.signature).decode() if artifact.signature else None
         made = self._ask("release", {"id": artifact.id, "signature": signature})
@@ -354,14 +249,10 @@ class Device:
         files = artifact.manifest.files.values()
         self._ask("recheck", {"hashes": [artifact.id, *(file.sha256 for file in files)]})
 
-    def _send(self, contents: Mapping[str, Content], progress: Progress) -> None:
-        moved = send_blobs(self.session, contents, self._limit_bytes, progress)
-        self.sent = Sent(self.sent.blobs + moved.blobs, self.sent.size_bytes + moved.size_bytes)
-
     def _ask(
         self, op: str, fields: Mapping[str, Any] | None = None, progress: Progress = silent
     ) -> Event:
-        return self.session.ask(op, fields, _listener(progress, lambda _: None))
+        return self.session.ask(op, fields, listener(progress))
 
     def _parsed(self, kind: type[P], fields: Event) -> P:
         return parsed_answer(kind, fields, self.address)
@@ -373,21 +264,11 @@ class Device:
         progress: Progress = silent,
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
-        listener = _listener(progress, on_image)
-        engine = self._engines.get(str(job.get("release")))
+        heard = listener(progress, on_image)
+        engine = self.engines.of(str(job.get("release")))
         uses = engine is not None and verb in ("verify", "bench", "predict")
         made = {"engine": engine.path} if engine is not None and uses else {}
-        return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, listener)
-
-
-def _listener(progress: Progress, on_image: Callable[[Event], None]) -> Callable[[Event], None]:
-    def on_event(event: Event) -> None:
-        if event["event"] == "progress":
-            progress(event["stage"], event["done"], event["total"])
-        elif event["event"] == "image":
-            on_image(event)
-
-    return on_event
+        return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, heard)
 
 
 def _user() -> str:

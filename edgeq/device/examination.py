@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError
-from edgeq.measurement import Record
-from edgeq.target import Target
-
-State = Literal["ok", "note", "missing", "wrong"]
-
-
-class Finding(Record):
-    """One thing that was looked at. Wrong: a deploy cannot work; missing: `setup` brings it."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
+from edgeq.records.examination import Finding
+from edgeq.spec.target import Target
 
 
 def findings(target: Target, device: Device) -> Iterator[Finding]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from edgeq import images
 from edgeq.agent.errors import BAD_BLOB, LOCKED
-from edgeq.answers import Blobs
-from edgeq.device.session import Session, parsed_answer
+from edgeq.device.session.session import Session, parsed_answer
 from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress, silent
+from edgeq.records.answers import Blobs
+from edgeq.spec import images
 
 _CHUNK = 1 << 20
 _AHEAD = 256

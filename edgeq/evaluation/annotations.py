@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from edgeq.measurement import RunLength
+    from edgeq.records.accuracy import RunLength
 
 _PROBLEMS_SHOWN = 20
 

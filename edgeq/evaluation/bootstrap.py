@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeq.errors import EdgeqError
 from edgeq.evaluation.evaluator import RECALL_THRESHOLDS, Kind
-from edgeq.measurement import Interval
+from edgeq.records.accuracy import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeq.evaluation.annotations import Instance
-    from edgeq.measurement import RunLength
+    from edgeq.records.accuracy import RunLength
 
 Kind = Literal["mask", "box"]
 

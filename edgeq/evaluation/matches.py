@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgeq.measurement import ImagePrediction
+    from edgeq.records.accuracy import ImagePrediction
 
 
 @dataclass(frozen=True, eq=False)

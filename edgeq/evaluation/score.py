@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeq.evaluation.evaluator import AREAS, IOU_THRESHOLDS
 from edgeq.evaluation.matches import KindMatches, Matches, match
-from edgeq.measurement import Accuracy, AveragePrecision, ImagePrediction
+from edgeq.records.accuracy import Accuracy, AveragePrecision, ImagePrediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from edgeq.errors import InputError
-from edgeq.measurement import RunLength
+from edgeq.records.accuracy import RunLength
 
 _REMEDY = "export masks as COCO polygons or run lengths"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 
-from edgeq.document import nearest
 from edgeq.errors import InputError, raise_all
 from edgeq.graph.model import Model
+from edgeq.spec.document import nearest
 
 
 def matching(pattern: str, names: Mapping[str, str]) -> list[str]:

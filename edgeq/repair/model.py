@@ -13,13 +13,13 @@ import numpy as np
 from edgeq import cache
 from edgeq.calibration.images import evenly, tensors
 from edgeq.graph.model import Model
-from edgeq.images import Image
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Preprocess, Repair
 from edgeq.repair.constants import Floats, with_constants
 from edgeq.repair.refinement import Refinement, Simulation, constants_of, refine
 from edgeq.repair.repaired import Repaired
+from edgeq.spec.images import Image
+from edgeq.spec.recipe import Preprocess, Repair
 
 CACHE = cache.Cache("repairs")
 

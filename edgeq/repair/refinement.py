@@ -20,11 +20,11 @@ from edgeq.progress import Progress, silent
 from edgeq.quantization import arithmetic
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
 from edgeq.quantization.plan import Plan, WeightScale
-from edgeq.recipe import Repair
 from edgeq.repair.rounding import Problem, adaround
 from edgeq.repair.samples import Doubles, Floats, Layer, Sample, channel_mean, sample
 from edgeq.repair.walk import Stop, Walk
 from edgeq.repair.windows import Windows, windows_of
+from edgeq.spec.recipe import Repair
 
 Simulation = Callable[[Model, Plan], bytes]
 """Writes a plan as a Q/DQ graph that ONNX Runtime runs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgeq.measurement import percentile
+from edgeq.records.measurement import percentile
 from edgeq.report.figures import NOT_MEASURED, UNSTABLE, mebibytes, three_digits
 from edgeq.report.rows import Row, Section
 from edgeq.report.xnnpack import operators_outside, partitions, sentence
@@ -13,7 +13,8 @@ from edgeq.report.xnnpack import operators_outside, partitions, sentence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from edgeq.measurement import Column, Measurement, Power
+    from edgeq.records.measurement import Measurement, Power
+    from edgeq.records.report import Column
 
     Get = Callable[[Measurement], float | str | None]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeq.gates import Gate, Unit
-    from edgeq.measurement import Interval
+    from edgeq.records.accuracy import Interval
+    from edgeq.spec.gates import Gate, Unit
 
 NOT_MEASURED = "not measured"
 UNSTABLE = "unstable"

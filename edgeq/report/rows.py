@@ -19,7 +19,9 @@ from edgeq.report.figures import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeq.measurement import Accuracy, Column, Interval, Measurement, Stage
+    from edgeq.records.accuracy import Accuracy, Interval
+    from edgeq.records.measurement import Measurement, Stage
+    from edgeq.records.report import Column
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeq.measurement import Measurement
+    from edgeq.records.measurement import Measurement
 
 
 def partitions(measurement: Measurement) -> str | None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from edgeq.answers import Probe
-from edgeq.artifact import Compile
+from edgeq.artifact.manifest import Compile
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement
+from edgeq.records.answers import Probe
 from edgeq.runtimes.complaint import Complaint
-from edgeq.target import Target
+from edgeq.spec.target import Target
 
 
 @dataclass(frozen=True)

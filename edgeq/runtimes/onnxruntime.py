@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from edgeq.answers import Probe
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
+from edgeq.records.answers import Probe
 from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Lack, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.target import Target
+from edgeq.spec.target import Target
 
 _SELECTORS = "ONNX Runtime, qdq_selector_action_transformer.cc"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeq.answers import Probe
+from edgeq.records.answers import Probe
 from edgeq.runtimes.base import Package, Runtime
-from edgeq.target import Target
+from edgeq.spec.target import Target
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from sqlalchemy import URL, Engine, exc, select
 from sqlalchemy.orm import Session
 
 from edgeq.errors import InputError
-from edgeq.measurement import Report, Trial
+from edgeq.records.report import Report
+from edgeq.records.trial import Trial
 from edgeq.store.connection import connect, default_url, parse, place, reported
 from edgeq.store.schema import Run, TrialRow, begin_writing, prepare
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgeq import calibrators as registry
-from edgeq.measurement import Trial
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Activations, HeadPolicy, Recipe
+from edgeq.spec.recipe import Activations, HeadPolicy, Recipe
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 
@@ -43,14 +42,6 @@ def left_float(recipe: Recipe, nodes: Sequence[str]) -> Recipe:
     """The recipe with more nodes under `quantize.exclude`."""
     excluded = tuple(dict.fromkeys((*recipe.quantize.exclude, *nodes)))
     return _quantized(recipe, exclude=excluded)
-
-
-def lost(trial: Trial) -> str:
-    """What a trial lost against float, in words; what it gained has a plus."""
-    drops = ("mask", trial.mask_ap_drop), ("box", trial.box_ap_drop)
-    return (
-        ", ".join(f"{kind} AP {-drop.estimate:+.4f}" for kind, drop in drops if drop) or "nothing"
-    )
 
 
 def left_words(count: int) -> str:

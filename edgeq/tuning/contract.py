@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edgeq.errors import InputError
-from edgeq.measurement import Interval
+from edgeq.records.accuracy import Interval
 
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)")
 

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgeq.building import Prepared, threads
 from edgeq.calibration.images import placed
-from edgeq.images import Image
+from edgeq.graph.computation import Computation
+from edgeq.graph.merging import Merged
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import qdq_nodes
+from edgeq.spec.images import Image
+from edgeq.stages.prepare import Prepared, cores
 from edgeq.tuning.compared import compared_tensors
-from edgeq.tuning.computing import Computation
 from edgeq.tuning.journal import Arrays, Journal
-from edgeq.tuning.merging import Merged
 from edgeq.tuning.stopping import Budget
 
 Floats = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _graph(
         for name, axes in compared.items():
             difference = merged.compute("Sub", [name, names[name]])
             outputs.append(_energy(merged, difference, axes))
-    return Computation(merged, outputs, threads())
+    return Computation(merged, outputs, cores())
 
 
 def _energy(merged: Merged, tensor: str, axes: tuple[int, ...]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.cache import Cache
-from edgeq.measurement import ImagePrediction
+from edgeq.records.accuracy import ImagePrediction
 
 CACHE = Cache("sensitivity")
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from edgeq.agent import manifest as agent
-from edgeq.agent.decode import decode
-from edgeq.agent.detections import Output
 from edgeq.agent.errors import AgentError
-from edgeq.agent.letterbox import Geometry
-from edgeq.agent.predict import found_fields
-from edgeq.building import Prepared, task_of, threads
+from edgeq.agent.verbs.predict import found_fields
+from edgeq.agent.vision.decode import decode
+from edgeq.agent.vision.detections import Output
+from edgeq.agent.vision.letterbox import Geometry
 from edgeq.calibration.images import placed
 from edgeq.errors import InputError, Key
-from edgeq.images import Image
-from edgeq.measurement import ImagePrediction
+from edgeq.graph.computation import Computation
+from edgeq.graph.merging import Merged
 from edgeq.quantization.plan import Plan
+from edgeq.records.accuracy import ImagePrediction
 from edgeq.runtimes.qdq import qdq_nodes
-from edgeq.tuning.computing import Computation
+from edgeq.spec.images import Image
+from edgeq.stages.prepare import Prepared, cores, task_of
 from edgeq.tuning.journal import Journal
-from edgeq.tuning.merging import Merged
 from edgeq.tuning.stopping import Budget
 
 AT_ONCE = 12
@@ -85,7 +85,7 @@ def _graph(prepared: Prepared, plans: Sequence[Plan | None]) -> Computation:
         else:
             names = merged.add(*qdq_nodes(prepared.model, plan))
             outputs += [names[name] for name in prepared.model.outputs]
-    return Computation(merged, outputs, threads())
+    return Computation(merged, outputs, cores())
 
 
 def _instances(

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from edgeq import document
 from edgeq.errors import EdgeqError, InputError
-from edgeq.recipe import Recipe
-from edgeq.report.files import check_writable
+from edgeq.records.files import check_writable
+from edgeq.spec import document
+from edgeq.spec.recipe import Recipe
 from edgeq.tuning.changes import left_float, repaired
 
 _WIDTH = 96

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edgeq.checking import Evaluation
 from edgeq.evaluation import bootstrap
 from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
+from edgeq.evaluation.dataset import Evaluation
 from edgeq.evaluation.evaluator import Kind
 from edgeq.evaluation.matches import match
 from edgeq.evaluation.segmentation import extent
-from edgeq.images import Image
-from edgeq.measurement import ImagePrediction, Interval
+from edgeq.records.accuracy import ImagePrediction, Interval
+from edgeq.spec.images import Image
 
 LABEL_SCORE = 0.25
 """What the float model finds with at least this score counts as an instance."""

@@ -8,25 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeq.building import Prepared, key_of, threads
 from edgeq.calibration import statistics
 from edgeq.calibration.images import evenly
-from edgeq.checking import Evaluation, prepared_for_build
 from edgeq.device.connection import HERE, Address
 from edgeq.errors import InputError, Key
+from edgeq.evaluation.dataset import Evaluation
 from edgeq.graph.layers import Layer, layers
-from edgeq.images import Image
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Recipe
+from edgeq.records.sensitivity import FloatLayer, LayerSensitivity, Loss, Sensitivity
 from edgeq.repair.equalization import equalized
-from edgeq.target import Target
+from edgeq.spec.images import Image
+from edgeq.spec.recipe import Recipe
+from edgeq.spec.target import Target
+from edgeq.stages.build import key_of
+from edgeq.stages.check import prepared_for_build
+from edgeq.stages.prepare import Prepared, cores
 from edgeq.tuning import variants
 from edgeq.tuning.correlation import spearman
 from edgeq.tuning.energies import energies
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.predicting import FLOAT, predict
-from edgeq.tuning.records import FloatLayer, LayerSensitivity, Loss, Sensitivity
 from edgeq.tuning.scoring import Drops, drops, own_labels
 from edgeq.tuning.stopping import Budget
 
@@ -126,7 +128,7 @@ class _Ranking:
             prepared.wanted,
             calibration,
             prepared.recipe.preprocess,
-            threads(),
+            cores(),
             lambda done: progress("calibrate", done, len(calibration)),
         )
         self.whole = variants.everything(prepared, seen)

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgeq import checking
 from edgeq.device.connection import HERE, Address, host
 from edgeq.evaluation import score
-from edgeq.measurement import Interval, Record, Trial
+from edgeq.evaluation.dataset import evaluation_of
 from edgeq.progress import Progress, silent
-from edgeq.recipe import Recipe, Weights
+from edgeq.records.accuracy import Interval
+from edgeq.records.study import Pattern, Study
+from edgeq.records.trial import Trial
+from edgeq.spec.recipe import Recipe, Weights
+from edgeq.spec.target import Target
+from edgeq.stages.check import prepared_for_build
 from edgeq.store import open_store
-from edgeq.target import Target
 from edgeq.tuning import yardstick
 from edgeq.tuning.changes import calibrators, left_float, left_words, with_weights
 from edgeq.tuning.sensitivity import Options, rank, spread
@@ -27,30 +30,6 @@ NEXT_TO_NOTHING = 0.01
 FEW = 8
 COLLAPSE = 0.5
 """Of the float model's AP: what is called a collapse here."""
-
-
-class Pattern(Record):
-    """One of the patterns of the paper's tables, and whether it shows here."""
-
-    pattern: str
-    appears: bool
-    figures: str
-
-
-class Study(Record):
-    """All trials of a study, in the order of its tables."""
-
-    recipe: str
-    target: str
-    images: str
-    float_mask_ap: float | None
-    float_box_ap: float | None
-    weights: tuple[Trial, ...]
-    activations: tuple[Trial, ...]
-    partial: tuple[Trial, ...]
-    order: tuple[str, ...]
-    """the layers as the curve leaves them out, the most sensitive first"""
-    patterns: tuple[Pattern, ...]
 
 
 def study(
@@ -64,8 +43,8 @@ def study(
 
     Trials made before are taken from the cache. Raises InputError(s) before any work.
     """
-    prepared = checking.prepared_for_build(recipe, target, address)
-    evaluation = checking.evaluation_of(prepared.recipe)
+    prepared = prepared_for_build(recipe, target, address)
+    evaluation = evaluation_of(prepared.recipe)
     shelf = open_store(store)
     with host() as here:
         if evaluation is None:

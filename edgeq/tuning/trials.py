@@ -9,20 +9,25 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edgeq import building, cache
-from edgeq.artifact import Artifact
-from edgeq.building import Prepared
+from edgeq import cache
+from edgeq.artifact.folder import Artifact
 from edgeq.device.device import Device
 from edgeq.evaluation import bootstrap, score
 from edgeq.graph.model import Model
-from edgeq.measurement import ImagePrediction, Interval, Record, Trial
-from edgeq.prediction import predict
 from edgeq.progress import Progress
 from edgeq.quantization import arithmetic, planner
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Recipe
+from edgeq.records.accuracy import ImagePrediction, Interval
+from edgeq.records.record import Record
+from edgeq.records.trial import Trial
 from edgeq.repair.constants import with_constants
+from edgeq.spec.recipe import Recipe
+from edgeq.stages import plan as planning
+from edgeq.stages.build import Build, build
+from edgeq.stages.predict import predict
+from edgeq.stages.prepare import Prepared, cores
+from edgeq.stages.references import float_artifact, simulation
 from edgeq.tuning.yardstick import Yardstick
 
 CACHE = cache.Cache("trials")
@@ -44,7 +49,7 @@ class Trials:
         """Try a recipe, on the yardstick or on the evaluation images."""
         started = time.monotonic()
         prepared = self.altered(recipe)
-        built = building.build(prepared, self.progress)
+        built = build(prepared, self.progress)
         artifact, optimization = self._runnable(prepared, built)
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (built.plan.layers_quantized, built.plan.layers_float)
@@ -54,9 +59,9 @@ class Trials:
         """Try the weights of a recipe, with everything else in float."""
         started = time.monotonic()
         prepared = self.altered(recipe)
-        made = building.planned(prepared, self.progress)
+        made = planning.planned(prepared, self.progress)
         plan = made.plan
-        artifact = building.float_artifact(replace(prepared, model=_rounded(made.model, plan)))
+        artifact = float_artifact(replace(prepared, model=_rounded(made.model, plan)))
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (plan.layers_quantized, plan.layers_float)
         return self._scored("weights", name, False, artifact, "all", changes, counts, started)
@@ -67,11 +72,11 @@ class Trials:
         choices = resolve_choices(self.prepared.model, recipe.quantize)
         return replace(self.prepared, recipe=recipe, choices=choices)
 
-    def _runnable(self, prepared: Prepared, built: building.Build) -> tuple[Artifact, str]:
+    def _runnable(self, prepared: Prepared, built: Build) -> tuple[Artifact, str]:
         """The artifact itself where this machine is the target, otherwise its simulation."""
         if prepared.target.transport == "local":
             return built.artifact, "all"
-        return building.simulation(prepared, built), "disabled"
+        return simulation(prepared, built), "disabled"
 
     def _scored(
         self,
@@ -92,7 +97,7 @@ class Trials:
         is_new = figures is None
         if figures is None:
             label = f"{stage}: {name}"
-            files, count = yardstick.labels.files, building.threads()
+            files, count = yardstick.labels.files, cores()
             found = predict(self.here, artifact, files, optimization, count, self.progress, label)
             figures = _figures(yardstick, found.images)
         trial = Trial(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeq.building import Prepared
 from edgeq.calibration.statistics import Statistics
 from edgeq.graph.layers import HEAVY
 from edgeq.graph.tail import Tail
 from edgeq.quantization.decide import Choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import make_plan
+from edgeq.stages.prepare import Prepared
 
 _ALONE = "only one layer is quantized here"
 _LEFT_OUT = "left out on trial"

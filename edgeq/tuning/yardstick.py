@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeq import building
-from edgeq.building import Prepared
-from edgeq.checking import Evaluation
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
+from edgeq.evaluation.dataset import Evaluation
 from edgeq.evaluation.matches import Matches, match
-from edgeq.images import Image
-from edgeq.measurement import ImagePrediction
-from edgeq.prediction import predict
 from edgeq.progress import Progress
+from edgeq.records.accuracy import ImagePrediction
+from edgeq.spec.images import Image
+from edgeq.stages.predict import predict
+from edgeq.stages.prepare import Prepared, cores
+from edgeq.stages.references import float_artifact
 from edgeq.tuning.scoring import LABEL_SCORE, own_labels
 
 
@@ -61,8 +61,8 @@ def self_labelled(
 def _float(
     here: Device, prepared: Prepared, files: Mapping[int, Image], progress: Progress
 ) -> tuple[ImagePrediction, ...]:
-    model = building.float_artifact(prepared)
-    return predict(here, model, files, "all", building.threads(), progress, "float").images
+    model = float_artifact(prepared)
+    return predict(here, model, files, "all", cores(), progress, "float").images
 
 
 def _matched(labels: Evaluation, predictions: Sequence[ImagePrediction]) -> Matches:

@@ -135,8 +135,8 @@ def agent_pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(edgeq.agent.__file__).parent
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for source in sorted(folder.glob("*.py")):
-            archive.write(source, f"agent/{source.name}")
+        for source in sorted(folder.rglob("*.py")):
+            archive.write(source, f"agent/{source.relative_to(folder)}")
         archive.writestr("__main__.py", "from agent.main import main; main()")
     return path
 

@@ -13,9 +13,9 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from edgeq.agent.frames import Gone, Wire
 from edgeq.agent.serve import work_off
-from edgeq.agent.session import Session
+from edgeq.agent.store.session import Session
+from edgeq.agent.wire.frames import Gone, Wire
 
 if TYPE_CHECKING:
     from pathlib import Path

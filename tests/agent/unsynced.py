@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import pytest
 
-from edgeq.agent import disk
+from edgeq.agent.store import disk
 
 
 class Operation(NamedTuple):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from edgeq.calibration.images import choose, shared, tensors
 from edgeq.errors import InputError
-from edgeq.images import image_of, images_of
-from edgeq.recipe import Preprocess
+from edgeq.spec.images import image_of, images_of
+from edgeq.spec.recipe import Preprocess
 
 
 @given(st.integers(1, 40), st.data())

@@ -14,8 +14,8 @@ from edgeq.calibration.statistics import Statistics, gather, is_cached, wanted_t
 from edgeq.calibrators.base import calibrate
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
-from edgeq.images import images_of
-from edgeq.recipe import Activations, CalibratorName, Preprocess
+from edgeq.spec.images import images_of
+from edgeq.spec.recipe import Activations, CalibratorName, Preprocess
 from tests.nets import Net, loaded
 
 PREPROCESS = Preprocess(size=(16, 16))

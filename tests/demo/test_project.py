@@ -14,11 +14,11 @@ import onnxruntime
 import pytest
 from pycocotools import mask as coco_mask
 
-from edgeq import recipe
 from edgeq.demo.annotations import HEIGHT_PX, WIDTH_PX
 from edgeq.demo.paddock import CLASS_NAMES, draw
 from edgeq.demo.project import EVALUATION_SEED, MARKER, DemoProject, write_demo
 from edgeq.errors import InputError
+from edgeq.spec import recipe
 
 # pycocotools 2.0.11 hands numpy an array the way numpy 1 wanted it.
 old_array_protocol = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")

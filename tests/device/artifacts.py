@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import edgeq.demo
-from edgeq import artifact
-from edgeq.artifact import Artifact, Engine, Input, Manifest, Task
+from edgeq.artifact import shelf
+from edgeq.artifact.folder import Artifact
+from edgeq.artifact.manifest import Engine, Input, Manifest, Task, describe
 
 
 def made(files: Mapping[str, bytes], note: str = "") -> Artifact:
@@ -32,10 +33,10 @@ def made(files: Mapping[str, bytes], note: str = "") -> Artifact:
             mean=(0.0, 0.0, 0.0),
             std=(1.0, 1.0, 1.0),
         ),
-        files=artifact.describe(files),
+        files=describe(files),
         provenance={"note": note},
     )
-    return artifact.keep(manifest, files)
+    return shelf.keep(manifest, files)
 
 
 def demo() -> Artifact:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import artifact
-from edgeq import target as targets
-from edgeq.artifact import Artifact
+from edgeq.artifact import archive
+from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import Address
 from edgeq.device.device import Device
-from edgeq.device.ssh import SshTransport
+from edgeq.device.ssh.transport import SshTransport
 from edgeq.errors import DeviceError
-from edgeq.target import Target
+from edgeq.spec import target as targets
+from edgeq.spec.target import Target
 
 from . import artifacts
 from .board.board import Board
@@ -140,7 +140,7 @@ def current(board: Board) -> str | None:
     if name is None:
         assert not (root(board) / "current").exists()
         return None
-    assert artifact.read(root(board) / "current").id == name
+    assert archive.read(root(board) / "current").id == name
     return name
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.device.ssh import SshTransport
+from edgeq.device.ssh.transport import SshTransport
 from edgeq.device.transport import Ended, Process, Transport
 
 USER = getpass.getuser()

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeq import artifact, target
+from edgeq.artifact import archive as archives
 from edgeq.device.connection import Address, connect, host
 from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
-from edgeq.device.local import LocalTransport
+from edgeq.device.local.transport import LocalTransport
 from edgeq.errors import DeviceError, InputError
-from edgeq.images import Image, image_of
+from edgeq.spec import target
+from edgeq.spec.images import Image, image_of
 
 from .artifacts import demo, made
 
@@ -68,7 +69,7 @@ def test_device_that_was_only_looked_at_is_left_as_it_was(root: Path) -> None:
 def test_pushed_artifact_is_verified_by_loading_it(root: Path) -> None:
     with at(root) as device:
         release = Path(device.push(demo()))
-    assert artifact.read(release).id == demo().id
+    assert archives.read(release).id == demo().id
 
 
 def test_damaged_blob_is_sent_again(root: Path) -> None:
@@ -78,7 +79,7 @@ def test_damaged_blob_is_sent_again(root: Path) -> None:
     blob.write_bytes(b"rotten")
     with at(root) as later:
         release = Path(later.push(demo()))
-    assert artifact.read(release).id == demo().id
+    assert archives.read(release).id == demo().id
 
 
 def test_damaged_release_is_made_again(root: Path) -> None:
@@ -87,7 +88,7 @@ def test_damaged_release_is_made_again(root: Path) -> None:
     (release / "model.onnx").unlink()
     with at(root) as later:
         later.push(demo())
-    assert artifact.read(release).id == demo().id
+    assert archives.read(release).id == demo().id
     assert [path.name for path in release.parent.iterdir()] == [demo().id]
 
 
@@ -108,7 +109,7 @@ def test_bench_and_predict_report_their_progress(root: Path, image: Image) -> No
 
     with at(root) as device:
         release = device.push(demo())
-        [path] = device.put_files([image]).values()
+        [path] = device.files.put([image]).values()
         job = {"release": release, "threads": 1, "warmup_s": 0.0, "min_duration_s": 0.0}
         more = {"min_count": 2, "images": [path], "max_duration_s": 5.0}
         timed = device.bench({**job, **more}, progress)
@@ -122,31 +123,31 @@ def test_bench_and_predict_report_their_progress(root: Path, image: Image) -> No
 
 def test_files_are_sent_once(root: Path, image: Image) -> None:
     with at(root) as device:
-        first = device.put_files([image])
-        assert device.sent.blobs == 1
+        first = device.files.put([image])
+        assert device.files.sent.blobs == 1
     with at(root) as device:
-        assert device.put_files([image]) == first
-        assert device.sent.blobs == 0
+        assert device.files.put([image]) == first
+        assert device.files.sent.blobs == 0
     assert Path(first[image.path]).read_bytes() == image.path.read_bytes()
 
 
 def test_files_survive_a_collection(root: Path, image: Image) -> None:
     with at(root) as device:
-        device.put_files([image])
+        device.files.put([image])
     with at(root) as device:
         device.lock("test")
         device.collect()
-        device.put_files([image])
-        assert device.sent.blobs == 0
+        device.files.put([image])
+        assert device.files.sent.blobs == 0
 
 
 def test_file_of_a_run_is_taken(root: Path, image: Image) -> None:
     with at(root) as device:
-        name, path = device.work_name(".npz")
+        name, path = device.files.work_name(".npz")
         job = {"release": device.push(demo()), "threads": 1, "keep_outputs": path, "keep_count": 1}
-        images = [{"id": 1, "path": device.put_files([image])[image.path]}]
+        images = [{"id": 1, "path": device.files.put([image])[image.path]}]
         device.predict({**job, "images": images}, lambda _: None)
-        assert device.take(name)[:2] == b"PK"
+        assert device.files.take(name)[:2] == b"PK"
         assert list((root / "work").iterdir()) == []
 
 
@@ -246,7 +247,7 @@ def test_damaged_blob_is_found_by_a_plain_send_too(root: Path) -> None:
     blob.write_bytes(b"rotten")
     with at(root) as later:
         later.send(demo())
-    assert artifact.read(root / "releases" / demo().id).id == demo().id
+    assert archives.read(root / "releases" / demo().id).id == demo().id
 
 
 def test_room_is_asked_for_an_environment_with_what_is_in_its_wheels(
@@ -263,7 +264,7 @@ def test_room_is_asked_for_an_environment_with_what_is_in_its_wheels(
             with pytest.raises(DeviceError, match=r"3\.0 MiB are to come.*limit is 2\.0") as caught:
                 device.install("x", wheels, [], anew=anew)
             assert caught.value.kind == "no-room"
-        assert device.sent.blobs == 0
+        assert device.files.sent.blobs == 0
     with Device(LocalTransport(), str(root), limit_bytes=6 << 20) as device:
         assert device.install("x", wheels, [])
 
@@ -272,20 +273,20 @@ def test_room_is_asked_for_what_is_missing_only(root: Path, image: Image) -> Non
     size = image.path.stat().st_size
     with Device(LocalTransport(), str(root), limit_bytes=size + (1 << 20)) as device:
         device.lock("test")
-        device.require_room([image], 0)
-        device.put_files([image])
-        device.require_room([image], 0)
+        device.files.require_room([image], 0)
+        device.files.put([image])
+        device.files.require_room([image], 0)
         with pytest.raises(DeviceError, match="are to come"):
-            device.require_room([image], 2 << 20)
+            device.files.require_room([image], 2 << 20)
 
 
 def test_file_that_cannot_be_read_is_named(root: Path, image: Image) -> None:
     image.path.unlink()
     with at(root) as device, pytest.raises(InputError, match=r"grey\.png: cannot be read"):
-        device.put_files([image])
+        device.files.put([image])
 
 
 def test_file_that_changed_since_it_was_hashed_is_not_taken(root: Path, image: Image) -> None:
     image.path.write_bytes(image.path.read_bytes() + b"more")
     with at(root) as device, pytest.raises(InputError, match=r"grey\.png: changed while"):
-        device.put_files([image])
+        device.files.put([image])

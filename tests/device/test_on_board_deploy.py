@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq import artifact, boards, releasing, signing
-from edgeq import target as targets
-from edgeq.artifact import Artifact
-from edgeq.measurement import Report
+from edgeq.artifact import archive, signing
+from edgeq.artifact.folder import Artifact
+from edgeq.records.examination import Examination
+from edgeq.records.report import Report
+from edgeq.spec import target as targets
+from edgeq.verbs import boards
+from edgeq.verbs.releases import rollback, status
 
 from .board.board import Board
 from .board.site import Site
@@ -56,9 +59,9 @@ class Ready:
     """A board that was set up once, and what was seen on the way."""
 
     board: Board
-    before: boards.Examination
+    before: Examination
     touched_by_check: bool
-    after: boards.Examination
+    after: Examination
     carried_bytes: int
     carried_again_bytes: int
 
@@ -139,7 +142,7 @@ def developer(
     return user
 
 
-def states(examination: boards.Examination) -> dict[str, str]:
+def states(examination: Examination) -> dict[str, str]:
     return {finding.name: finding.state for finding in examination.findings}
 
 
@@ -207,7 +210,7 @@ def test_board_computes_what_was_simulated(deployed: Deployed) -> None:
 
 def test_deployed_release_is_current(deployed: Deployed, ready: Ready, developer: User) -> None:
     assert current(ready.board) == deployed.report.artifact_id
-    found = releasing.status(TARGET, address(ready.board))
+    found = status(TARGET, address(ready.board))
     assert found.current == deployed.report.artifact_id
     assert found.environment == ready.after.environment
     assert found.lock is None
@@ -240,7 +243,7 @@ def test_interrupted_deploy_ends_what_runs_on_the_board(
 ) -> None:
     with start_deploy(variant(deployed), ready.board) as client:
         assert eventually(lambda: runs(ready.board, ".pyz predict "), 60.0), client.communicate()
-        error = refusal(lambda: releasing.rollback(TARGET, address(ready.board)), "locked")
+        error = refusal(lambda: rollback(TARGET, address(ready.board)), "locked")
         assert f"process {client.pid} is using this device (deploy " in error.what
         client.send_signal(signal.SIGINT)
         _, errors = client.communicate(timeout=20)
@@ -271,7 +274,7 @@ def test_deploy_after_a_killed_one_sends_nothing_again(
 
 def built(deployed: Deployed) -> Artifact:
     """What was deployed, as it is kept here."""
-    return artifact.read(deployed.home / "cache" / "artifacts" / deployed.report.artifact_id)
+    return archive.read(deployed.home / "cache" / "artifacts" / deployed.report.artifact_id)
 
 
 def test_board_without_tensorrt_is_told_apart_and_left_alone(
@@ -300,7 +303,7 @@ def test_damaged_release_is_sent_again(deployed: Deployed, ready: Ready, develop
     with device(ready.board) as board:
         board.lock("push")
         board.push(built(deployed))
-        assert board.sent.blobs == 1
+        assert board.files.sent.blobs == 1
     assert blob.read_bytes() == content
     assert current(ready.board) == deployed.report.artifact_id
 
@@ -351,7 +354,7 @@ def test_another_environment_leaves_release_and_way_back(
     with device(ready.board) as board:
         board.lock("setup")
         assert not board.install(own, {}, [])
-    assert releasing.status(TARGET, address(ready.board)).environment == own
+    assert status(TARGET, address(ready.board)).environment == own
 
 
 def test_broken_environment_is_none(deployed: Deployed, ready: Ready, developer: User) -> None:
@@ -364,7 +367,7 @@ def test_broken_environment_is_none(deployed: Deployed, ready: Ready, developer:
         assert "cannot be built" in error.what
         board.collect()
     assert not (root(ready.board) / "env" / "broken").exists()
-    assert releasing.status(TARGET, address(ready.board)).environment == ready.after.environment
+    assert status(TARGET, address(ready.board)).environment == ready.after.environment
 
 
 def test_damaged_engine_is_missing_and_is_installed_anew(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import boards, releasing
-from edgeq.device.examination import Finding
+from edgeq.records.examination import Examination, Finding
+from edgeq.verbs import boards
+from edgeq.verbs.releases import rollback, status
 
 from .board.board import Board
 from .boards_support import (
@@ -36,7 +37,7 @@ __all__ = ["host", "user"]
 ROOT = "/home/edge/.edgeq"
 
 
-def found(kind: str, examination: boards.Examination) -> Finding:
+def found(kind: str, examination: Examination) -> Finding:
     [finding] = [finding for finding in examination.findings if finding.name == kind]
     return finding
 
@@ -82,7 +83,7 @@ def test_disk_that_fills_up_during_a_push(host: Board) -> None:
     ballast.unlink()
     with device(host) as board:
         install(board, release)
-        assert board.sent.size_bytes < 20 * MEGABYTE - arrived + 10_000
+        assert board.files.sent.size_bytes < 20 * MEGABYTE - arrived + 10_000
     assert current(host) == release.id
 
 
@@ -149,16 +150,16 @@ def test_disk_that_became_read_only(host: Board, tmp_path: Path) -> None:
     host.mount(ROOT, options="ro")
     kind = target(tmp_path)
     # It can still be looked at.
-    assert releasing.status(kind, address(host)).current == made(2).id
+    assert status(kind, address(host)).current == made(2).id
     with device(host) as board:
         error = refusal(lambda: board.send(made(3)), "read-only")
         assert ROOT in error.what and "remount" in error.what
         refusal(lambda: board.activate(made(1).id), "read-only")
-    refusal(lambda: releasing.rollback(kind, address(host)), "read-only")
+    refusal(lambda: rollback(kind, address(host)), "read-only")
     assert current(host) == made(2).id
 
     host.unmount(ROOT)
-    assert releasing.rollback(kind, address(host)).current == made(1).id
+    assert rollback(kind, address(host)).current == made(1).id
 
 
 def test_disk_too_small_for_the_engine_is_named(host: Board, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgeq.device.session import Session
+from edgeq.device.session.session import Session
 
 from .board.board import Board
 from .boards_support import (

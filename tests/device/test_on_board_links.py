@@ -83,7 +83,7 @@ def test_long_cut_ends_both_sides_and_nothing_is_sent_twice(host: Board) -> None
         own = {file.sha256: file.bytes for file in release.manifest.files.values()}
         own.pop(made(2).manifest.files["plan.json"].sha256)
         total = sum(own.values()) + len(release.manifest.encoded())
-        assert board.sent.size_bytes + arrived == total
+        assert board.files.sent.size_bytes + arrived == total
         board.activate(release.id)
     assert current(host) == release.id
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq import artifact, boards
-from edgeq.artifact import Artifact
+from edgeq.artifact import shelf
+from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation.divergence import outputs_snr_db
-from edgeq.images import images_of
-from edgeq.listing import image_files
-from edgeq.measurement import Report
-from edgeq.prediction import compare_outputs, predict
 from edgeq.progress import silent
+from edgeq.records.report import Report
+from edgeq.spec.image_list import image_files
+from edgeq.spec.images import images_of
+from edgeq.stages.predict import compare_outputs, predict
+from edgeq.verbs import boards
 
 from .board.board import Board
 from .board.site import Site
@@ -58,7 +59,7 @@ def deployed(
         examined = boards.setup(TARGET, address(board))
         assert examined.ready, examined.findings
         report = edgeq.deploy(recipe, TARGET, address=address(board))
-        made = artifact.kept(report.artifact_id)
+        made = shelf.kept(report.artifact_id)
     assert made is not None
     return report, made
 

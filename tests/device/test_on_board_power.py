@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import artifact
+from edgeq.artifact.folder import Artifact
 from edgeq.errors import DeviceError
 
 from .board.board import Board
@@ -44,13 +44,13 @@ OLD, NEW = 1, 2
 CLIENTS = """
 import os, signal, sys
 from pathlib import Path
-import edgeq.device.ssh_link
-from edgeq import artifact
-from edgeq.device.bundle import bundle
+import edgeq.device.ssh.link
+from edgeq.artifact import archive
+from edgeq.device.session.bundle import bundle
 from tests.device.boards_support import Device, SshTransport, install
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 destination, key, *folders = sys.argv[1:]
-releases = [artifact.read(Path(folder)) for folder in folders]
+releases = [archive.read(Path(folder)) for folder in folders]
 bundle()
 for line in sys.stdin:
     pid = os.fork()
@@ -98,7 +98,7 @@ def test_plug_pulled_while_files_arrive(host: Board) -> None:
     host.rate(None)
     with device(host) as board:
         install(board, release)
-        assert board.sent.size_bytes < 8 * MEGABYTE - arrived + 10_000
+        assert board.files.sent.size_bytes < 8 * MEGABYTE - arrived + 10_000
     assert current(host) == release.id
 
 
@@ -134,7 +134,7 @@ def test_plug_pulled_before_activation(host: Board) -> None:
     assert current(host) == made(OLD).id
     with device(host) as board:
         install(board, made(NEW))
-        assert board.sent.blobs == 0
+        assert board.files.sent.blobs == 0
     assert current(host) == made(NEW).id
 
 
@@ -184,7 +184,7 @@ def activate(board: object, release_id: str) -> None:
 
 
 @contextmanager
-def clients(board: Board, releases: list[artifact.Artifact]) -> Iterator[subprocess.Popen[str]]:
+def clients(board: Board, releases: list[Artifact]) -> Iterator[subprocess.Popen[str]]:
     """What starts a client for each line it is given, and says the number of its process."""
     command = [sys.executable, "-c", CLIENTS, str(address(board).host), str(board.key)]
     command += [str(release.folder) for release in releases]

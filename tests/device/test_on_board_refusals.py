@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import boards, releasing
 from edgeq.device.connection import Address
 from edgeq.errors import DeviceError, InputError
+from edgeq.records.examination import Examination
+from edgeq.verbs import boards
+from edgeq.verbs.releases import status
 
 from .board.board import Board
 from .boards_support import (
@@ -148,7 +150,7 @@ def test_board_without_an_engine_is_not_ready(host: Board, tmp_path: Path) -> No
     arguments = ("-H", str(where.host), "-i", str(where.identity))
     done = run_edgeq("targets", "check", kind, *arguments, "--json")
     assert done.returncode == 3
-    examination = boards.Examination.model_validate_json(done.stdout)
+    examination = Examination.model_validate_json(done.stdout)
     missing = {f.name: f.remedy for f in examination.findings if f.state == "missing"}
     assert missing["onnxruntime"] == "run: edgeq targets setup"
     assert not (host.disk / "home/edge/.edgeq").exists()
@@ -159,4 +161,4 @@ def test_target_over_ssh_wants_an_address(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--host" in done.stderr
     with pytest.raises(InputError):
-        releasing.status("local", Address("edge@barn7"))
+        status("local", Address("edge@barn7"))

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import releasing
+from edgeq.records.device import Holder
+from edgeq.verbs.releases import rollback, status
 
 from .board.board import Board
 from .boards_support import (
@@ -57,9 +58,7 @@ def test_second_deploy_is_told_who_is_at_work(host: Board) -> None:
 
         lock = second.status().lock
         assert lock is not None
-        seen = releasing.Holder.model_validate(
-            {name: lock[name] for name in releasing.Holder.model_fields}
-        )
+        seen = Holder.model_validate({name: lock[name] for name in Holder.model_fields})
         assert seen.what == "deploy demo.yaml"
         first.close()
         second.lock("deploy other.yaml")
@@ -138,13 +137,13 @@ def test_plain_shell_is_enough(host: Board) -> None:
 
 def test_status_names_what_is_there_and_changes_nothing(host: Board, tmp_path: Path) -> None:
     kind = target(tmp_path)
-    empty = releasing.status(kind, address(host))
+    empty = status(kind, address(host))
     assert (empty.current, empty.previous, empty.releases, empty.lock) == (None, None, (), None)
     assert not (host.disk / "home" / host.user / ".edgeq").exists()
     with device(host) as board:
         install(board, made(1))
         install(board, made(2))
-        found = releasing.status(kind, address(host))
+        found = status(kind, address(host))
     assert (found.current, found.previous) == (made(2).id, made(1).id)
     assert {release.id for release in found.releases} == {made(1).id, made(2).id}
     assert found.lock is not None and found.lock.what == f"install {made(2).id[:12]}"
@@ -156,19 +155,19 @@ def test_rollback_and_forth(host: Board, tmp_path: Path) -> None:
     kind = target(tmp_path)
     with device(host) as board:
         install(board, made(1))
-        error = refusal(lambda: releasing.rollback(kind, address(host)), "locked")
+        error = refusal(lambda: rollback(kind, address(host)), "locked")
         assert "install" in error.what
-    error = refusal(lambda: releasing.rollback(kind, address(host)), "no-release")
+    error = refusal(lambda: rollback(kind, address(host)), "no-release")
     assert "no previous release" in error.what
     assert current(host) == made(1).id
     with device(host) as board:
         install(board, made(2))
 
-    back = releasing.rollback(kind, address(host))
+    back = rollback(kind, address(host))
     assert (back.current, back.previous) == (made(1).id, made(2).id)
     assert current(host) == made(1).id
 
-    forth = releasing.rollback(kind, address(host))
+    forth = rollback(kind, address(host))
     assert (forth.current, forth.previous) == (made(2).id, made(1).id)
     assert current(host) == made(2).id
 
@@ -190,7 +189,7 @@ def test_old_releases_are_removed_and_what_they_share_stays(host: Board) -> None
         with device(host) as board:
             install(board, made(seed))
             # `plan.json` is the same in all.
-            assert board.sent.blobs == 3
+            assert board.files.sent.blobs == 3
     releases = {path.name for path in (host.disk / "home/edge/.edgeq/releases").iterdir()}
     assert releases == {made(2).id, made(3).id}
     blobs = {path.name for path in (host.disk / "home/edge/.edgeq/blobs/sha256").iterdir()}
@@ -203,5 +202,5 @@ def test_limit_of_the_target_is_kept(host: Board) -> None:
         install(board, made(1))
         error = refusal(lambda: board.send(made(2)), "no-room")
         assert "the limit is 0.2 MiB" in error.what
-        assert board.sent.blobs == 4
+        assert board.files.sent.blobs == 4
     assert current(host) == made(1).id

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import pytest
 
-from edgeq import releasing, signing
-from edgeq.artifact import Artifact
+from edgeq.artifact import signing
+from edgeq.artifact.folder import Artifact
 from edgeq.device.device import Device
 from edgeq.errors import InputError
+from edgeq.verbs.push import push
+from edgeq.verbs.releases import rollback
 
 from .board.board import Board
 from .boards_support import (
@@ -74,7 +76,7 @@ def test_unsigned_release_is_refused_before_any_work(
     (tmp_path / "allowed_signers").write_text(keys.allowed)
     kind = target(tmp_path, f"allowed_signers: {tmp_path / 'allowed_signers'}")
     with pytest.raises(InputError) as found:
-        releasing.push(made(1), kind, address(host), activate=True)
+        push(made(1), kind, address(host), activate=True)
     assert "this is not signed" in found.value.what and "--sign" in found.value.remedy
     assert not (root(host) / "blobs/sha256").exists()
 
@@ -85,9 +87,7 @@ def test_board_demands_signatures_of_everyone(host: Board, keys: Keys, tmp_path:
         board.trust(keys.allowed)
     # A client whose target knows nothing of signers.
     plain = target(tmp_path)
-    error = refusal(
-        lambda: releasing.push(made(2), plain, address(host), activate=True), "not-signed"
-    )
+    error = refusal(lambda: push(made(2), plain, address(host), activate=True), "not-signed")
     assert "signed releases only" in error.what
     with device(host) as board:
         board.lock("deploy")
@@ -99,7 +99,7 @@ def test_board_demands_signatures_of_everyone(host: Board, keys: Keys, tmp_path:
         board.activate(send(board, signing.sign(made(2), keys.good)))
     assert current(host) == made(2).id
     # What was current before it has no signature, and there is no way back to it.
-    refusal(lambda: releasing.rollback(plain, address(host)), "not-signed")
+    refusal(lambda: rollback(plain, address(host)), "not-signed")
     assert current(host) == made(2).id
 
 
@@ -191,7 +191,7 @@ def test_tampered_current_release_is_no_way_back(host: Board, keys: Keys, tmp_pa
     model = first.manifest.files["model.onnx"].sha256
     overwrite(root(host) / "blobs/sha256" / model, b"x" * 100_000)
     kind = target(tmp_path)
-    error = refusal(lambda: releasing.rollback(kind, address(host)), "bad-artifact")
+    error = refusal(lambda: rollback(kind, address(host)), "bad-artifact")
     assert "model.onnx" in error.what
     assert current(host) == second.id
 

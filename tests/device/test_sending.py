@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.device.local import LocalTransport
+from edgeq.device.local.transport import LocalTransport
 from edgeq.device.sending import Sent, send_blobs
-from edgeq.device.session import Session
+from edgeq.device.session.session import Session
 from edgeq.errors import DeviceError, InputError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.device.local import LocalTransport
+from edgeq.device.local.transport import LocalTransport
 from edgeq.device.transport import Ended, Transport
 from edgeq.errors import DeviceError
 from tests.device import sshd

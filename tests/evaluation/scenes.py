@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as masks
 
 from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
-from edgeq.measurement import ImagePrediction, RunLength
+from edgeq.records.accuracy import ImagePrediction, RunLength
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from .scenes import Scene, draw
 
 if TYPE_CHECKING:
     from edgeq.evaluation.evaluator import Kind
-    from edgeq.measurement import AveragePrecision
+    from edgeq.records.accuracy import AveragePrecision
 
 
 def _summary(figures: AveragePrecision) -> tuple[float | None, ...]:

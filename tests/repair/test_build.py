@@ -8,11 +8,15 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgeq import building, checking
-from edgeq import recipe as recipes
-from edgeq import target as targets
-from edgeq.building import Prepared
-from edgeq.recipe import AdaRound, Repair
+from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
+from edgeq.spec.recipe import AdaRound, Repair
+from edgeq.stages import plan
+from edgeq.stages.build import build
+from edgeq.stages.plan import is_calibrated
+from edgeq.stages.prepare import Prepared, prepare
+from edgeq.stages.references import float_artifact, simulation
+from edgeq.verbs.build import steps_of
 
 from ..nets import Net
 
@@ -22,7 +26,7 @@ QUICK = BIASES.model_copy(update={"adaround": AdaRound(iterations=2)})
 
 def prepared(folder: Path, repair: Repair, target: str = "jetson-orin") -> Prepared:
     recipe = recipes.load(folder / "recipe.yaml").model_copy(update={"repair": repair})
-    return building.prepare(recipe, targets.load(target), None)
+    return prepare(recipe, targets.load(target), None)
 
 
 def test_recipe_with_repairs_builds_and_is_remembered(
@@ -30,20 +34,19 @@ def test_recipe_with_repairs_builds_and_is_remembered(
 ) -> None:
     before = prepared(small_demo, QUICK)
     stages: set[str] = set()
-    built = building.build(before, lambda stage, done, total: stages.add(stage))
+    built = build(before, lambda stage, done, total: stages.add(stage))
     assert {"calibrate", "repair", "build"} <= stages
     assert not built.cached
     assert any(note.startswith("AdaRound moved ") for note in built.notes)
     assert any("corrected the biases of 7" in note for note in built.notes)
     assert built.artifact.manifest.provenance["repair"] == QUICK.model_dump(mode="json")
-    again = building.build(before)
+    again = build(before)
     assert (again.cached, again.artifact.id, again.notes) == (True, built.artifact.id, built.notes)
 
 
 def test_another_seed_is_another_artifact(small_demo: Path) -> None:
     first, other = (
-        building.build(prepared(small_demo, BIASES.model_copy(update={"seed": seed})))
-        for seed in (0, 1)
+        build(prepared(small_demo, BIASES.model_copy(update={"seed": seed}))) for seed in (0, 1)
     )
     assert first.artifact.id != other.artifact.id
 
@@ -54,28 +57,27 @@ def test_same_recipe_makes_the_same_artifact_anew(
     found = []
     for home in ("one", "other"):
         monkeypatch.setenv("EDGEQ_HOME", str(tmp_path / home))
-        found.append(building.build(prepared(small_demo, BIASES)))
+        found.append(build(prepared(small_demo, BIASES)))
     assert not found[1].cached
     assert found[0].artifact.id == found[1].artifact.id
 
 
 def test_recipe_without_repairs_does_not_know_of_them(small_demo: Path) -> None:
     nothing, idle = (
-        building.build(prepared(small_demo, repair))
-        for repair in (Repair(), Repair(seed=5, images=3))
+        build(prepared(small_demo, repair)) for repair in (Repair(), Repair(seed=5, images=3))
     )
     assert nothing.artifact.id == idle.artifact.id and idle.cached
     assert "repair" not in nothing.artifact.manifest.provenance
-    planned = building.planned(prepared(small_demo, Repair()))
+    planned = plan.planned(prepared(small_demo, Repair()))
     assert planned.model.sha256 == prepared(small_demo, Repair()).model.sha256
     assert planned.notes == ()
 
 
 def test_repairs_are_kept_where_only_something_else_changed(small_demo: Path) -> None:
     before = prepared(small_demo, BIASES)
-    first = building.planned(before)
+    first = plan.planned(before)
     stages: list[str] = []
-    again = building.planned(before, lambda stage, done, total: stages.append(stage))
+    again = plan.planned(before, lambda stage, done, total: stages.append(stage))
     assert stages == []
     assert again.model.sha256 == first.model.sha256 != before.model.sha256
     assert again.model.proto == first.model.proto
@@ -84,15 +86,15 @@ def test_repairs_are_kept_where_only_something_else_changed(small_demo: Path) ->
 
 def test_damaged_repairs_are_made_anew(small_demo: Path, edgeq_home: Path) -> None:
     before = prepared(small_demo, BIASES)
-    first = building.planned(before)
+    first = plan.planned(before)
     [kept] = (edgeq_home / "cache" / "repairs").iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
-    assert building.planned(before).model.proto == first.model.proto
+    assert plan.planned(before).model.proto == first.model.proto
 
 
 def test_float_reference_stays_the_original_model(small_demo: Path) -> None:
     repaired, plain = (
-        building.float_artifact(prepared(small_demo, repair)) for repair in (BIASES, Repair())
+        float_artifact(prepared(small_demo, repair)) for repair in (BIASES, Repair())
     )
     assert repaired.id == plain.id
 
@@ -100,16 +102,16 @@ def test_float_reference_stays_the_original_model(small_demo: Path) -> None:
 @pytest.mark.parametrize("target", ["local:litert", "jetson-orin"])
 def test_simulation_is_of_the_repaired_model(small_demo: Path, target: str) -> None:
     before = prepared(small_demo, BIASES, target)
-    built = building.build(before)
-    simulated = onnx.load(building.simulation(before, built).path("model.onnx"))
+    built = build(before)
+    simulated = onnx.load(simulation(before, built).path("model.onnx"))
     plain = prepared(small_demo, Repair(), target)
-    other = onnx.load(building.simulation(plain, building.build(plain)).path("model.onnx"))
+    other = onnx.load(simulation(plain, build(plain)).path("model.onnx"))
     assert [n.name for n in simulated.graph.node] == [n.name for n in other.graph.node]
     assert simulated != other
 
 
 def test_activations_are_scaled_as_in_float(small_demo: Path) -> None:
-    plain, repaired = (building.planned(prepared(small_demo, r)) for r in (Repair(), BIASES))
+    plain, repaired = (plan.planned(prepared(small_demo, r)) for r in (Repair(), BIASES))
     assert repaired.plan.tensors == plain.plan.tensors
     assert repaired.statistics == plain.statistics
     for name, planned in plain.plan.weights.items():
@@ -118,14 +120,14 @@ def test_activations_are_scaled_as_in_float(small_demo: Path) -> None:
 
 def test_dry_run_names_the_repairs(small_demo: Path) -> None:
     every = QUICK.model_copy(update={"equalize": True})
-    told = list(checking.build_steps(prepared(small_demo, every)))
+    told = list(steps_of(prepared(small_demo, every)))
     assert told[0] == "equalize the ranges of neighbouring layers"
     assert "choose the rounding of the layers' weights over 1 images (AdaRound)" in told
     assert "correct the layers' biases over 1 images" in told
 
 
 def test_silu_net_says_that_it_has_no_pairs(small_demo: Path) -> None:
-    built = building.build(prepared(small_demo, Repair(equalize=True)))
+    built = build(prepared(small_demo, Repair(equalize=True)))
     [note] = [note for note in built.notes if "equalize" in note]
     assert "SiLU (66 times)" in note
 
@@ -145,14 +147,14 @@ def test_equalized_net_is_calibrated_by_its_own_ranges(small_demo: Path, tmp_pat
         tail=replace(demo.tail, nodes=frozenset(), feeders=frozenset()),
         choices=replace(demo.choices, excluded={}, overrides={}),
     )
-    assert not building.is_calibrated(small)
-    made = building.planned(small)
-    assert building.is_calibrated(small)
+    assert not is_calibrated(small)
+    made = plan.planned(small)
+    assert is_calibrated(small)
     assert made.model.sha256 != model.sha256
     assert made.notes[0].startswith("equalized 1 pairs of layers")
     assert (
         made.plan.tensors.keys()
-        == building.planned(
+        == plan.planned(
             replace(small, recipe=recipe.model_copy(update={"repair": Repair()}))
         ).plan.tensors.keys()
     )

@@ -12,10 +12,10 @@ import pytest
 from edgeq.graph.model import Model
 from edgeq.quantization.arithmetic import quantize_weights
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import AdaRound, Quantize, Repair, Weights
 from edgeq.repair.constants import with_constants
 from edgeq.repair.refinement import Refinement, constants_of, plan_for, refine
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec.recipe import AdaRound, Quantize, Repair, Weights
 
 from ..nets import Net
 from ..runtimes.builds import Floats, inputs_of, placement, plan_of, run

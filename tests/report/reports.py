@@ -5,18 +5,12 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Literal
 
-from edgeq.measurement import (
-    Accuracy,
-    AveragePrecision,
-    Column,
-    Divergence,
-    Interval,
-    Measurement,
-    Report,
-)
+from edgeq.records.accuracy import Accuracy, AveragePrecision, Interval
+from edgeq.records.measurement import Measurement
+from edgeq.records.report import Column, Divergence, Report
 
 if TYPE_CHECKING:
-    from edgeq.measurement import Verdict
+    from edgeq.records.report import Verdict
 
 FLOAT_BYTES, ARTIFACT_BYTES = 8 * 2**20, 2 * 2**20
 

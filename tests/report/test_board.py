@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgeq.measurement import Measurement, Power, Report
-from edgeq.report.table import render
+from edgeq.records.measurement import Measurement, Power
+from edgeq.records.report import Report
+from edgeq.report.terminal.report import render
 
 from .reports import full_columns, measurement, report
 

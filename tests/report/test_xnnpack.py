@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgeq.measurement import Measurement, Report
+from edgeq.records.measurement import Measurement
+from edgeq.records.report import Report
 
 from .reports import full_columns, measurement, report
 from .test_board import flat, row, text_of

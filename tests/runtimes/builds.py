@@ -22,9 +22,9 @@ from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import make_plan
 from edgeq.quantization.rules import Placement
-from edgeq.recipe import Quantize
 from edgeq.runtimes.onnxruntime import RULES
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec.recipe import Quantize
 
 Floats = NDArray[np.float32]
 Level = Literal["none", "all"]

@@ -11,11 +11,11 @@ from edgeq.calibration.images import tensors
 from edgeq.calibration.statistics import gather, wanted_tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
-from edgeq.images import images_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
-from edgeq.recipe import HeadPolicy, Preprocess, Quantize
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec.images import images_of
+from edgeq.spec.recipe import HeadPolicy, Preprocess, Quantize
 
 from .builds import placement, run, snr_db
 

@@ -12,8 +12,8 @@ from benchmarks.network import yolov8n_seg
 from edgeq.graph.model import Model
 from edgeq.quantization.arithmetic import IntegerType
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Quantize
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec.recipe import Quantize
 from tests.nets import loaded
 
 from .builds import op_types, placement, plan_of, session

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from edgeq import target
-from edgeq.answers import Probe
 from edgeq.device.connection import host
 from edgeq.errors import InputError
+from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
-from edgeq.target import Target
+from edgeq.spec import target
+from edgeq.spec.target import Target
 from tests.cpu import cpu_class
 
 from .. import probes

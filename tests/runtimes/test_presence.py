@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgeq import target as targets
-from edgeq.answers import Probe
+from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
 from edgeq.runtimes.presence import Presence, presence
+from edgeq.spec import target as targets
 
 from .. import probes
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from edgeq.measurement import Accuracy, AveragePrecision, Column, Measurement, Report, Verdict
+from edgeq.records.accuracy import Accuracy, AveragePrecision
+from edgeq.records.measurement import Measurement
+from edgeq.records.report import Column, Report, Verdict
 
 NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from edgeq.measurement import Interval, Trial
+from edgeq.records.accuracy import Interval
+from edgeq.records.trial import Trial
 from edgeq.store import open_store
 from edgeq.store.connection import connect, parse
 from edgeq.store.schema import SCHEMA_VERSION, TrialRow

@@ -8,7 +8,7 @@ import time
 
 from sqlalchemy.orm import Session
 
-from edgeq.measurement import Report
+from edgeq.records.report import Report
 from edgeq.store import open_store
 from edgeq.store.connection import connect, parse
 from edgeq.store.runs import row

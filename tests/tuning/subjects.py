@@ -10,18 +10,18 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edgeq import recipe as recipes
-from edgeq import target as targets
-from edgeq.building import Prepared
 from edgeq.calibration.images import placed
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
-from edgeq.images import Image, image_of
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Quantize, Recipe
 from edgeq.runtimes import runtime
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
+from edgeq.spec.images import Image, image_of
+from edgeq.spec.recipe import Quantize, Recipe
+from edgeq.stages.prepare import Prepared
 from tests.nets import Net
 
 SIDE = 16
@@ -89,7 +89,7 @@ def images(folder: Path, count: int, seed: int = 0) -> list[Image]:
 def prepared(
     model: Model, files: Sequence[Image], engine: str, quantize: Quantize | None = None
 ) -> Prepared:
-    """As `building.prepare` gives it, for a model that no decoder reads."""
+    """As `prepare` gives it, for a model that no decoder reads."""
     listed = model.path.parent / "images.txt"
     listed.write_text("\n".join(str(image.path) for image in files))
     recipe = Recipe(

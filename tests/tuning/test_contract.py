@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgeq.errors import InputError
-from edgeq.measurement import Interval
+from edgeq.records.accuracy import Interval
 from edgeq.tuning.contract import Contract, Limit, parse_limit
 
 

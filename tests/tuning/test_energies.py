@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeq.building import Prepared
 from edgeq.calibration import statistics
 from edgeq.calibration.statistics import Statistics
+from edgeq.graph.merging import Merged
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Activations, Quantize
 from edgeq.runtimes.qdq import qdq_nodes
+from edgeq.spec.recipe import Activations, Quantize
+from edgeq.stages.prepare import Prepared
 from edgeq.tuning import variants
 from edgeq.tuning.compared import compared_tensors
 from edgeq.tuning.energies import Energies, energies
 from edgeq.tuning.journal import Journal
-from edgeq.tuning.merging import Merged
 from edgeq.tuning.stopping import Budget
 from tests.tuning.subjects import (
     ENGINES,

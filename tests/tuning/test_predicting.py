@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import building, prediction
-from edgeq import recipe as recipes
-from edgeq import target as targets
-from edgeq.building import Prepared
 from edgeq.calibration import statistics
 from edgeq.device.connection import host
-from edgeq.measurement import ImagePrediction
 from edgeq.progress import silent
+from edgeq.records.accuracy import ImagePrediction
+from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
+from edgeq.stages import predict as prediction
+from edgeq.stages.build import build
+from edgeq.stages.prepare import Prepared, prepare
+from edgeq.stages.references import float_artifact, simulation
 from edgeq.tuning import variants
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.predicting import FLOAT, predict
@@ -23,13 +25,13 @@ from edgeq.tuning.stopping import Budget
 @pytest.fixture
 def start(small_demo: Path) -> Prepared:
     recipe = recipes.load(small_demo / "recipe.yaml")
-    return building.prepare(recipe, targets.load("arm-cpu-ort"), None)
+    return prepare(recipe, targets.load("arm-cpu-ort"), None)
 
 
 def test_finds_what_a_deploy_finds(start: Prepared) -> None:
     files = dict(enumerate(start.calibration[:3], 7))
-    built = building.build(start)
-    models = {FLOAT: building.float_artifact(start), "all": building.simulation(start, built)}
+    built = build(start)
+    models = {FLOAT: float_artifact(start), "all": simulation(start, built)}
     levels = {FLOAT: "all", "all": "disabled"}
     with host() as here:
         deployed = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgeq import recipe as recipes
 from edgeq.errors import EdgeqError, InputError
-from edgeq.recipe import Recipe
+from edgeq.spec import recipe as recipes
+from edgeq.spec.recipe import Recipe
 from edgeq.tuning.changes import left_float, repaired, with_weights
 from edgeq.tuning.rewrite import check_output, check_same, check_text, read, rewritten
 

@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 
 from edgeq.errors import InputError
-from edgeq.recipe import Recipe, load
-from edgeq.tuning import chart, table
-from edgeq.tuning.records import Sensitivity
+from edgeq.records.sensitivity import Sensitivity
+from edgeq.report.pictures import sensitivity as chart
+from edgeq.report.terminal import sensitivity as table
+from edgeq.spec.recipe import Recipe, load
 from edgeq.tuning.sensitivity import Options, sensitivity
 
 IMAGES = 4

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from edgeq.errors import InputError
-from edgeq.measurement import Interval, Trial
-from edgeq.tuning import study_files
-from edgeq.tuning.changes import lost
-from edgeq.tuning.study import Study, patterns, study
-from edgeq.tuning.trial_table import markdown
+from edgeq.records.accuracy import Interval
+from edgeq.records.study import Study
+from edgeq.records.trial import Trial, lost
+from edgeq.report.pictures import study as pictures
+from edgeq.report.terminal.trials import markdown
+from edgeq.tuning.study import patterns, study
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def test_tables_hold_granularities_calibrators_and_the_curve(found: Study) -> No
 
 def test_files_are_written_whole_with_both_pictures(found: Study, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    study_files.check(folder)
-    study_files.write(found, folder)
+    pictures.check(folder)
+    pictures.write(found, folder)
 
     assert {path.name for path in folder.iterdir()} == {
         *("study.md", "study.json", "calibrators.png", "partial.png")
@@ -50,7 +51,7 @@ def test_files_are_written_whole_with_both_pictures(found: Study, tmp_path: Path
 def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study").write_text("")
     with pytest.raises(InputError, match="is a file; name a folder"):
-        study_files.check(tmp_path / "study")
+        pictures.check(tmp_path / "study")
 
 
 def trial(name: str, drop: float, layers_float: int = 2) -> Trial:

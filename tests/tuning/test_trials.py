@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeq import checking
 from edgeq.device.connection import host
 from edgeq.progress import silent
+from edgeq.stages.check import prepared_for_build
 from edgeq.tuning import yardstick
 from edgeq.tuning.changes import repaired
 from edgeq.tuning.trials import Trials
 
 
 def test_weights_alone_are_those_of_the_repaired_model(small_demo: Path) -> None:
-    prepared = checking.prepared_for_build(small_demo / "recipe.yaml", "local")
+    prepared = prepared_for_build(small_demo / "recipe.yaml", "local")
     corrected = repaired(prepared.recipe, bias_correction=True, images=1)
     with host() as here:
         scale = yardstick.self_labelled(here, prepared, prepared.calibration[:1], silent)

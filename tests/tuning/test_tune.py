@@ -16,15 +16,17 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from edgeq import recipe as recipes
 from edgeq.cli.main import app
 from edgeq.errors import InputError
 from edgeq.graph.load import load
-from edgeq.measurement import Trial
 from edgeq.quantization.decide import resolve_choices
+from edgeq.records.trial import Trial
+from edgeq.records.tuning import Tuning
+from edgeq.spec import recipe as recipes
 from edgeq.store import open_store
 from edgeq.tuning.contract import Limit
-from edgeq.tuning.tune import LARGEST_SHARE, Tuning, Wanted, tune
+from edgeq.tuning.steps import LARGEST_SHARE
+from edgeq.tuning.tune import Wanted, tune
 
 OVERCLIPPED = "percentile: 99}"
 LOOSE = Wanted(Limit(0.5), Limit(0.5))
@@ -142,7 +144,8 @@ def test_best_so_far_is_judged_on_evaluation_when_the_budget_is_spent(
 ) -> None:
     # Every look at the clock takes a second; the trials themselves are known.
     clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    monkeypatch.setattr("edgeq.tuning.tune.time", clock)
+    for module in ("tune", "search", "steps"):
+        monkeypatch.setattr(f"edgeq.tuning.{module}.time", clock)
     wanted = replace(NOTHING, budget_s=16.0)
     found = tune(project / "clipped.yaml", "local", project / "short.yaml", wanted)
 

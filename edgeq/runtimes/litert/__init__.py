@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from edgeq.answers import Probe
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement
+from edgeq.records.answers import Probe
 from edgeq.runtimes.base import NUMPY, OPENCV, Engine, Lack, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.litert.rules import RULES
 from edgeq.runtimes.litert.writer import refuse_unsupported, write_tflite
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.target import Target
+from edgeq.spec.target import Target
 
 TFLITE = Package("tflite-runtime", "tflite_runtime")
 LITERT = Package("ai-edge-litert", "ai_edge_litert", instead=(TFLITE,), extra="litert")

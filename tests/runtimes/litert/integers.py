@@ -11,11 +11,11 @@ from hypothesis import currently_in_test_context, note
 
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.recipe import Quantize
 from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec.recipe import Quantize
 from tests.runtimes import builds
-from tests.runtimes.test_litert_plan import placement
+from tests.runtimes.litert.test_plan import placement
 
 from .engines import Graph, run_tflite, simplified
 from .flatbuffers import Flatbuffer

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeq import target as targets
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check
-from edgeq.recipe import Quantize
 from edgeq.runtimes import runtime
 from edgeq.runtimes.litert.writer import write_tflite
+from edgeq.spec import target as targets
+from edgeq.spec.recipe import Quantize
 from tests.nets import Net
 from tests.runtimes import builds
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeq import target as targets
 from edgeq.calibration import statistics
 from edgeq.calibration.images import tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
-from edgeq.images import Image, images_of
-from edgeq.listing import image_files
 from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
-from edgeq.recipe import Preprocess, Quantize
 from edgeq.runtimes import runtime
 from edgeq.runtimes.litert.writer import write_tflite
+from edgeq.spec import target as targets
+from edgeq.spec.image_list import image_files
+from edgeq.spec.images import Image, images_of
+from edgeq.spec.recipe import Preprocess, Quantize
 from tests.runtimes.builds import run, snr_db
 
 from .engines import run_tflite

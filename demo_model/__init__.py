@@ -1,0 +1,1 @@
+"""How the demo's network was drawn for, trained and exported."""

@@ -1,0 +1,1 @@
+"""TensorRT's engine, compiled on the board: builder, trtexec, fingerprint."""

@@ -1,0 +1,1 @@
+"""Gauges beside a bench: power, memory, clocks, and whether it was steady."""

@@ -1,0 +1,1 @@
+"""Child processes: how they are called, tethered and supervised."""

@@ -1,0 +1,1 @@
+"""The engines on the device, found by their modules; see `base`."""

@@ -1,0 +1,1 @@
+"""What runtimes are made of: CUDA, TensorRT's module, LiteRT's delegate."""

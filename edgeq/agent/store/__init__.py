@@ -1,0 +1,1 @@
+"""The device's content-addressed store, and the session that works on it."""

@@ -1,0 +1,148 @@
+"""Collection: removing what nothing refers to any more, while nobody else is there."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..names import is_hash, unique
+from . import disk
+from .engines import artifact_of
+from .layout import link_name
+from .sets import read_set
+from .states import read_state
+
+if TYPE_CHECKING:
+    from ..wire.arguments import Arguments
+    from .session import Session
+
+KEPT_SETS = 4
+_PART_AGE_S = 7 * 86400
+_AGENT_AGE_S = 86400
+
+
+def collect_now(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """The operation `collect`."""
+    return dict(collect(session))
+
+
+def collect(session: Session) -> dict[str, int]:
+    """Remove releases, their engines, blobs, then leftovers; AgentError (not-locked) unless locked.
+
+    Kept are: current, previous and the releases that this session named, with their blobs; those
+    of the newest sets; blobs that this session put or asked for; the running agent and the newest
+    other one; the current and the previous environment.
+    """
+    session.need_exclusive("collect")
+    session.prepare()
+    layout = session.layout
+    freed_bytes = 0
+    # What a session renamed that was killed before its sync is seen here, and counts only once it
+    # lasts: after a power cut the links could lead to what is removed here.
+    lasting = (layout.root, layout.states, layout.environments, layout.releases, layout.engines)
+    for folder in lasting:
+        disk.sync(folder)
+    # What was renamed away must be so for good before anything that it refers to goes.
+    kept = {*read_state(layout), *session.releases}
+    unwanted = [path for path in _visible(layout.releases) if path.name not in kept]
+    for path in unwanted:
+        disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
+    disk.sync(layout.releases)
+    for path in _hidden(layout.releases):
+        freed_bytes += disk.remove_tree(path)
+    freed_bytes += _remove_engines(session)
+    freed_bytes += _remove_sets(session)
+    wanted = _wanted(session)
+    blobs = [path for path in layout.blobs.iterdir() if path.name not in wanted]
+    for path in [*blobs, *_leftovers(session), *_old_agents(session)]:
+        freed_bytes += disk.remove_tree(path)
+    freed_bytes += _remove_environments(session)
+    return {
+        "removed_blobs": len(blobs),
+        "removed_releases": len(unwanted),
+        "freed_bytes": freed_bytes,
+    }
+
+
+def _wanted(session: Session) -> set[str]:
+    wanted = set(session.used)
+    for release in _visible(session.layout.releases):
+        wanted.add(release.name)
+        wanted.update(filter(None, map(link_name, release.iterdir())))
+    for path in session.layout.sets.iterdir():
+        wanted.update(read_set(path)[1])
+    return wanted
+
+
+def _remove_engines(session: Session) -> int:
+    """Engines of releases that are no longer there, and halves; what was measured stays."""
+    folder = session.layout.engines
+    releases = {path.name for path in _visible(session.layout.releases)}
+    for path in _visible(folder):
+        if path.is_dir() and artifact_of(path) not in releases:
+            disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
+    disk.sync(folder)
+    return sum(disk.remove_tree(path) for path in _hidden(folder))
+
+
+def _remove_sets(session: Session) -> int:
+    sets = sorted(session.layout.sets.iterdir(), key=lambda path: read_set(path)[0])
+    return sum(disk.remove_tree(path) for path in sets[:-KEPT_SETS])
+
+
+def _leftovers(session: Session) -> list[Path]:
+    """Halves that nobody will go on with: parts, folders, states and links."""
+    layout = session.layout
+    own = {whole.path for whole in session.whole.values()}
+    # A clock that was set makes ages large or negative; a part too few only has to be sent again.
+    oldest_s = time.time() - _PART_AGE_S
+    parts = [
+        path
+        for path in layout.incoming.iterdir()
+        if path not in own
+        and not (is_hash(path.name[: -len(".part")]) and path.lstat().st_mtime >= oldest_s)
+    ]
+    state = link_name(layout.state)
+    states = [path for path in layout.states.iterdir() if path.name != state]
+    links = [path for path in _hidden(layout.root) if path.is_symlink()]
+    return [*parts, *states, *links]
+
+
+def _old_agents(session: Session) -> list[Path]:
+    running = Path(__file__).parents[2]
+    others = [path for path in session.layout.agents.iterdir() if not _is_same(path, running)]
+    others.sort(key=lambda path: path.lstat().st_mtime)
+    # Loaders hold no lock: a young half may be about to get its name.
+    oldest_s = time.time() - _AGENT_AGE_S
+    halves = [p for p in others if p.suffix != ".pyz" and p.lstat().st_mtime < oldest_s]
+    return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
+
+
+def _remove_environments(session: Session) -> int:
+    folder = session.layout.environments
+    names = ("current", "previous")
+    kept = {*names, *(link_name(folder / name) for name in names), "lock"}
+    unwanted = [path for path in folder.iterdir() if path.name not in kept]
+    if not unwanted:
+        return 0
+    # Not before: what builds environments imports what starts processes.
+    from .environments import discard
+
+    return sum(map(discard, unwanted))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(str(path), str(other))  # noqa: PTH121
+    except OSError:
+        return False
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _hidden(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(".")]

@@ -1,0 +1,67 @@
+"""What a session asks about itself and the root: the lock, patience, the status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..wire.arguments import Arguments
+    from .session import Session
+
+
+def hold(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Take the lock; an exclusive one finds `work/` empty."""
+    who, what = arguments.text("who"), arguments.text("what")
+    shared = arguments.flag("shared", False)
+    wait_s = arguments.number("wait_s", 0.0, 86400.0, 0.0)
+    arguments.check()
+    session.prepare()
+    session.lock.acquire(session.wire, who, what, shared=shared, wait_s=wait_s)
+    if not shared:
+        from . import disk
+
+        for path in list(session.layout.work.iterdir()):
+            disk.remove_tree(path)
+    return {}
+
+
+def be_patient(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Set how long the host may say nothing."""
+    seconds = arguments.number("seconds", 0.1, 86400.0)
+    arguments.check()
+    session.wire.patience_s = seconds
+    session.wire.patience_changed.set()
+    return {}
+
+
+def forget(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Remove the root where nothing but this agent is in it: no guest stays where it is no use."""
+    from pathlib import Path
+
+    from . import disk
+
+    arguments.check()
+    root, running = session.layout.root, Path(__file__).parents[2]
+    within = list(root.iterdir()) if root.is_dir() else []
+    alone = within == [running.parent] and list(running.parent.iterdir()) == [running]
+    if alone:
+        disk.remove_tree(root)
+    return {"removed": alone}
+
+
+def status(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """What lies in the root and who holds it; changes nothing."""
+    from .releases import describe
+    from .room import measure
+    from .states import read_state
+
+    current, previous = read_state(session.layout)
+    return {
+        "current": current,
+        "previous": previous,
+        "releases": describe(session),
+        **measure(session),
+        "lock": session.lock.holder(),
+        "environment": session.layout.environment(),
+        "signed_only": session.layout.is_signed_only,
+    }

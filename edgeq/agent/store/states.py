@@ -1,0 +1,113 @@
+"""Which release is current and which was before: both change together, by one rename."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NO_RELEASE, AgentError
+from ..names import is_hash, unique
+from . import disk
+from .layout import Layout, link_name, points_to
+from .releases import check
+from .signature import check_signatures
+
+if TYPE_CHECKING:
+    from ..wire.arguments import Arguments
+    from .session import Session
+
+_NAMES = ("current", "previous")
+
+
+def activate(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Make a release the current one, and the one that was current the previous one.
+
+    AgentError: no-release, bad-artifact or not-signed; nothing has changed then.
+    """
+    digest = arguments.hash("id")
+    signers = arguments.strings("signers")
+    arguments.check()
+    session.enter()
+    folder = check(session, digest)
+    check_signatures(session.layout, folder, signers)
+    current, previous = read_state(session.layout)
+    if digest != current:
+        # A release that somebody removed by hand is nothing to go back to.
+        is_there = current is not None and (session.layout.releases / current).is_dir()
+        _switch(session.layout, digest, current if is_there else previous)
+    else:
+        _settle(session.layout)
+    return _described(session.layout)
+
+
+def roll_back(session: Session, arguments: Arguments) -> dict[str, Any]:
+    """Exchange current and previous, after the checks of `activate`."""
+    signers = arguments.strings("signers")
+    arguments.check()
+    session.enter()
+    current, previous = read_state(session.layout)
+    if previous is None:
+        what = "has no previous release"
+        raise AgentError(NO_RELEASE, str(session.layout.root), what, "push and activate another")
+    check_signatures(session.layout, check(session, previous), signers)
+    _switch(session.layout, previous, current)
+    return _described(session.layout)
+
+
+def read_state(layout: Layout) -> tuple[str | None, str | None]:
+    """The ids of the current and the previous release."""
+    # A root of an older edgeq has no state, and links that point to releases themselves.
+    folder = layout.state if layout.state.is_symlink() else layout.root
+    current, previous = (link_name(folder / name) for name in _NAMES)
+    return (
+        current if current and is_hash(current) else None,
+        previous if previous and is_hash(previous) else None,
+    )
+
+
+def _described(layout: Layout) -> dict[str, Any]:
+    return dict(zip(_NAMES, read_state(layout)))
+
+
+def _switch(layout: Layout, current: str, previous: str | None) -> None:
+    if not layout.state.is_symlink():
+        old = read_state(layout)
+        if old[0] is not None:
+            _write_state(layout, *old)
+            _link_names(layout)
+    _write_state(layout, current, previous)
+    _link_names(layout)
+
+
+def _settle(layout: Layout) -> None:
+    """Make last what a session may have been killed before making it last."""
+    if layout.state.is_symlink():
+        disk.sync(layout.state.resolve())
+        disk.sync(layout.states)
+    else:
+        _write_state(layout, *read_state(layout))
+    disk.sync(layout.root)
+    _link_names(layout)
+
+
+def _write_state(layout: Layout, *ids: str | None) -> None:
+    folder = layout.states / unique()
+    disk.mkdir(folder)
+    for name, digest in zip(_NAMES, ids):
+        if digest is not None:
+            disk.symlink(f"../../releases/{digest}", folder / name)
+    disk.sync(folder)
+    disk.sync(layout.states)
+    target = f"states/{folder.name}"
+    disk.link_whole(target, layout.state, layout.root / f".state.{unique()}")
+    disk.sync(layout.root)
+
+
+def _link_names(layout: Layout) -> None:
+    """The links that programs on the device open; they never change again."""
+    paths = [layout.root / name for name in _NAMES]
+    wrong = [path for path in paths if not points_to(path, f"state/{path.name}")]
+    for path in wrong:
+        temporary = path.with_name(f".{path.name}.{unique()}")
+        disk.link_whole(f"state/{path.name}", path, temporary)
+    if wrong:
+        disk.sync(layout.root)

@@ -1,0 +1,1 @@
+"""What the system says about itself: files read, and parsed by pure functions."""

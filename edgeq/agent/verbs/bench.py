@@ -1,0 +1,195 @@
+"""The verb `bench`: raw samples of every stage, under conditions that are recorded with them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+
+from ..manifest import Manifest, read_manifest
+from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
+from ..measure.power import TOO_FEW, find_meter
+from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
+from ..runtimes.base import Engine, fit_tensor, load
+from ..system.environment import environment
+from ..system.jetson import power_mode, power_modes
+from ..system.memory import available_bytes, peak_rss_bytes, reset_peak, rss_bytes
+from ..system.reading import Reader
+from ..vision.decode import decode
+from ..vision.image import check_present, read_image
+from ..vision.letterbox import prepare
+
+if TYPE_CHECKING:
+    from ..vision.arrays import Array, Bytes
+    from ..wire.events import Events
+    from ..wire.job import BenchJob
+
+
+class Sample(NamedTuple):
+    """One pass over one image: from decoded pixels to a tensor, to raw outputs, to RLE masks.
+
+    `gpu_ns` is what a GPU took of the inference by its own clock, without the copies.
+    """
+
+    preprocess_ns: int
+    inference_ns: int
+    postprocess_ns: int
+    gpu_ns: int | None
+
+
+class WarmUp(NamedTuple):
+    """How many passes were made before the timed ones, and whether they became steady."""
+
+    passes: int
+    steady: bool
+
+
+def bench(job: BenchJob, events: Events, root: Path = Path("/")) -> dict[str, Any]:
+    """Load, warm up, then time every stage; the result carries raw samples and conditions.
+
+    The device's own files lie below `root`.
+    AgentError: bad-artifact, unreadable-image, missing-engine, engine or out-of-memory.
+    """
+    reader = Reader(root)
+    manifest = read_manifest(job.release)
+    check_present(job.images)
+    with contextlib.closing(Gauges(reader, find_meter(reader))) as gauges:
+        return _bench(job, manifest, events, reader, gauges)
+
+
+def _bench(
+    job: BenchJob, manifest: Manifest, events: Events, reader: Reader, gauges: Gauges
+) -> dict[str, Any]:
+    environment_before = environment(reader.root)
+    mode_before = power_mode(reader)
+    # Pixels are in memory before the first look at it, so that they are no part of the engine's.
+    images = [read_image(path) for path in job.images]
+    idle = gauges.watch_idle()
+    available_before_load = available_bytes(reader)
+    peak_was_reset = reset_peak()
+    rss_before_load = rss_bytes()
+    start_ns = time.perf_counter_ns()
+    engine = load(manifest, job.threads, engine_path=job.engine)
+    load_ns = time.perf_counter_ns() - start_ns
+    rss_after_load = rss_bytes()
+    available_after_load = available_bytes(reader)
+
+    first = measure(images[0], manifest, engine)
+    if job.cuda_graph:
+        engine.use_graph(_tensor(images[0], manifest, engine))
+    warm_up = _warm_up(images, manifest, engine, job, events)
+    environment_warm = environment(reader.root)
+    with gauges.watch() as sampler:
+        start_ns = time.perf_counter_ns()
+        samples = _timed(images, manifest, engine, job, events)
+        duration_ns = time.perf_counter_ns() - start_ns
+    environment_after = environment(reader.root)
+    mode_after = power_mode(reader)
+
+    peak, peak_source = peak_rss_bytes(peak_was_reset)
+    facts = _engine_facts(engine, images[0], manifest)
+    inference_ns = [sample.inference_ns for sample in samples]
+    used = gauges.power(idle, sampler.looks, duration_ns, len(samples))
+    conditions = Conditions(
+        job.threads, warm_up.steady, job.max_warmup_s, job.min_count, job.max_duration_s
+    )
+    return {
+        "release": manifest.id,
+        "engine": {"name": engine.name, "version": engine.version},
+        "threads": job.threads,
+        "preprocess_ns": [sample.preprocess_ns for sample in samples],
+        "inference_ns": inference_ns,
+        "postprocess_ns": [sample.postprocess_ns for sample in samples],
+        "gpu_ns": [sample.gpu_ns for sample in samples if sample.gpu_ns is not None],
+        "load_ns": load_ns,
+        "first_inference_ns": first.inference_ns,
+        "rss_before_load_bytes": rss_before_load,
+        "rss_after_load_bytes": rss_after_load,
+        "peak_rss_bytes": peak,
+        "peak_rss_source": peak_source,
+        "warmup_count": warm_up.passes,
+        "duration_ns": duration_ns,
+        "throughput_per_s": len(samples) * 1e9 / duration_ns,
+        "other_cores": other_cores(environment_warm, environment_after),
+        "environment_before": environment_before.fields(),
+        "environment_warm": environment_warm.fields(),
+        "environment_after": environment_after.fields(),
+        "engine_facts": facts,
+        "power_mode": mode_before.text if mode_before else None,
+        "power": used,
+        "power_missing": "" if used else reader.not_readable.get("power", TOO_FEW),
+        "gpu_hz": median_gpu_hz(sampler.looks),
+        "memory_available_before_load_bytes": available_before_load,
+        "memory_available_after_load_bytes": available_after_load,
+        "memory_available_lowest_bytes": lowest_available_bytes(sampler.looks),
+        "unstable": [
+            *instability(inference_ns, environment_warm, environment_after, conditions),
+            *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
+        ],
+    }
+
+
+def _tensor(image: Bytes, manifest: Manifest, engine: Engine) -> Array:
+    tensor, _ = prepare(image, manifest.preprocess)
+    return fit_tensor(tensor, engine.input)
+
+
+def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:
+    """What an engine says of itself, with a profile if it has one, no part of what was timed."""
+    facts = engine.facts()
+    if facts is None:
+        return None
+    times = engine.layer_times(_tensor(image, manifest, engine))
+    return facts if times is None else {**facts, "layer_times": times}
+
+
+def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
+    """Time the three stages of one pass over one BGR image."""
+    start_ns = time.perf_counter_ns()
+    tensor, geometry = prepare(image, manifest.preprocess)
+    tensor = fit_tensor(tensor, engine.input)
+    prepared_ns = time.perf_counter_ns()
+    outputs = engine.run(tensor)
+    inferred_ns = time.perf_counter_ns()
+    decode(manifest.task, outputs, geometry)
+    decoded_ns = time.perf_counter_ns()
+    gpu_ms = engine.last_gpu_ms
+    return Sample(
+        prepared_ns - start_ns,
+        inferred_ns - prepared_ns,
+        decoded_ns - inferred_ns,
+        None if gpu_ms is None else int(gpu_ms * 1e6),
+    )
+
+
+def _warm_up(
+    images: Sequence[Bytes], manifest: Manifest, engine: Engine, job: BenchJob, events: Events
+) -> WarmUp:
+    start_s = time.monotonic()
+    inference_ns: list[int] = []
+    while True:
+        elapsed_s = time.monotonic() - start_s
+        calm = steady(inference_ns)
+        if (calm and elapsed_s >= job.warmup_s) or elapsed_s >= job.max_warmup_s:
+            # The first inference, timed on its own, warmed up too.
+            return WarmUp(len(inference_ns) + 1, calm)
+        image = images[len(inference_ns) % len(images)]
+        inference_ns.append(measure(image, manifest, engine).inference_ns)
+        done_ms, total_ms = int(elapsed_s * 1e3), int(job.max_warmup_s * 1e3)
+        events.progress("warm-up", min(done_ms, total_ms - 1), total_ms)
+
+
+def _timed(
+    images: Sequence[Bytes], manifest: Manifest, engine: Engine, job: BenchJob, events: Events
+) -> list[Sample]:
+    start_s = time.monotonic()
+    samples: list[Sample] = []
+    while True:
+        samples.append(measure(images[len(samples) % len(images)], manifest, engine))
+        elapsed_s = time.monotonic() - start_s
+        if elapsed_s >= job.min_duration_s and len(samples) >= job.min_count:
+            return samples
+        if elapsed_s >= job.max_duration_s:
+            return samples
+        events.progress("bench", len(samples), max(job.min_count, len(samples) + 1))

@@ -1,0 +1,106 @@
+"""The verbs: what the agent can be called to do, by name; the one list of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple
+
+from ..wire import job
+
+if TYPE_CHECKING:
+    from ..wire.events import Events
+    from ..wire.fields import Fields
+
+
+class Verb(NamedTuple):
+    """One of them: how its job is read, and what runs it.
+
+    `threads` says of a job how many it may use, None where the verb computes nothing. One that is
+    `on_store` works on what the store holds. A private one is started by another, as a process of
+    its own, and no session asks for it.
+    """
+
+    name: str
+    read: Callable[[Fields], Any]
+    run: Callable[[Any, Events], Dict[str, Any]]
+    threads: Callable[[Any], int] | None = None
+    on_store: bool = False
+    is_private: bool = False
+
+
+# Each is imported when it is asked for: probe has to work on a board without numpy.
+
+
+def _probe(wanted: job.ProbeJob, events: Events) -> dict[str, Any]:
+    from .probe import probe
+
+    return probe(wanted)
+
+
+def _verify(wanted: job.VerifyJob, events: Events) -> dict[str, Any]:
+    from .verify import verify
+
+    return verify(wanted, events)
+
+
+def _bench(wanted: job.BenchJob, events: Events) -> dict[str, Any]:
+    from .bench import bench
+
+    return bench(wanted, events)
+
+
+def _predict(wanted: job.PredictJob, events: Events) -> dict[str, Any]:
+    from .predict import predict
+
+    return predict(wanted, events)
+
+
+def _build(wanted: job.BuildJob, events: Events) -> dict[str, Any]:
+    from .build import build
+
+    return build(wanted, events)
+
+
+def _lend(wanted: job.LendJob, events: Events) -> dict[str, Any]:
+    from .sharing import lend
+
+    return lend(wanted, events)
+
+
+def _adopt(wanted: job.AdoptJob, events: Events) -> dict[str, Any]:
+    from .sharing import adopt
+
+    return adopt(wanted, events)
+
+
+def _build_engine(wanted: job.EngineJob, events: Events) -> dict[str, Any]:
+    from ..compile.builder import build_engine
+
+    return build_engine(wanted, events)
+
+
+def _own_threads(wanted: Any) -> int:
+    return int(wanted.threads)
+
+
+def _one_thread(wanted: Any) -> int:
+    return 1
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("probe", job.probe_job, _probe),
+        Verb("verify", job.verify_job, _verify, _own_threads),
+        Verb("bench", job.bench_job, _bench, _own_threads),
+        Verb("predict", job.predict_job, _predict, _own_threads),
+        Verb("build", job.build_job, _build, on_store=True),
+        Verb("lend", job.lend_job, _lend, _one_thread, on_store=True),
+        Verb("adopt", job.adopt_job, _adopt, _one_thread, on_store=True),
+        Verb("build-engine", job.engine_job, _build_engine, on_store=True, is_private=True),
+    )
+}
+
+
+def public_verbs() -> list[str]:
+    """What a host may ask for."""
+    return [verb.name for verb in VERBS.values() if not verb.is_private]

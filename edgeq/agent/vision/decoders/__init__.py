@@ -1,0 +1,1 @@
+"""The decoders; a module here that has DECODERS adds its own."""

@@ -1,0 +1,51 @@
+"""Read an image as BGR pixels, upright (OpenCV applies the EXIF orientation)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+import cv2
+import numpy as np
+
+from ..errors import UNREADABLE_IMAGE, AgentError, raise_problems
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .arrays import Bytes
+
+REMEDY = "push the images again or take the path out of the job"
+
+
+def read_image(path: Path) -> Bytes:
+    """The pixels of an image file, [H,W,3] BGR uint8; AgentError (unreadable-image) says why not.
+
+    The image is as EXIF turns it: a photo taken sideways comes out upright.
+    """
+    problem = _absence(path)
+    if problem is None:
+        try:
+            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        except cv2.error:  # Where a broken header asks for more pixels than OpenCV allows.
+            pixels = None
+        if pixels is not None:
+            return np.asarray(pixels, np.uint8)
+        problem = f"is not an image that OpenCV {cv2.__version__} can decode"
+    raise AgentError(UNREADABLE_IMAGE, str(path), problem, REMEDY)
+
+
+def check_present(paths: Sequence[Path]) -> None:
+    """AgentError (unreadable-image) listing every path that is missing, empty or no file."""
+    found = ((path, _absence(path)) for path in paths)
+    problems = [f"{path} {problem}" for path, problem in found if problem is not None]
+    raise_problems(UNREADABLE_IMAGE, "images", problems, REMEDY)
+
+
+def _absence(path: Path) -> str | None:
+    if not path.exists():
+        return "is missing"
+    if not path.is_file():
+        return "is not a file"
+    if path.stat().st_size == 0:
+        return "is empty"
+    return None

@@ -1,0 +1,1 @@
+"""What host and agent say to each other: frames, events, arguments, jobs."""

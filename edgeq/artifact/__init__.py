@@ -1,0 +1,1 @@
+"""The artifact: manifest, folder, shelf, single file, signature."""

@@ -1,0 +1,27 @@
+"""The command line's tree of commands; each command is in the file of its group."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="edgeq",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Put a trained instance-segmentation model, quantized to int8, on the board where it "
+    "must run, and measure there what it costs and what it loses.",
+    epilog="Exit codes: 0 all gates passed, 1 a gate failed, 2 the input is wrong, 3 a device "
+    "could not be reached or refused, 4 a measurement was unstable, 5 a bug of edgeq.",
+)
+recipe_app = typer.Typer(no_args_is_help=True, help="Check recipes, or print their JSON Schema.")
+targets_app = typer.Typer(
+    no_args_is_help=True, help="The boards edgeq knows: list and show them, check one, set one up."
+)
+cache_app = typer.Typer(
+    no_args_is_help=True, help="What edgeq keeps to do nothing twice: list it, clear it."
+)
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(targets_app, name="targets")
+app.add_typer(cache_app, name="cache")

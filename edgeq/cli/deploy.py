@@ -1,0 +1,129 @@
+"""Commands that build and measure: deploy, build, measure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeq.cli.app import app
+from edgeq.cli.options import (
+    DryRun,
+    Host,
+    Identity,
+    Json,
+    Recipe,
+    Sign,
+    Store,
+    TargetName,
+    address_of,
+)
+from edgeq.cli.output import print_json, print_rendered, print_steps
+
+
+@app.command(epilog="Example: edgeq deploy demo/recipe.yaml --target local")
+def deploy(
+    recipe: Recipe,
+    target: TargetName,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="where report.json goes  [default: beside the recipe]"),
+    ] = None,
+    store: Store = None,
+    host: Host = None,
+    identity: Identity = None,
+    sign: Sign = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Build, push, verify, measure, judge; make it the current release if all gates pass."""
+    from edgeq.cli.progress import shown
+    from edgeq.verbs import deploy as verb
+
+    address = address_of(host, identity)
+    path = report or recipe.parent / "report.json"
+    if dry_run:
+        print_steps(verb.deploy_steps(recipe, target, path, address, sign), as_json)
+        return
+    with shown() as progress:
+        result = verb.deploy(recipe, target, store, progress, path, address, sign)
+    if as_json:
+        print_json(result)
+    else:
+        from edgeq.report.terminal.report import render
+
+        print_rendered(render(result))
+        typer.echo(f"report: {path}")
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example: edgeq build demo/recipe.yaml --target local -o demo.edgeq")
+def build(
+    recipe: Recipe,
+    target: TargetName,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="a new folder, or one file ending in .edgeq"),
+    ] = None,
+    sign: Sign = None,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Calibrate, plan and write the int8 artifact; nothing is sent to a device.
+
+    --host is for targets that leave something to be probed. --sign signs the copy that -o names.
+    """
+    from edgeq.cli.progress import shown
+    from edgeq.verbs import build as verb
+
+    address = address_of(host, identity)
+    if dry_run:
+        print_steps(verb.build_steps(recipe, target, output, address, sign), as_json)
+        return
+    with shown() as progress:
+        built = verb.build(recipe, target, output, progress, address, sign)
+    from edgeq.report.terminal import records as show
+
+    if as_json:
+        typer.echo(json.dumps(show.build_record(built, output)))
+    else:
+        print_rendered(show.build_text(built, output))
+
+
+@app.command(epilog="Example: edgeq measure demo.edgeq --target local --images demo/evaluation")
+def measure(
+    artifact: Annotated[Path, typer.Argument(help="an artifact: folder or .edgeq file")],
+    target: TargetName,
+    images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
+    threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
+    duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds, at least")] = 5.0,
+    host: Host = None,
+    identity: Identity = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Push an artifact and measure latency and memory on the device; nothing is activated."""
+    from edgeq.cli.progress import shown
+    from edgeq.spec.recipe import Measure
+    from edgeq.verbs import measure as verb
+
+    longest = max(Measure().max_duration_s, 2 * duration)
+    options = Measure(threads=threads, min_duration_s=duration, max_duration_s=longest)
+    address = address_of(host, identity)
+    if dry_run:
+        steps = verb.measure_steps(artifact, target, images, options, address)
+        print_steps(list(steps), as_json)
+        return
+    with shown() as progress:
+        result = verb.measure(artifact, target, images, options, progress, address)
+    from edgeq.report.terminal import records as show
+
+    if as_json:
+        print_json(result)
+    else:
+        print_rendered(show.measurement_text(result))
+    raise typer.Exit(4 if result.unstable else 0)

@@ -1,0 +1,60 @@
+"""Arguments and options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edgeq.device.connection import Address
+
+Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
+TARGET_HELP = "a name or a YAML file; with :ENGINE for another engine of that board"
+TargetName = Annotated[str, typer.Option("--target", "-t", metavar="NAME|FILE", help=TARGET_HELP)]
+Host = Annotated[
+    str | None,
+    typer.Option("--host", "-H", metavar="[USER@]HOST", help="the board: address or SSH alias"),
+]
+Identity = Annotated[
+    Path | None, typer.Option("--identity", "-i", help="the SSH key  [default: as ssh would]")
+]
+Sign = Annotated[
+    Path | None, typer.Option("--sign", metavar="KEY", help="an SSH key to sign the release with")
+]
+Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
+Store = Annotated[
+    str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
+
+
+def address_of(host: str | None, identity: Path | None) -> Address:
+    """What --host and --identity say."""
+    from edgeq.device.connection import Address
+
+    return Address(host, identity)
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Height and width that --size says."""
+    if text is None:
+        return None
+    match = re.fullmatch("([1-9][0-9]{0,4})(?:[xX]([1-9][0-9]{0,4}))?", text)
+    if match is None:
+        raise typer.BadParameter(f"'{text}' is no size; write 640x640", param_hint="--size")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def seconds_of(text: str | None) -> float | None:
+    """The seconds that --budget says."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([smh])", text)
+    if match is None:
+        raise typer.BadParameter(
+            f"'{text}' is no time; write 90s, 10m or 2h", param_hint="--budget"
+        )
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

@@ -1,0 +1,1 @@
+"""The conversation with the agent, and how the agent gets there."""

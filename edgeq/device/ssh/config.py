@@ -1,0 +1,275 @@
+"""Where a destination leads: what the user wrote, with what OpenSSH's configuration adds to it."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import os
+import re
+import shlex
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeq.device.ssh.config_lines import bad, lines
+from edgeq.errors import (
+    INCOMPATIBLE,
+    LINK_LOST,
+    NAME_NOT_FOUND,
+    NOT_SSH,
+    PROXY,
+    REFUSED,
+    UNREACHABLE,
+    DeviceError,
+    InputError,
+    require,
+)
+
+SYSTEM = Path("/etc/ssh/ssh_config")
+_DESTINATION = re.compile(
+    r"(?:(?P<user>[^\s:]+)@)?(?:\[(?P<v6>[^\s@\[\]]+)\]|(?P<host>[^\s:@\[\]]+))"
+    r"(?::(?P<port>[0-9]+))?"
+)
+# Names stand in the shell lines of ProxyCommand and Match exec, where %h and %r are.
+_HOST = re.compile(r"(?!-)[\w.:%-]+")
+# OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
+_USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
+_TOKEN = re.compile("%(.?)")
+# As convtime of OpenSSH's misc.c, which counts in an int.
+_TIME = re.compile(r"(?!$)(?:[0-9]+[sSmMhHdDwW])*(?:[0-9]+)?")
+_TIME_PART = re.compile(r"([0-9]+)([smhdw]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_S = 2**31 - 1
+_DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
+_DEEPEST = 16
+# What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
+_CONNECTING = (NAME_NOT_FOUND, UNREACHABLE, REFUSED, NOT_SSH, INCOMPATIBLE, LINK_LOST)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """`user@host`, `host`, an alias, `host:port`, `[IPv6]:port`, or one of them after `ssh://`."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A host to connect to, reached directly, by a command, or through another one."""
+
+    device: str
+    """the device this is done for, as the user wrote it"""
+    name: str
+    """this host as the user or the configuration wrote it"""
+    host: str
+    port: int
+    user: str
+    identities: tuple[Path, ...]
+    identities_only: bool
+    known_hosts: tuple[Path, ...]
+    """the files that may hold its key; the first one is where to add it"""
+    known_as: str | None
+    """its name in those files, if it has one of its own there"""
+    connect_timeout_s: float | None
+    command: str | None
+    behind: Hop | None
+    is_jump: bool = False
+
+    def error(self, what: str, remedy: str, kind: str) -> DeviceError:
+        """What went wrong here, in the words of the device that was to be reached."""
+        if self.is_jump:
+            what = f"jump host {self.name}: {what}"
+            kind = PROXY if kind in _CONNECTING else kind
+        return DeviceError(self.device, what, remedy, kind)
+
+
+def parse(text: str) -> Destination:
+    """Raises InputError for what can be no destination."""
+    bare = text.removeprefix("ssh://").rstrip("/") if text.startswith("ssh://") else text
+    found = None if bare.startswith("-") else _DESTINATION.fullmatch(bare)
+    if found is None and bare.count(":") > 1 and "@" not in bare and "[" not in bare:
+        found = _DESTINATION.fullmatch(f"[{bare}]")
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or (port is not None and not 0 < port < 65536):
+        raise InputError(repr(text), "is no destination", "write user@host or ssh://user@host:port")
+    host, user = found["v6"] or found["host"], found["user"]
+    for kind, name, names in (("host", host, _HOST), ("user", user, _USER)):
+        if name is not None and not names.fullmatch(name):
+            what = f"is no destination: {name!r} can be the name of no {kind}"
+            raise InputError(repr(text), what, "write user@host or ssh://user@host:port")
+    return Destination(host, user, port)
+
+
+def default_files() -> tuple[Path, ...]:
+    """The user's configuration and the system's."""
+    return Path("~/.ssh/config").expanduser(), SYSTEM
+
+
+def resolve(
+    device: str, destination: Destination, files: Sequence[Path], identity: Path | None = None
+) -> Hop:
+    """The way to a destination, jump hosts included. Raises InputError for a bad configuration."""
+    return _resolve(device, destination, files, identity, None, 0)
+
+
+def _resolve(
+    device: str,
+    destination: Destination,
+    files: Sequence[Path],
+    identity: Path | None,
+    jumps: str | None,
+    depth: int,
+) -> Hop:
+    if depth > _DEEPEST:
+        raise InputError(str(files[0]), f"the jump hosts of {device} form a loop", "see ProxyJump")
+    options = _Options(destination, files, jumps)
+    route = options.text("proxyjump")
+    command = options.text("proxycommand")
+    # Whichever the configuration names first counts.
+    if route and command and options.first("proxycommand", "proxyjump") == "proxycommand":
+        route = None
+    behind = None
+    if route and route.lower() != "none":
+        *earlier, last = [part.strip() for part in route.split(",")]
+        over = ",".join(earlier) if earlier else None
+        behind = _resolve(device, parse(last), files, None, over, depth + 1)
+        command = None
+    return Hop(
+        device=device,
+        name=destination.host,
+        host=options.host(),
+        port=options.port(),
+        user=options.user(),
+        identities=(*([identity] if identity else []), *options.identities(identity is None)),
+        identities_only=options.flag("identitiesonly"),
+        known_hosts=options.known_hosts(),
+        known_as=options.text("hostkeyalias"),
+        connect_timeout_s=options.duration_s("connecttimeout"),
+        command=command,
+        behind=behind,
+        is_jump=depth > 0,
+    )
+
+
+class _Options:
+    """What the configuration says about one host."""
+
+    def __init__(self, destination: Destination, files: Sequence[Path], jumps: str | None) -> None:
+        require("paramiko")
+        import paramiko
+
+        self._name = destination.host
+        self._file = files[0] if files else SYSTEM
+        # What the user wrote comes first, as the first value is the one that counts; so the
+        # tokens (%p, %r) of the rest see it too.
+        own = [
+            f"{key} {value}\n"
+            for key, value in (
+                ("User", destination.user),
+                ("Port", destination.port),
+                ("ProxyJump", jumps),
+            )
+            if value is not None
+        ]
+        config = paramiko.SSHConfig()
+        config.parse(io.StringIO("".join(own)))
+        for file in files:
+            text = "".join(f"{line}\n" for line in lines(file))
+            try:
+                config.parse(io.StringIO(text))
+            except (paramiko.SSHException, ValueError) as exc:
+                raise bad(str(file), str(exc)) from exc
+        try:
+            self._found = config.lookup(destination.host)
+        except (paramiko.SSHException, ValueError, KeyError, OSError, ImportError) as exc:
+            raise bad(str(self._file), f"{type(exc).__name__}: {exc}") from exc
+
+    def text(self, key: str) -> str | None:
+        value = self._found.get(key)
+        return value if isinstance(value, str) else None
+
+    def flag(self, key: str) -> bool:
+        value = self.text(key)
+        if value not in (None, "yes", "no"):
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
+        return value == "yes"
+
+    def duration_s(self, key: str) -> float | None:
+        """A time as TIME FORMATS of sshd_config(5) has it; None for no limit."""
+        value = self.text(key)
+        if value is None or value.lower() == "none":
+            return None
+        if not _TIME.fullmatch(value):
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
+        parts = _TIME_PART.findall(value.lower())
+        total_s = sum(int(count) * _SECONDS[unit] for count, unit in parts)
+        if total_s > _LONGEST_S:
+            raise bad(str(self._file), f"{key} '{value}' is not possible")
+        return total_s or None
+
+    def first(self, *keys: str) -> str:
+        return next(key for key in self._found if key in keys)
+
+    def host(self) -> str:
+        return self._fit("hostname", self.text("hostname") or self._name, _HOST)
+
+    def port(self) -> int:
+        value = self.text("port") or "22"
+        if not value.isdecimal() or not 0 < int(value) < 65536:
+            raise bad(str(self._file), f"port '{value}' is not possible")
+        return int(value)
+
+    def user(self) -> str:
+        try:
+            return self._fit("user", self.text("user") or getpass.getuser(), _USER)
+        except (KeyError, OSError) as exc:
+            raise InputError(
+                self.text("hostname") or "ssh", "has no user", "say user@host"
+            ) from exc
+
+    def _fit(self, key: str, value: str, names: re.Pattern[str]) -> str:
+        if not names.fullmatch(value):
+            raise bad(str(self._file), f"{key} {value!r} is not possible")
+        return value
+
+    def identities(self, defaults: bool) -> Iterable[Path]:
+        named = self._found.get("identityfile")
+        if isinstance(named, list):
+            return [Path(name).expanduser() for name in named if name.lower() != "none"]
+        folder = Path("~/.ssh").expanduser()
+        return [folder / name for name in _DEFAULT_KEYS] if defaults else []
+
+    def known_hosts(self) -> tuple[Path, ...]:
+        own = self.text("userknownhostsfile") or "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+        system = self.text("globalknownhostsfile") or (
+            "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+        )
+        files = [self._expanded(name) for name in shlex.split(own) if name.lower() != "none"]
+        files += [Path(name) for name in shlex.split(system) if name.lower() != "none"]
+        return tuple(file.expanduser() for file in files)
+
+    def _expanded(self, name: str) -> Path:
+        """The name of a file with its tokens, as TOKENS of ssh_config(5) has them."""
+        values = {
+            "%": "%",
+            "d": str(Path("~").expanduser()),
+            "h": self.host(),
+            "i": str(os.getuid()),
+            "k": self.text("hostkeyalias") or self._name,
+            "L": socket.gethostname().partition(".")[0],
+            "l": socket.gethostname(),
+            "n": self._name,
+            "p": str(self.port()),
+            "r": self.user(),
+            "u": getpass.getuser(),
+        }
+
+        def value(token: re.Match[str]) -> str:
+            if token[1] not in values:
+                raise bad(str(self._file), f"'{token[0]}' of '{name}' is not supported here")
+            return values[token[1]]
+
+        return Path(_TOKEN.sub(value, name))

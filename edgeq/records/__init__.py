@@ -1,0 +1,1 @@
+"""What edgeq writes: frozen records, no logic beyond what a field means."""

@@ -1,0 +1,119 @@
+"""Everything one deploy found out, with a verdict per gate."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, computed_field
+
+from edgeq.records.accuracy import Accuracy, Interval
+from edgeq.records.measurement import Measurement
+from edgeq.records.record import Record
+
+VerdictStatus = Literal["passed", "failed", "unstable", "not measured"]
+
+
+class SlowerLayer(Record):
+    """A layer of the model that takes longer in int8; milliseconds of one inference."""
+
+    name: str
+    int8_ms: float
+    fp16_ms: float
+
+
+class Speedup(Record):
+    """int8 against fp16 on one device: median inference, and the passes that only reformat.
+
+    None where the engines were not profiled. `slower` is sorted, the worst first.
+    """
+
+    int8_ms: float
+    fp16_ms: float
+    reformat_int8_ms: float | None = None
+    reformat_fp16_ms: float | None = None
+    slower: tuple[SlowerLayer, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster int8 is."""
+        return self.fp16_ms / self.int8_ms
+
+
+ColumnName = Literal["float", "simulated", "fp16", "device"]
+
+
+class Column(Record):
+    """One column of the report: float on the host, the simulated plan, or the device.
+
+    fp16 is the float model on the device, where its engine computes in float16.
+    """
+
+    name: ColumnName
+    where: str
+    accuracy: Accuracy | None = None
+    mask_ap_drop: Interval | None = None
+    box_ap_drop: Interval | None = None
+    measurement: Measurement | None = None
+    model_bytes: int | None = None
+
+
+class Divergence(Record):
+    """How far the device's outputs are from the simulation's: the engine's own doing.
+
+    `snr_db` per output is 10 log10(power of the simulation / power of the difference), infinite
+    (None) where they are bit for bit equal; `mask_ap` is simulated minus device.
+    """
+
+    mask_ap: float | None
+    snr_db: dict[str, float | None]
+
+
+class Verdict(Record):
+    """One gate of the recipe against what was measured."""
+
+    gate: str
+    limit: float
+    measured: float | None
+    status: VerdictStatus
+    reason: str = ""
+
+
+class Report(Record):
+    """Everything one deploy found out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # computed fields come back in its JSON
+
+    id: str
+    created_at: datetime.datetime
+    edgeq_version: str
+    recipe: str
+    recipe_sha256: str
+    model_sha256: str
+    target: str
+    device: str
+    artifact_id: str
+    artifact_bytes: int
+    columns: tuple[Column, ...]
+    divergence: Divergence | None = None
+    speedup: Speedup | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()
+    layers_quantized: int
+    layers_float: int
+    stage_seconds: dict[str, float]
+    versions: dict[str, str]
+    probe: dict[str, Any] = Field(default_factory=dict)
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, None when it was not measured."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def exit_code(self) -> int:
+        """0 all gates passed, 1 a gate failed, 4 a gate could not be judged."""
+        states = {verdict.status for verdict in self.verdicts}
+        if "failed" in states:
+            return 1
+        return 4 if states & {"unstable", "not measured"} else 0

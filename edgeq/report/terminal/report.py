@@ -1,0 +1,191 @@
+"""The report for a terminal: what was lost, what it costs, and what that means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgeq.report.board import board_remarks, board_sections
+from edgeq.report.figures import (
+    NOT_APPLICABLE,
+    NOT_MEASURED,
+    UNSTABLE,
+    gate_figure,
+    mebibytes,
+)
+from edgeq.report.rows import SECTIONS
+from edgeq.report.speedup import explanation
+from edgeq.report.terminal.classes import class_table
+from edgeq.spec.gates import all_gates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from edgeq.records.report import Divergence, Report, Verdict, VerdictStatus
+
+_TITLES = {
+    "float": "float",
+    "simulated": "simulated int8",
+    "fp16": "device fp16",
+    "device": "device int8",
+}
+_ALWAYS = ("float", "simulated", "device")
+_WORDS: dict[VerdictStatus, tuple[str, str]] = {
+    "passed": ("PASS", "green"),
+    "failed": ("FAIL", "bold red"),
+    "unstable": ("UNSTABLE", "yellow"),
+    "not measured": ("NOT MEASURED", "yellow"),
+}
+
+
+def render(report: Report) -> RenderableType:
+    """The whole report; readable from 80 columns on and without colour."""
+    parts: list[RenderableType] = [_header(report), _figures(report)]
+    classes = class_table(report)
+    if classes is not None:
+        parts.append(classes)
+    if report.verdicts:
+        parts.append(_verdicts(report.verdicts))
+    remarks = list(_remarks(report))
+    if remarks:
+        parts.append(_listed(remarks))
+    parts.append(_outcome(report.verdicts))
+    return Group(parts[0], *(piece for part in parts[1:] for piece in ("", part)))
+
+
+def _header(report: Report) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for label, value in (
+        ("recipe", report.recipe),
+        ("target", report.target),
+        ("device", report.device),
+        ("artifact", f"{report.artifact_id[:12]}, {_size(report)}"),
+        ("layers", f"{report.layers_quantized} int8, {report.layers_float} float"),
+        *((f"{column.name} on", column.where) for column in report.columns),
+    ):
+        grid.add_row(label, Text(value))
+    return grid
+
+
+def _size(report: Report) -> str:
+    size = f"{mebibytes(report.artifact_bytes)} MiB"
+    reference = report.column("float")
+    if reference is None or not reference.model_bytes:
+        return size
+    share = report.artifact_bytes / reference.model_bytes
+    return f"{size}, {share:.0%} of the float model's {mebibytes(reference.model_bytes)} MiB"
+
+
+def _figures(report: Report) -> RenderableType:
+    names = [name for name in _TITLES if name in _ALWAYS or report.column(name) is not None]
+    columns = [report.column(name) for name in names]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(_TITLES[name], justify="right")
+    for section in (*SECTIONS, *board_sections(report.columns)):
+        rows = [
+            (
+                row.label,
+                [NOT_MEASURED if column is None else row.cell(column) for column in columns],
+            )
+            for row in section.rows
+        ]
+        if all(text in (NOT_MEASURED, NOT_APPLICABLE) for _, cells in rows for text in cells):
+            rows = [(section.name, [NOT_MEASURED] * len(columns))]
+        for label, cells in rows:
+            table.add_row(label, *(Text(text) for text in cells))
+        table.add_section()
+    return table
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("gate", "limit", "measured", "verdict"):
+        table.add_column(title, justify="right" if title in ("limit", "measured") else "left")
+        table.columns[-1].no_wrap = True
+    known = all_gates()
+    for verdict in verdicts:
+        gate = known.get(verdict.gate)
+        bound = "at least " if gate is not None and gate.at_least else "at most "
+        table.add_row(
+            verdict.gate,
+            bound + gate_figure(gate, verdict.limit),
+            gate_figure(gate, verdict.measured),
+            Text(*_WORDS[verdict.status]),
+        )
+    return table
+
+
+def _remarks(report: Report) -> Iterator[tuple[str, str]]:
+    """Label and text of what the figures alone do not say."""
+    for reason, gates in _reasons(report.verdicts).items():
+        yield ", ".join(gates), reason
+    for column in report.columns:
+        for reason in column.measurement.unstable if column.measurement else ():
+            yield f"unstable ({column.name})", reason
+        if column.measurement and column.measurement.emulated:
+            yield f"emulated ({column.name})", "these latencies say nothing about a real device"
+        yield from board_remarks(column)
+    if report.divergence is not None:
+        yield "device against simulation", _divergence(report.divergence)
+    if report.speedup is not None:
+        found = report.speedup
+        both = [report.column(name) for name in ("fp16", "device")]
+        steady = not any(c.measurement.unstable for c in both if c and c.measurement)
+        words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
+        for sentence in (words, *(explanation(found) if steady else ())):
+            yield "int8 against fp16", sentence
+    for note in report.notes:
+        yield "note", note
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Each reason once, with the gates it stands for; the reasons of 'unstable' come later."""
+    gates: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.reason and verdict.status != "unstable":
+            gates.setdefault(verdict.reason, []).append(verdict.gate)
+    return gates
+
+
+def _divergence(divergence: Divergence) -> str:
+    parts = []
+    if divergence.mask_ap is not None:
+        parts.append(f"mask AP {-divergence.mask_ap:+.4f}")
+    parts += [
+        f"{name} " + ("equal" if snr_db is None else f"{snr_db:.1f} dB")
+        for name, snr_db in divergence.snr_db.items()
+    ]
+    return ", ".join(parts) or NOT_MEASURED
+
+
+def _listed(remarks: Sequence[tuple[str, str]]) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    for label, text in remarks:
+        grid.add_row("-", Text(f"{label}: {text}"))
+    return grid
+
+
+def _outcome(verdicts: Sequence[Verdict]) -> Text:
+    """The last line: how it ended, in words."""
+    if not verdicts:
+        return Text("NOTHING JUDGED: the recipe sets no gates.")
+    failed = [v.gate for v in verdicts if v.status == "failed"]
+    unjudged = [v.gate for v in verdicts if v.status in ("unstable", "not measured")]
+    many = f"of {len(verdicts)} gates" if len(verdicts) > 1 else "of 1 gate"
+    words = []
+    if failed:
+        words.append(f"{len(failed)} {many} failed: {', '.join(failed)}")
+    if unjudged:
+        words.append(f"{len(unjudged)} {many} could not be judged: {', '.join(unjudged)}")
+    if not words:
+        return Text(f"PASSED: {len(verdicts)} {many} passed.", style="green")
+    title, style = ("FAILED", "bold red") if failed else ("NOT JUDGED", "yellow")
+    return Text(f"{title}: {'; '.join(words)}.", style=style)

@@ -1,0 +1,212 @@
+"""Gates: what a recipe can demand of what was measured, and how each of them is judged.
+
+The fields of `Gates` are the one list of them. Each says in its annotation how it is judged, in
+which unit it is shown, and what it needs; adding one is a field here, and its function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgeq.records.measurement import Measurement
+from edgeq.records.report import Column, Divergence, Speedup, Verdict, VerdictStatus
+from edgeq.spec.values import Bytes, Part, PositiveFloat
+
+Unit = Literal["AP", "ms", "bytes", "dB", "ratio"]
+Drop = Annotated[float, Field(le=1)]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a deploy found out, as far as gates ask for it."""
+
+    columns: tuple[Column, ...]
+    artifact_bytes: int
+    divergence: Divergence | None = None
+    speedup: Speedup | None = None
+
+    @property
+    def device(self) -> Column | None:
+        """The device's own figures, which alone pass or fail a gate."""
+        return next((column for column in self.columns if column.name == "device"), None)
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What was timed on the device."""
+        return self.device.measurement if self.device else None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How one gate is judged, from its name, its limit and the evidence.
+
+    The limit is an upper one unless it is to be reached `at_least`. A gate that `needs_annotations`
+    is refused in a recipe that evaluates nothing.
+    """
+
+    judge: Callable[[str, float, Evidence], Verdict]
+    unit: Unit
+    at_least: bool = False
+    needs_annotations: bool = False
+
+
+def judge(
+    gates: Gates,
+    columns: Sequence[Column],
+    artifact_bytes: int,
+    divergence: Divergence | None,
+    speedup: Speedup | None = None,
+) -> tuple[Verdict, ...]:
+    """A verdict for every gate that the recipe sets, in the order of the fields.
+
+    Only the device's own figures pass or fail a gate. Latency and memory of an unstable
+    measurement, and latency of an emulated device, are never judged: the reason says why.
+    """
+    evidence = Evidence(tuple(columns), artifact_bytes, divergence, speedup)
+    registered = all_gates()
+    limits = {name: limit for name, limit in gates if limit is not None}
+    return tuple(registered[name].judge(name, limit, evidence) for name, limit in limits.items())
+
+
+def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Evidence) -> Verdict:
+    device = evidence.device
+    drop = None
+    if device is not None:
+        drop = device.mask_ap_drop if kind == "mask" else device.box_ap_drop
+    if drop is None:
+        reason = "no device was measured" if device is None else "there is no accuracy to compare"
+        return _not_measured(gate, limit, reason)
+    verdict = _at_most(gate, limit, drop.estimate)
+    if not drop.low <= limit <= drop.high:
+        return verdict
+    reason = (
+        f"not resolved: the limit lies inside the {drop.confidence:.0%} interval, "
+        f"{drop.low:.4f} to {drop.high:.4f}; more images narrow it"
+    )
+    return verdict.model_copy(update={"reason": reason})
+
+
+def _latency(percentile: int, gate: str, limit_ms: float, evidence: Evidence) -> Verdict:
+    measurement = evidence.measurement
+    if measurement is None:
+        return _not_measured(gate, limit_ms, "no device was measured")
+    if measurement.emulated:
+        return _not_measured(gate, limit_ms, "emulated")
+    latency_ms = measurement.latency_ms(percentile)
+    if math.isnan(latency_ms):
+        return _not_measured(gate, limit_ms, "no inference was timed")
+    return _stable(_at_most(gate, limit_ms, latency_ms), measurement)
+
+
+def _memory(gate: str, limit_bytes: float, evidence: Evidence) -> Verdict:
+    measurement = evidence.measurement
+    if measurement is None:
+        return _not_measured(gate, limit_bytes, "no device was measured")
+    return _stable(_at_most(gate, limit_bytes, measurement.peak_rss_bytes), measurement)
+
+
+def _size(gate: str, limit_bytes: float, evidence: Evidence) -> Verdict:
+    return _at_most(gate, limit_bytes, evidence.artifact_bytes)
+
+
+def _gain(gate: str, limit: float, evidence: Evidence) -> Verdict:
+    speedup = evidence.speedup
+    both = [
+        c.measurement for c in evidence.columns if c.name in ("fp16", "device") and c.measurement
+    ]
+    if speedup is None:
+        return _not_measured(gate, limit, "the device has no fp16 engine to compare with")
+    if any(measurement.emulated for measurement in both):
+        return _not_measured(gate, limit, "emulated")
+    status: VerdictStatus = "passed" if speedup.ratio >= limit else "failed"
+    verdict = Verdict(gate=gate, limit=limit, measured=speedup.ratio, status=status)
+    for measurement in both:
+        verdict = _stable(verdict, measurement)
+    return verdict
+
+
+def _divergence_mask_ap(gate: str, limit: float, evidence: Evidence) -> Verdict:
+    divergence = evidence.divergence
+    if divergence is None or divergence.mask_ap is None:
+        return _not_measured(gate, limit, "simulation and device were not both scored")
+    return _at_most(gate, limit, abs(divergence.mask_ap))
+
+
+def _divergence_snr(gate: str, limit_db: float, evidence: Evidence) -> Verdict:
+    divergence = evidence.divergence
+    if divergence is None or not divergence.snr_db:
+        return _not_measured(gate, limit_db, "raw outputs of the device were not compared")
+    worst_db, output = min(
+        (math.inf if snr_db is None else snr_db, name) for name, snr_db in divergence.snr_db.items()
+    )
+    if math.isinf(worst_db):
+        return Verdict(
+            gate=gate, limit=limit_db, measured=None, status="passed", reason="bit for bit equal"
+        )
+    status: VerdictStatus = "passed" if worst_db >= limit_db else "failed"
+    return Verdict(
+        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"output '{output}'"
+    )
+
+
+def _at_most(gate: str, limit: float, measured: float) -> Verdict:
+    status: VerdictStatus = "passed" if measured <= limit else "failed"
+    return Verdict(gate=gate, limit=limit, measured=measured, status=status)
+
+
+def _stable(verdict: Verdict, measurement: Measurement) -> Verdict:
+    """The verdict, withdrawn when the measurement behind it was not steady."""
+    if not measurement.unstable:
+        return verdict
+    reason = "; ".join(measurement.unstable)
+    return verdict.model_copy(update={"status": "unstable", "reason": reason})
+
+
+def _not_measured(gate: str, limit: float, reason: str) -> Verdict:
+    return Verdict(gate=gate, limit=limit, measured=None, status="not measured", reason=reason)
+
+
+class Gates(Part):
+    """What is acceptable; a gate that is left out is not judged."""
+
+    mask_ap_drop: Annotated[
+        Drop | None, Gate(partial(_drop, "mask"), "AP", needs_annotations=True)
+    ] = None
+    """float minus device, absolute"""
+    box_ap_drop: Annotated[
+        Drop | None, Gate(partial(_drop, "box"), "AP", needs_annotations=True)
+    ] = None
+    latency_p50_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 50), "ms")] = None
+    """inference on the device"""
+    latency_p90_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 90), "ms")] = None
+    latency_p99_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 99), "ms")] = None
+    peak_memory_bytes: Annotated[Bytes | None, Gate(_memory, "bytes")] = None
+    """peak resident memory of the agent on the device; '300 MiB' is understood"""
+    artifact_bytes: Annotated[Bytes | None, Gate(_size, "bytes")] = None
+    divergence_mask_ap: Annotated[
+        PositiveFloat | None, Gate(_divergence_mask_ap, "AP", needs_annotations=True)
+    ] = None
+    """simulated and device mask AP may differ by this much"""
+    divergence_snr_db: Annotated[float | None, Gate(_divergence_snr, "dB", at_least=True)] = None
+    """the device's raw outputs against the simulation's, at least"""
+    int8_speedup_over_fp16: Annotated[PositiveFloat | None, Gate(_gain, "ratio", at_least=True)] = (
+        None
+    )
+    """fp16's median inference over int8's on the device, at least; where the engine has fp16"""
+
+
+def all_gates() -> dict[str, Gate]:
+    """Every gate by its name, in the order of the fields; TypeError for one that nobody judges."""
+    found = {}
+    for name, field in Gates.model_fields.items():
+        said = [part for part in field.metadata if isinstance(part, Gate)]
+        if len(said) != 1:
+            raise TypeError(f"gate {name} says {len(said)} times how it is judged")
+        found[name] = said[0]
+    return found

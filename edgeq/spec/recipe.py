@@ -1,0 +1,378 @@
+"""The recipe: what to quantize and how, which data, what is acceptable. Loaded from YAML once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from edgeq import places
+from edgeq.calibrators import calibrators
+from edgeq.errors import InputError, InputErrors, Invalid
+from edgeq.spec import document
+from edgeq.spec.gates import Gates, all_gates
+from edgeq.spec.image_list import image_files
+from edgeq.spec.values import (
+    AS_TUPLE,
+    FILE_NAME,
+    FilePath,
+    FolderPath,
+    Fraction,
+    ImagePath,
+    OneOf,
+    Or,
+    Part,
+    PositiveFloat,
+    PositiveInt,
+    text_of,
+)
+
+Granularity = Literal["per-tensor", "per-channel"]
+Scheme = Literal["target", "scale", "affine"]
+InputOutput = Literal["float32", "float16", "int8"]
+HeadPolicy = Literal["float-tail", "float-head", "quantize"]
+
+
+def _decoders() -> Iterable[str]:
+    from edgeq.agent.vision.decode import DECODERS  # which brings numpy and OpenCV
+
+    return DECODERS
+
+
+Decoder = Annotated[str, OneOf(_decoders)]
+CalibratorName = Annotated[str, OneOf(calibrators)]
+
+
+class Task(Part):
+    """How the model's outputs become instances."""
+
+    decoder: Decoder
+    """layout of the outputs"""
+    classes: Annotated[tuple[str, ...], AS_TUPLE, Field(min_length=1), FILE_NAME]
+    """class names in the model's order, or a text file with one a line"""
+    score_threshold: Fraction = 0.001
+    iou_threshold: Fraction = 0.6
+    """overlap above which non-maximum suppression drops the lower score"""
+    max_detections: PositiveInt = 100
+    multi_label: bool = True
+    """every class above the threshold counts, not only the best one of a candidate"""
+    mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    categories: Annotated[dict[int, int] | None, FILE_NAME] = None
+    """class index to COCO category id, or a JSON file; default: equal names"""
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _classes_from_file(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            return [name.strip() for name in text_of(value, info).splitlines() if name.strip()]
+        return value
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _categories_from_file(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            text = text_of(value, info)
+            try:
+                value = json.loads(text)
+            except ValueError as exc:
+                raise Invalid(f"'{value}' is not JSON ({exc})", "map class to category") from exc
+        if isinstance(value, dict):  # a mapping's keys come as text from YAML and JSON
+            return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _categories_name_classes(self) -> Task:
+        unknown = [i for i in self.categories or {} if not 0 <= i < len(self.classes)]
+        if unknown:
+            what = f"categories names class {unknown[0]} of {len(self.classes)}"
+            raise Invalid(what, "class indices start at 0", "categories", unknown[0])
+        return self
+
+
+class Preprocess(Part):
+    """From an image file to the input tensor: letterbox, colour order, (pixel*scale-mean)/std."""
+
+    size: Annotated[
+        tuple[PositiveInt, PositiveInt], AS_TUPLE, Or({"type": "integer", "exclusiveMinimum": 0})
+    ]
+    """height and width in pixels"""
+    letterbox: bool = True
+    """keep the aspect ratio and pad; false stretches"""
+    pad_value: Annotated[int, Field(ge=0, le=255)] = 114
+    color: Literal["rgb", "bgr"] = "rgb"
+    scale: PositiveFloat = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _square(cls, value: object) -> object:
+        return [value, value] if isinstance(value, int) else value
+
+
+class Calibration(Part):
+    """The images that the ranges are taken from; no labels are needed."""
+
+    images: ImagePath
+    count: PositiveInt | None = None
+    """how many of them, spread evenly over the sorted names; default: all"""
+
+    @model_validator(mode="after")
+    def _images_suffice(self) -> Calibration:
+        try:
+            have = len(image_files(self.images, ""))
+        except InputError as exc:
+            more = len(exc.problems) - 1 if isinstance(exc, InputErrors) else 0
+            what = f"{exc.where}: {exc.what}" if exc.where else exc.what
+            what += f" (and {more} more)" if more else ""
+            raise Invalid(what, exc.remedy, "images") from exc
+        if self.count is not None and self.count > have:
+            what = f"count is {self.count}, but there are {have} images in {self.images}"
+            raise Invalid(what, "add images or lower the count", "count")
+        return self
+
+
+class Quantizer(Part):
+    """How one kind of tensor is quantized."""
+
+    granularity: Granularity
+    scheme: Scheme = "target"
+    """scale: symmetric around zero; affine: with a zero point; target: what the engine does best"""
+    calibrator: CalibratorName = "max"
+    percentile: Annotated[float, Field(gt=50, le=100)] | None = None
+    """share of the absolute values that is kept, for calibrator percentile, such as 99.99"""
+
+    @model_validator(mode="after")
+    def _parameter_belongs_to_its_calibrator(self) -> Quantizer:
+        for name, calibrator in calibrators().items():
+            key = calibrator.parameter
+            if key is None:
+                continue
+            given = getattr(self, key) is not None
+            if given and self.calibrator != name:
+                what = f"{key} is given for calibrator '{self.calibrator}'"
+                remedy = f"write 'calibrator: {name}' or leave it out"
+                raise Invalid(what, remedy, key)
+            if not given and self.calibrator == name:
+                what = f"calibrator {name} needs its value"
+                raise Invalid(what, f"add '{key}: {calibrator.example}'", "calibrator")
+        return self
+
+    @property
+    def parameter(self) -> float | None:
+        """The value that the calibrator has for itself; None where it has none."""
+        key = calibrators()[self.calibrator].parameter
+        return None if key is None else getattr(self, key)
+
+
+class Weights(Quantizer):
+    """Weights: symmetric, [-127, 127]."""
+
+    granularity: Granularity = "per-channel"
+
+
+class Activations(Quantizer):
+    """Activations: one scale a tensor."""
+
+    granularity: Granularity = "per-tensor"
+
+
+class Override(Part):
+    """What differs for the layers that a pattern names; 'float' leaves them unquantized."""
+
+    weights: Weights | None = None
+    activations: Activations | None = None
+    float: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _float_alone(cls, value: object) -> object:
+        if isinstance(value, str) and value != "float":
+            raise Invalid(f"'{value}' is unknown", "write 'float', or 'weights:', 'activations:'")
+        return {"float": True} if value == "float" else value
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Override:
+        ways = self.weights is not None or self.activations is not None
+        if self.float == ways:
+            if ways:
+                raise Invalid("says both, float and how to quantize", "keep one")
+            raise Invalid("says nothing", "write 'float', or 'weights:', 'activations:'")
+        return self
+
+
+class Quantize(Part):
+    """How to quantize: given in the recipe, or the name of one of the built-in recipes/."""
+
+    weights: Weights = Weights()
+    activations: Activations = Activations()
+    overrides: dict[str, Annotated[Override, Or({"const": "float"})]] = Field(default={})
+    """node pattern (exact name, glob or op:Type) to what differs there"""
+    exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
+    """node patterns that stay float"""
+    io: InputOutput = "float32"
+    """type of the model's input and outputs; float16 where what is not quantized is too (TensorRT
+    11); int8: the image is fed in int8, and outputs that the plan has in int8 stay so (LiteRT)"""
+    head: HeadPolicy = "float-tail"
+    """float-tail: what follows the head's reshape stays float; float-head: so do the layers
+    that feed it; quantize: everything"""
+
+
+class AdaRound(Part):
+    """How long rounding is optimized, by adaptive rounding (Nagel et al. 2020)."""
+
+    iterations: PositiveInt = 1000
+    """steps of the optimizer, for each layer"""
+
+
+class Repair(Part):
+    """What is done to the model so that it loses less when it is quantized; nothing by default.
+
+    Names and shapes stay, so that everything else in the recipe means what it meant.
+    """
+
+    equalize: bool = False
+    """scale channels of neighbouring layers to equal ranges, where ReLU, LeakyReLU or nothing
+    stands between them (Nagel et al. 2019)"""
+    bias_correction: bool = False
+    """let each layer's bias make up for the mean that quantization shifts its output by (Nagel et
+    al. 2019)"""
+    adaround: Annotated[AdaRound | None, Or({"type": "boolean"})] = None
+    """true, or how long: choose by the layer's output which weights are rounded up and which
+    down, instead of each to the nearest"""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """which places of the images adaround looks at"""
+    images: PositiveInt = 16
+    """how many of the calibration images are looked at, spread evenly; all if there are fewer"""
+
+    @field_validator("adaround", mode="before")
+    @classmethod
+    def _by_default(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return {} if value else None
+        return value
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be repaired."""
+        return self.equalize or self.needs_plan
+
+    @property
+    def needs_plan(self) -> bool:
+        """Whether any repair makes up for what a plan's integers lose."""
+        return self.bias_correction or self.adaround is not None
+
+
+class Evaluate(Part):
+    """The annotated images that the loss is measured on."""
+
+    images: FolderPath
+    annotations: FilePath
+    """COCO JSON"""
+    count: PositiveInt | None = None
+    """only the first images of the annotations; default: all"""
+
+
+class Measure(Part):
+    """How long to measure on the device."""
+
+    warmup_s: Annotated[float, Field(ge=0)] = 1.0
+    max_warmup_s: PositiveFloat = 15.0
+    min_duration_s: PositiveFloat = 5.0
+    max_duration_s: PositiveFloat = 120.0
+    min_count: PositiveInt = 50
+    threads: PositiveInt | None = None
+    """default: the target's"""
+    power_mode: Annotated[str, Field(min_length=1)] | None = None
+    """a power mode that the board must be in, as nvpmodel names it, such as 15W or MAXN; another
+    one makes the measurement unstable"""
+    cuda_graph: bool = False
+    """launch each inference as one CUDA graph, which saves launching layer by layer (TensorRT)"""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Measure:
+        for least, most in (("warmup_s", "max_warmup_s"), ("min_duration_s", "max_duration_s")):
+            low, high = getattr(self, least), getattr(self, most)
+            if low > high:
+                what = f"{least} is {low:g}, but {most} is {high:g}"
+                raise Invalid(what, "raise the one or lower the other", least)
+        return self
+
+
+_NAME = Or({"type": "string", "description": "one of the built-in recipes/"})
+
+
+class Recipe(Part):
+    """An edgeq recipe."""
+
+    model: FilePath
+    """ONNX file"""
+    task: Task
+    preprocess: Preprocess
+    calibration: Calibration
+    quantize: Annotated[Quantize, _NAME] = Quantize()
+    repair: Repair = Repair()
+    evaluate: Evaluate | None = None
+    tune: Evaluate | None = None
+    """annotated images that `edgeq tune` compares on, others than those of `evaluate`; default: the
+    calibration images, with what the float model finds there"""
+    measure: Measure = Measure()
+    gates: Gates = Gates()
+
+    @field_validator("quantize", mode="before")
+    @classmethod
+    def _quantize_by_name(cls, value: object) -> object:
+        return builtin_quantize(value) if isinstance(value, str) else value
+
+    @field_validator("gates")
+    @classmethod
+    def _accuracy_gates_need_annotations(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        wanted = [name for name, gate in all_gates().items() if gate.needs_annotations]
+        named = [name for name in wanted if getattr(gates, name) is not None]
+        # A wrong `evaluate` is not in the data at all: it is reported by itself.
+        if named and info.data.get("evaluate", gates) is None:
+            what = f"gate {named[0]} needs annotated images"
+            remedy = "add 'evaluate:' with images and annotations"
+            raise Invalid(what, remedy, named[0])
+        return gates
+
+
+def builtin_names() -> list[str]:
+    """Names of the built-in ways to quantize, from recipes/."""
+    return sorted(file.stem for file in places.builtin("recipes").glob("*.yaml"))
+
+
+def builtin_quantize(name: str) -> Quantize:
+    """The `quantize` block of that name from recipes/; Invalid with the names there are."""
+    if name not in builtin_names():
+        raise Invalid(f"quantize '{name}' is unknown", document.nearest(name, builtin_names()))
+    source = document.read(places.builtin("recipes") / f"{name}.yaml")
+    return document.validate(source, Quantize)
+
+
+def load(path: Path) -> Recipe:
+    """Read a recipe; all that is wrong with it is reported together, each with its line.
+
+    Raises InputError or InputErrors.
+    """
+    return of(document.read(path))
+
+
+def of(source: document.Document) -> Recipe:
+    """The recipe in a file that was read already; raises as `load`."""
+    return document.validate(source, Recipe)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file, for editors."""
+    described = Recipe.model_json_schema()
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return described

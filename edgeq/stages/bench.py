@@ -1,0 +1,49 @@
+"""Bench: latency and memory of a release on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from edgeq.device.device import Device
+from edgeq.progress import Progress
+from edgeq.records.answers import Probe
+from edgeq.records.measurement import Measurement
+from edgeq.spec import recipe as recipes
+from edgeq.spec.images import Image
+from edgeq.spec.target import Target
+from edgeq.stages.check import T
+from edgeq.stages.predict import over_images
+
+BENCH_IMAGES = 32
+
+
+def bench(
+    device: Device,
+    release: str,
+    images: Sequence[Image],
+    options: recipes.Measure,
+    target: Target,
+    probe: Probe,
+    progress: Progress,
+) -> Measurement:
+    paths = device.files.put(images, progress)
+    job = {
+        "release": release,
+        "images": [paths[image.path] for image in images],
+        **options.model_dump(exclude={"threads"}, exclude_none=True),
+        "threads": threads(options, target, probe),
+    }
+    result = over_images(device, paths, partial(device.bench, job, progress), progress)
+    fields = {name: result[name] for name in Measurement.model_fields if name in result}
+    emulated = probe.emulated.emulated
+    return Measurement.model_validate({**fields, "emulated": emulated})
+
+
+def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:
+    return options.threads or target.threads or probe.cpu.cores_available or 1
+
+
+def bench_images(files: Sequence[T]) -> list[T]:
+    """A few dozen images show every size there is; all would fill a small board's memory."""
+    return list(files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES])

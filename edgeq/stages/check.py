@@ -1,0 +1,148 @@
+"""Check everything that can be checked before anything is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from edgeq.device.connection import HERE, Address, connect
+from edgeq.device.device import Device
+from edgeq.errors import DeviceError, InputError, Key, Problems, raise_all
+from edgeq.evaluation.dataset import Evaluation, evaluation_of
+from edgeq.records.answers import Probe
+from edgeq.runtimes import runtime
+from edgeq.spec import document
+from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
+from edgeq.spec.document import Document
+from edgeq.spec.recipe import Recipe
+from edgeq.spec.target import Target
+from edgeq.stages.fitness import check_device
+from edgeq.stages.prepare import Prepared, for_device, prepare
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe and a target that belong together, and the device; nothing was changed yet."""
+
+    prepared: Prepared
+    device: Device
+    probe: Probe
+    evaluation: Evaluation | None
+    recipe_name: str
+    recipe_sha256: str
+
+
+def check(
+    recipe: str | Path | Recipe, target: str | Target, address: Address = HERE, keep: bool = True
+) -> Checked:
+    """Check all that can be checked before anything is touched; the device's session is open then.
+
+    Without `keep` not even the agent is written to the device. Raises InputError(s) with every
+    problem of recipe, target, model, images and annotations, and DeviceError when the device cannot
+    be reached, is of another architecture or keeps another time.
+    """
+    problems = Problems()
+    source, kind, evaluation = _loaded(recipe, target, problems)
+    loaded = source.recipe
+    device = problems.attempt(lambda: connect(kind, address, keep))
+    # Without a device no activation type can be probed; what else is wrong is known all the same.
+    version = "11.0" if loaded.quantize.io == "float16" else "10.3"
+    stated = kind.model_copy(update={"activation_type": "int8", "engine_version": version})
+    files = list(evaluation.files.values()) if evaluation else []
+    prepared = problems.attempt(lambda: prepare(loaded, stated, None, files))
+    problems.attempt(lambda: _check_measure(loaded, kind))
+    _raise_located(problems, source)
+    assert prepared is not None and device is not None
+    try:
+        probe = check_device(kind, device)
+        prepared = for_device(prepared, kind, probe)
+    except BaseException:
+        with contextlib.suppress(DeviceError):
+            device.forget()
+        device.close()
+        raise
+    return Checked(prepared, device, probe, evaluation, source.name, source.sha256)
+
+
+def _check_measure(recipe: Recipe, target: Target) -> None:
+    if recipe.measure.cuda_graph and not runtime(target.runtime).cuda_graphs:
+        what = f"is for TensorRT, and target '{target.name}' runs {target.runtime}"
+        raise InputError(Key("measure", "cuda_graph"), what, "leave it out")
+
+
+def prepared_for_build(
+    recipe: str | Path | Recipe, target: str | Target, address: Address = HERE
+) -> Prepared:
+    """Check what a build needs; a device only where the target leaves something to be probed.
+
+    Raises InputError(s), and DeviceError where a device is needed.
+    """
+    problems = Problems()
+    source, kind, evaluation = _loaded(recipe, target, problems)
+    if address != HERE or runtime(kind.runtime).needs_probe(kind):
+        checked = check(recipe, target, address, keep=False)
+        checked.device.close()
+        return checked.prepared
+    files = list(evaluation.files.values()) if evaluation else []
+    prepared = problems.attempt(lambda: prepare(source.recipe, kind, None, files))
+    _raise_located(problems, source)
+    assert prepared is not None
+    return prepared
+
+
+def check_room(checked: Checked) -> None:
+    """DeviceError when what the device lacks of the images, and the models, would not fit there.
+
+    These are two, and where they are compiled there four more: fp16's, and the engines.
+    """
+    images = checked.evaluation.files.values() if checked.evaluation else ()
+    placement = checked.prepared.placement
+    compiled = runtime(placement.runtime).compiled(placement.form, "int8") is not None
+    model_bytes = checked.prepared.recipe.model.stat().st_size
+    checked.device.files.require_room(images, (6 if compiled else 2) * model_bytes)
+
+
+def _loaded(
+    recipe: str | Path | Recipe, target: str | Target, problems: Problems
+) -> tuple[Source, Target, Evaluation | None]:
+    source = problems.attempt(lambda: _source(recipe))
+    kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
+    evaluation = problems.attempt(lambda: evaluation_of(source.recipe)) if source else None
+    if kind is None or source is None:
+        _raise_located(problems, source)
+        raise AssertionError("unreachable: what is missing was reported")
+    return source, kind, evaluation
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recipe and where it is from: the file's name, its hash, and its text where it has one."""
+
+    recipe: Recipe
+    name: str
+    sha256: str
+    document: Document | None
+
+
+def _source(recipe: str | Path | Recipe) -> Source:
+    """Read a recipe, once; InputError(s) for what is wrong with it."""
+    if isinstance(recipe, Recipe):
+        dumped = recipe.model_dump_json().encode()
+        return Source(recipe, "recipe", hashlib.sha256(dumped).hexdigest(), None)
+    read = document.read(Path(recipe))
+    return Source(recipes.of(read), str(recipe), read.sha256, read)
+
+
+def _raise_located(problems: Problems, source: Source | None = None) -> None:
+    """Raise what was found; where it is a key of the recipe, with file and line."""
+    if source is not None and source.document is not None:
+        for problem in problems.found:
+            if isinstance(problem.where, Key):
+                problem.where = source.document.at(problem.where.parts)
+    raise_all(list({str(problem): problem for problem in problems.found}.values()))

@@ -1,0 +1,149 @@
+"""The columns of a report: what each of float, simulation and device found and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from edgeq.artifact.folder import Artifact
+from edgeq.device.connection import host
+from edgeq.evaluation import bootstrap, score
+from edgeq.evaluation.dataset import Evaluation
+from edgeq.evaluation.divergence import outputs_snr_db
+from edgeq.evaluation.matches import Matches, match
+from edgeq.progress import Progress
+from edgeq.records.report import Column, ColumnName, Divergence
+from edgeq.stages.bench import bench, bench_images, threads
+from edgeq.stages.build import Build
+from edgeq.stages.check import Checked
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Predictions, compare_outputs, predict
+from edgeq.stages.prepare import Prepared, cores
+from edgeq.stages.references import float_artifact, fp16_artifact, simulation
+
+_COMPARED = ("simulated", "device")
+
+
+def evaluate(
+    checked: Checked, built: Build, here: Mapping[str, Predictions], progress: Progress
+) -> tuple[tuple[Column, ...], Divergence | None]:
+    """The columns: float and simulation as found on the host, and what the device finds."""
+    reference = float_artifact(checked.prepared)
+    half = fp16_artifact(checked.prepared, built)
+    sizes = {
+        "float": reference.size_bytes,
+        "simulated": None,
+        "fp16": half.size_bytes if half else None,
+        "device": built.artifact.manifest.files[built.artifact.manifest.runtime.model].bytes,
+    }
+    address = checked.device.address
+    where: dict[ColumnName, str] = {"float": "host", "simulated": "host"}
+    where |= {"fp16": address, "device": address} if half else {"device": address}
+    found = _predicted(checked, built, here, half, progress)
+    matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
+    columns = []
+    for name in where:
+        drops: dict[str, Any] = {}
+        scored = matches.get(name)
+        if scored is not None and name != "float":
+            for kind in ("mask", "box"):
+                progress(f"resample {name}", 0, 1)
+                drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
+                progress(f"resample {name}", 1, 1)
+        accuracy = score.accuracy(scored) if scored is not None else None
+        columns.append(
+            Column(
+                name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops
+            )
+        )
+    if not found:
+        return tuple(columns), None
+    simulated, device = (next(c for c in columns if c.name == n).accuracy for n in _COMPARED)
+    gap = None
+    if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
+        gap = simulated.mask.ap - device.mask.ap
+    snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
+    return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
+
+
+def predicted_here(
+    prepared: Prepared, evaluation: Evaluation | None, built: Build, progress: Progress
+) -> dict[str, Predictions]:
+    """What the float model and the simulation find on this machine; no device is needed for it.
+
+    Empty where the recipe evaluates nothing.
+    """
+    if evaluation is None:
+        return {}
+    files = evaluation.files
+    count = prepared.recipe.measure.threads or cores()
+    simulated, kept = "disabled", DIVERGENCE_IMAGES
+    reference, model = float_artifact(prepared), simulation(prepared, built)
+    with host() as here:
+        return {
+            "float": predict(here, reference, files, "all", count, progress, "float"),
+            "simulated": predict(here, model, files, simulated, count, progress, "simulated", kept),
+        }
+
+
+def _predicted(
+    checked: Checked,
+    built: Build,
+    here: Mapping[str, Predictions],
+    half: Artifact | None,
+    progress: Progress,
+) -> dict[str, Predictions]:
+    if checked.evaluation is None:
+        return {}
+    files, kept = checked.evaluation.files, DIVERGENCE_IMAGES
+    count = threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe)
+    device, found = checked.device, dict(here)
+    if half is not None:
+        found["fp16"] = predict(device, half, files, "all", count, progress, "fp16", remember=False)
+    made = built.artifact
+    found["device"] = predict(
+        device, made, files, "all", count, progress, "device", kept, remember=False
+    )
+    return found
+
+
+def _matches(checked: Checked, predictions: Predictions) -> Matches:
+    evaluation = checked.evaluation
+    assert evaluation is not None
+    ids = list(evaluation.files)
+    return match(evaluation.annotations, predictions.images, evaluation.categories, ids)
+
+
+def measured(
+    checked: Checked, columns: tuple[Column, ...], built: Build, progress: Progress
+) -> tuple[Column, ...]:
+    """The columns with the bench of the device; of the float model too where the host is it."""
+    prepared, device = checked.prepared, checked.device
+    evaluation = checked.evaluation
+    images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
+    runs = {"device": built.artifact}
+    half = fp16_artifact(prepared, built)
+    if half is not None:
+        runs = {"fp16": half, **runs}
+    elif prepared.target.transport == "local":
+        runs = {"float": float_artifact(prepared), **runs}
+    measured = {}
+    for name, artifact in runs.items():
+        release = device.push(artifact)
+        report = partial(_labelled, progress, name)
+        measured[name] = bench(
+            device,
+            release,
+            bench_images(images),
+            prepared.recipe.measure,
+            prepared.target,
+            checked.probe,
+            report,
+        )
+    return tuple(
+        column.model_copy(update={"measurement": measured.get(column.name)}) for column in columns
+    )
+
+
+def _labelled(progress: Progress, name: str, stage: str, done: int, total: int) -> None:
+    progress(f"{stage} {name}", done, total)

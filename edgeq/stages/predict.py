@@ -1,0 +1,168 @@
+"""Predictions of one engine on a set of images, with the raw outputs of the first few.
+
+What the host computes depends on nothing but model and images, so it is kept; a device is asked
+again every time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeq import cache
+from edgeq.agent.errors import UNREADABLE_IMAGE
+from edgeq.artifact.folder import Artifact
+from edgeq.device.device import Device
+from edgeq.errors import DeviceError, EdgeqError, InputError, InputErrors
+from edgeq.progress import Progress
+from edgeq.records.accuracy import ImagePrediction
+from edgeq.spec.images import Image
+
+CACHE = cache.Cache("predictions")
+
+Outputs = dict[str, NDArray[Any]]
+
+DIVERGENCE_IMAGES = 4
+"""Images whose raw outputs are compared between simulation and device."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One prediction an image, and the raw outputs (image id/output name) of the first few."""
+
+    images: tuple[ImagePrediction, ...]
+    outputs: dict[str, NDArray[Any]]
+
+
+def predict(
+    device: Device,
+    artifact: Artifact,
+    files: Mapping[int, Image],
+    graph_optimization: str,
+    threads: int,
+    progress: Progress,
+    label: str,
+    keep_count: int = 0,
+    remember: bool = True,
+) -> Predictions:
+    """Have a device's agent predict on images by their ids; kept ones are read back.
+
+    `graph_optimization` disabled simulates a Q/DQ graph in float. Raises DeviceError.
+    """
+    key = _key(artifact, files, graph_optimization, keep_count)
+    known = CACHE.read(key) if remember else None
+    if known is not None:
+        return _decoded(known)
+    release = device.push(artifact, progress, graph_optimization)
+    placed = device.files.put(files.values(), progress)
+    images: list[ImagePrediction] = []
+    lines: list[dict[str, Any]] = []
+
+    def on_image(event: dict[str, Any]) -> None:
+        fields = {name: value for name, value in event.items() if name != "event"}
+        lines.append(fields)
+        images.append(ImagePrediction.model_validate(fields))
+
+    job = {
+        "release": release,
+        "images": [{"id": id_, "path": placed[image.path]} for id_, image in files.items()],
+        "threads": threads,
+        "graph_optimization": graph_optimization,
+    }
+    outputs: dict[str, NDArray[Any]] = {}
+    name, kept = device.files.work_name(".npz")
+    if keep_count:
+        job |= {"keep_outputs": kept, "keep_count": keep_count}
+
+    def run() -> dict[str, Any]:
+        images.clear()
+        lines.clear()
+        return device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+
+    over_images(device, placed, run, progress)
+    if keep_count:
+        with np.load(io.BytesIO(device.files.take(name))) as stored:
+            outputs = {name: stored[name] for name in stored.files}
+    if remember:
+        CACHE.write(key, _encoded(lines, outputs))
+    return Predictions(tuple(images), outputs)
+
+
+def over_images(
+    device: Device,
+    placed: Mapping[Path, str],
+    run: Callable[[], dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What a job over images comes to (file to path on the device).
+
+    Where it cannot read one, what is damaged there is sent again and the job run once more. Raises
+    DeviceError, and InputError naming the files which are whole there and no images all the same.
+    """
+    try:
+        return run()
+    except DeviceError as exc:
+        if exc.kind != UNREADABLE_IMAGE:
+            raise
+        if not device.files.mend(placed, progress):
+            raise _naming(exc, placed) from exc
+    try:
+        return run()
+    except DeviceError as exc:
+        raise _naming(exc, placed) from exc
+
+
+def _naming(exc: DeviceError, placed: Mapping[Path, str]) -> EdgeqError:
+    """The agent's word on a blob that is no image as one on the file it was sent from."""
+    named = [str(file) for file, path in placed.items() if path in exc.what]
+    if exc.kind != UNREADABLE_IMAGE or not named:
+        return exc
+    what = "cannot be read as an image"
+    problems = [InputError(name, what, "replace or remove it") for name in named]
+    return problems[0] if len(problems) == 1 else InputErrors(problems)
+
+
+def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
+    """Raw outputs of both, image by image, where they have the same shape.
+
+    A model that selects its detections itself may find more of them on one side than on the other.
+    """
+    for image in dict.fromkeys(name.partition("/")[0] for name in first.outputs):
+        one, other = (_of_image(side.outputs, image) for side in (first, second))
+        alike = [n for n in one if n in other and one[n].shape == other[n].shape]
+        yield {n: one[n] for n in alike}, {n: other[n] for n in alike}
+
+
+def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
+    prefix = f"{image}/"
+    return {n.removeprefix(prefix): value for n, value in outputs.items() if n.startswith(prefix)}
+
+
+def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep_count: int) -> str:
+    described = {
+        "artifact": artifact.id,
+        "images": {str(id_): image.sha256 for id_, image in files.items()},
+        "optimization": optimization,
+        "keep": keep_count,
+    }
+    return cache.key(described)
+
+
+def _encoded(lines: list[dict[str, Any]], outputs: dict[str, NDArray[Any]]) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **{"edgeq images": np.array(json.dumps(lines)), **outputs})  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+def _decoded(content: bytes) -> Predictions:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        lines = json.loads(str(stored["edgeq images"]))
+        outputs = {name: stored[name] for name in stored.files if name != "edgeq images"}
+    return Predictions(tuple(ImagePrediction.model_validate(line) for line in lines), outputs)

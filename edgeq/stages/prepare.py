@@ -1,0 +1,146 @@
+"""Prepare: everything about recipe, target and model that is checked before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgeq.agent import manifest as agent
+from edgeq.agent.errors import AgentError
+from edgeq.agent.vision.decode import decode
+from edgeq.agent.vision.detections import Output
+from edgeq.agent.vision.letterbox import geometry_of
+from edgeq.artifact.manifest import Input, Task
+from edgeq.calibration import statistics
+from edgeq.calibration.images import choose, shared
+from edgeq.errors import InputError, Key, Problems
+from edgeq.graph.load import load
+from edgeq.graph.model import Model
+from edgeq.graph.tail import Tail, find_tail
+from edgeq.quantization.decide import Choices, resolve_choices
+from edgeq.quantization.planner import check
+from edgeq.quantization.rules import Placement
+from edgeq.records.answers import Probe
+from edgeq.runtimes import runtime
+from edgeq.spec.image_list import image_files
+from edgeq.spec.images import Image, images_of
+from edgeq.spec.recipe import Preprocess, Recipe
+from edgeq.spec.target import Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that was checked before any work: what a build starts from."""
+
+    recipe: Recipe
+    target: Target
+    model: Model
+    tail: Tail
+    choices: Choices
+    placement: Placement
+    calibration: tuple[Image, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Nodes that no quantized tensor can lie behind, which need not be looked at."""
+        return frozenset() if self.recipe.quantize.head == "quantize" else self.tail.nodes
+
+    @property
+    def wanted(self) -> list[str]:
+        """Tensors whose statistics a plan may need."""
+        return statistics.wanted_tensors(self.model, self.left_out)
+
+
+def prepare(
+    recipe: Recipe,
+    target: Target,
+    probe: Probe | None,
+    evaluation: Sequence[Image] = (),
+) -> Prepared:
+    """Check everything that can be checked before work; all problems together.
+
+    `probe` is what the agent found on the device, None without one; `evaluation` the images that
+    calibration should not have seen. Raises InputError(s); `where` of what concerns a key of the
+    recipe is that key, dotted.
+    """
+    engine = runtime(target.runtime)
+    placement, note = engine.placement(target, probe)
+    problems = Problems()
+    problems.attempt(lambda: check(recipe.quantize, placement))
+    named, key = recipe.calibration, Key("calibration", "images")
+    images = problems.attempt(
+        lambda: images_of(choose(image_files(named.images, key), named.count))
+    )
+    model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
+    choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
+    if model is not None:
+        problems.attempt(lambda: image_size(model))
+        problems.attempt(lambda: _check_decoder(model, recipe))
+        problems.attempt(lambda: engine.check(model, placement))
+    problems.raise_all()
+    if images is None or model is None or choices is None:
+        raise AssertionError("unreachable: what is missing was reported")
+    notes = [note] if note else []
+    pairs = shared(images, evaluation)
+    if pairs:
+        what = f"{len(pairs)} calibration images are evaluation images too, such as"
+        notes.append(f"{what} {pairs[0][0].path.name}: the drop looks smaller than it is")
+    return Prepared(
+        recipe, target, model, find_tail(model), choices, placement, images, tuple(notes)
+    )
+
+
+def for_device(prepared: Prepared, target: Target, probe: Probe) -> Prepared:
+    """What was prepared, for what a device has; InputError when that cannot read the model."""
+    engine = runtime(target.runtime)
+    placement, note = engine.placement(target, probe)
+    check(prepared.recipe.quantize, placement)
+    engine.check(prepared.model, placement)
+    notes = (note, *prepared.notes) if note else prepared.notes
+    return replace(prepared, target=target, placement=placement, notes=notes)
+
+
+def image_size(model: Model) -> tuple[int, int]:
+    """Height and width of the one image that a model takes; InputError when it takes another."""
+    shape = next(iter(model.inputs.values()), ())
+    # torchvision's detectors take their image without the batch of one.
+    if len(model.inputs) == 1 and shape[-3:-2] == (3,) and shape[:-3] in ((), (1,)):
+        if not model.is_float(next(iter(model.inputs))):
+            what = "takes an image that is not 32-bit float"
+            raise InputError(str(model.path), what, "export it in float32")
+        return shape[-2], shape[-1]
+    taken = ", ".join(f"'{name}' {list(shape)}" for name, shape in model.inputs.items())
+    what = f"takes {taken or 'nothing'}; one RGB image [1, 3, height, width] is expected"
+    raise InputError(str(model.path), what, "export it with the image as its only input")
+
+
+def _check_decoder(model: Model, recipe: Recipe) -> None:
+    """InputError when the recipe's decoder cannot read outputs of the model's shapes."""
+    if not all(shape and all(shape) for shape in model.outputs.values()):
+        return  # known only when it runs
+    outputs = [Output(name, np.zeros(shape, np.float32)) for name, shape in model.outputs.items()]
+    height, width = recipe.preprocess.size
+    try:
+        task = agent.Task(**task_of(recipe).model_dump())
+        decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
+    except AgentError as exc:
+        raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
+
+
+def task_of(recipe: Recipe) -> Task:
+    """The recipe's task, as the agent needs it."""
+    return Task.model_validate(recipe.task.model_dump(exclude={"categories"}))
+
+
+def input_of(preprocess: Preprocess) -> Input:
+    """The recipe's preprocessing, as the agent needs it."""
+    return Input.model_validate(preprocess.model_dump())
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,53 @@
+"""What an artifact is compared with: the float model, in fp16 too, and the simulation."""
+
+from __future__ import annotations
+
+from edgeq.artifact import shelf
+from edgeq.artifact.folder import Artifact
+from edgeq.artifact.manifest import Engine, Manifest, describe
+from edgeq.runtimes import REFERENCE, runtime
+from edgeq.stages.build import Build
+from edgeq.stages.plan import planned
+from edgeq.stages.prepare import Prepared, input_of, task_of
+from edgeq.version import versions
+
+
+def float_artifact(prepared: Prepared) -> Artifact:
+    """The float model as an artifact: what the reference figures are measured on."""
+    content = prepared.model.proto.SerializeToString(deterministic=True)
+    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
+
+
+def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
+    """The float model for the device's engine in fp16; None where the engine compiles nothing."""
+    engine = runtime(prepared.target.runtime)
+    compiled = engine.compiled(built.plan.form, "fp16")
+    if compiled is None:
+        return None
+    content = engine.write_float(prepared.model, built.plan)
+    made_for = Engine(name=engine.engine.name, model="model.onnx", compile=compiled)
+    return _of_one_file(prepared, content, made_for)
+
+
+def simulation(prepared: Prepared, built: Build) -> Artifact:
+    """The artifact as the host can run it: its Q/DQ graph, whatever engine the device has."""
+    made = built.artifact
+    if made.manifest.runtime.name == REFERENCE:
+        return made
+    engine = runtime(prepared.target.runtime)
+    content = made.path(made.manifest.runtime.model).read_bytes()
+    model = planned(prepared).model if prepared.recipe.repair.is_wanted else prepared.model
+    content = engine.write_simulation(model, built.plan, content)
+    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
+
+
+def _of_one_file(prepared: Prepared, content: bytes, engine: Engine) -> Artifact:
+    files = {"model.onnx": content}
+    manifest = Manifest(
+        runtime=engine,
+        task=task_of(prepared.recipe),
+        preprocess=input_of(prepared.recipe.preprocess),
+        files=describe(files),
+        provenance={"model": prepared.model.sha256, "versions": versions()},
+    )
+    return shelf.keep(manifest, files)

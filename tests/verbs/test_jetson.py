@@ -1,0 +1,277 @@
+"""The whole flow for TensorRT: compiled on the device, in int8 and in fp16, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import edgeq
+from edgeq import places
+from edgeq.artifact import archive as archives
+from edgeq.device.connection import connect
+from edgeq.errors import DeviceError, InputError
+from edgeq.records.report import Report
+from edgeq.report.terminal.report import render
+from edgeq.spec import target as targets
+from edgeq.verbs.build import build
+from tests.agent.fakes import make_cudart, make_module
+
+from .test_deploy import edit
+
+TARGET = """\
+description: this machine, as if it were a Jetson
+runtime: tensorrt
+architecture: host
+activation_type: int8
+transport: local
+root: {root}
+"""
+
+
+@pytest.fixture
+def project(small_demo: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    shutil.copytree(small_demo, folder)
+    (folder / "target.yaml").write_text(TARGET.format(root=tmp_path / "device"))
+    return folder
+
+
+@pytest.fixture
+def tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """TensorRT on this machine; the file that gets a line for every engine that is built."""
+    modules = make_module(tmp_path / "modules", "fake_tensorrt")
+    shutil.copy(Path(__file__).parent / "computing_tensorrt.py", modules / "tensorrt.py")
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    make_cudart(libraries)
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
+    log = tmp_path / "log"
+    monkeypatch.setenv("FAKE_LOG", str(log))
+    return log
+
+
+def deploy(project: Path) -> Report:
+    return edgeq.deploy(project / "recipe.yaml", str(project / "target.yaml"))
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.4.0"])
+def test_deploy_compiles_measures_and_compares(
+    version: str, project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VERSION", version)
+    monkeypatch.setenv("FAKE_TENSORRT", {"8.6.1": "old", "11.4.0": "new"}.get(version, ""))
+
+    report = deploy(project)
+
+    assert [column.name for column in report.columns] == ["float", "simulated", "fp16", "device"]
+    assert report.divergence is not None
+    # The engine behind it simulates: what was written is what runs.
+    assert all(snr is None or snr > 60 for snr in report.divergence.snr_db.values())
+    half = report.column("fp16")
+    assert half is not None and half.accuracy is not None and half.mask_ap_drop is not None
+    assert abs(half.mask_ap_drop.estimate) < 0.01
+    assert report.speedup is not None
+    assert half.measurement is not None and set(half.measurement.gpu_ns) == {1_500_000}
+    assert f"TensorRT {version}" in " ".join(report.notes)
+    # One engine in int8 and one in fp16; each was used by verify, predict and bench.
+    assert tensorrt.read_text() == "built\n" * 2
+    if version == "10.3.0":
+        assert deploy(project).artifact_id == report.artifact_id
+        assert tensorrt.read_text() == "built\n" * 2
+
+
+def test_report_says_why_int8_does_not_pay(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_layers = ["/model.1/conv/Conv", "/model.2/cv1/conv/Conv"]
+    monkeypatch.setenv("FAKE_LAYERS", " ".join(plan_layers))
+    edit(
+        project,
+        r"^  artifact_bytes: .*$",
+        "  artifact_bytes: 8000000\n  int8_speedup_over_fp16: 100",
+    )
+
+    report = deploy(project)
+
+    assert report.exit_code in (1, 4)
+    [verdict] = [v for v in report.verdicts if v.gate == "int8_speedup_over_fp16"]
+    assert verdict.status in ("failed", "unstable")
+    assert report.speedup is not None
+    assert [layer.name for layer in report.speedup.slower] == plan_layers
+    assert report.speedup.slower[0].int8_ms == pytest.approx(0.75)
+    assert report.speedup.reformat_int8_ms == pytest.approx(0.5)
+    assert report.speedup.reformat_fp16_ms == 0
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render(report))
+    text = console.export_text()
+    assert "device fp16" in text and "int8_speedup_over_fp16" in text
+
+
+def test_board_without_tensorrt_is_told_apart_and_left_alone(project: Path) -> None:
+    with pytest.raises(DeviceError, match="no TensorRT on this board") as found:
+        deploy(project)
+    assert found.value.exit_code == 3
+    assert "nvidia-jetpack" in found.value.remedy
+    assert not (project.parent / "device" / "releases").exists()
+    assert not list(places.cache("artifacts").glob("*"))
+
+
+def test_cuda_graph_and_float16_ends(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VERSION", "11.4.0")
+    monkeypatch.setenv("FAKE_TENSORRT", "new")
+    edit(project, r"^quantize:$", "quantize:\n  io: float16")
+    edit(project, r"^measure: {", "measure: {cuda_graph: true, ")
+
+    report = deploy(project)
+
+    half, device = (report.column(name) for name in ("fp16", "device"))
+    assert half is not None and half.mask_ap_drop is not None
+    # Boxes of up to 256 pixels, in steps of an eighth.
+    assert abs(half.mask_ap_drop.estimate) < 0.02
+    assert device is not None and device.measurement is not None
+    assert device.measurement.inference_ns
+
+
+def test_cuda_graph_is_for_tensorrt(project: Path) -> None:
+    edit(project, r"^measure: {", "measure: {cuda_graph: true, ")
+    with pytest.raises(InputError, match="is for TensorRT, and target 'local' runs onnx"):
+        edgeq.deploy(project / "recipe.yaml", "local")
+
+
+def test_target_bounds_the_build(project: Path, tensorrt: Path) -> None:
+    target = project / "target.yaml"
+    target.write_text(target.read_text() + "limits: {build_s: 1, workspace_bytes: 64 MiB}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_TENSORRT", "hang")
+        with pytest.raises(DeviceError, match="took longer than the 1 seconds") as found:
+            deploy(project)
+    assert found.value.kind == "build-timeout"
+    assert "raise limits.build_s in the target" in str(found.value)
+
+
+@pytest.mark.gpu
+def test_real_engines_compute_what_was_simulated(project: Path) -> None:
+    if importlib.util.find_spec("tensorrt") is None:
+        pytest.skip("the Python module tensorrt is missing")
+
+    report = deploy(project)
+
+    assert report.divergence is not None
+    # int8 rounds in other places on a GPU; another image's outputs come to less than 10 dB.
+    assert all(snr is None or snr > 20 for snr in report.divergence.snr_db.values())
+    assert report.speedup is not None and report.speedup.ratio > 0
+    for name in ("fp16", "device"):
+        column = report.column(name)
+        assert column is not None and column.measurement is not None
+        assert column.measurement.gpu_ns and column.measurement.engine_facts is not None
+        assert column.measurement.engine_facts["layer_times"]
+    engines = project.parent / "device" / "engines"
+    before = {path: path.stat().st_mtime_ns for path in engines.glob("*/engine.plan")}
+    deploy(project)
+    after = {path: path.stat().st_mtime_ns for path in engines.glob("*/engine.plan")}
+    assert len(before) == 2 and after == before
+
+
+def test_manifest_says_how_to_compile(project: Path, tensorrt: Path) -> None:
+    made = build(project / "recipe.yaml", "jetson-xavier", project / "model.edgeq")
+    compiled = archives.read(project / "model.edgeq").manifest.runtime.compile
+    assert compiled is not None
+    assert (compiled.precision, compiled.typing) == ("int8", "weak")
+    assert made.plan.form == "float-weights"
+
+
+def write_sharing(project: Path, name: str) -> None:
+    text = TARGET.format(root=project.parent / name) + "share_engines: true\n"
+    (project / "target.yaml").write_text(text)
+
+
+def share(project: Path, name: str) -> Report:
+    """A deploy to a board of its own that shares engines."""
+    write_sharing(project, name)
+    return deploy(project)
+
+
+def share_int8(project: Path, name: str) -> str:
+    """Have a board of its own verify the int8 artifact; what is to be noted of its engine."""
+    write_sharing(project, name)
+    made = build(project / "recipe.yaml", str(project / "target.yaml")).artifact
+    with connect(targets.load(str(project / "target.yaml"))) as device:
+        device.push(made)
+        return " ".join(device.notes)
+
+
+def test_identical_board_is_given_the_engines(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = share(project, "first")
+    assert tensorrt.read_text() == "built\n" * 2
+    kept = {path.name for path in places.cache("engines").iterdir()}
+    assert len(kept) == 2 and "identical" not in " ".join(first.notes)
+
+    second = share(project, "second")
+
+    assert tensorrt.read_text() == "built\n" * 2
+    for precision in ("int8", "fp16"):
+        assert f"the {precision} engine was built by an identical board" in " ".join(second.notes)
+    engines = project.parent / "second" / "engines"
+    assert {path.name for path in engines.iterdir()} == kept
+    assert second.divergence is not None and second.speedup is not None
+    assert not list((project.parent / "first" / "work").iterdir())
+    # Now it lies there: nothing is taken, and nothing to be said.
+    assert share_int8(project, "second") == ""
+    # Another TensorRT is another board.
+    monkeypatch.setenv("FAKE_VERSION", "10.4.0")
+    assert share_int8(project, "third") == ""
+    assert tensorrt.read_text() == "built\n" * 3
+    assert len(list(places.cache("engines").iterdir())) == 3
+
+
+def test_engine_that_computes_something_else_is_built_there(project: Path, tensorrt: Path) -> None:
+    share_int8(project, "first")
+    [folder] = places.cache("engines").iterdir()
+    golden = folder / "golden.npz"
+    with np.load(golden) as archive:
+        arrays = {name: archive[name] * np.float32(1.1) for name in archive.files}
+    np.savez(golden, **arrays)
+    record = json.loads((folder / "record.json").read_text())
+    record["golden"] = hashlib.sha256(golden.read_bytes()).hexdigest()
+    (folder / "record.json").write_text(json.dumps(record))
+
+    notes = share_int8(project, "second")
+
+    assert tensorrt.read_text() == "built\n" * 2
+    assert "the int8 engine of an identical board was refused and built here" in notes
+    assert "of input 0 differs: 20" in notes and "\n" not in notes
+    # What was refused gave way to what the second board built.
+    assert "was built by an identical board" in share_int8(project, "third")
+    assert tensorrt.read_text() == "built\n" * 2
+
+
+def test_board_that_shares_nothing_builds(project: Path, tensorrt: Path) -> None:
+    share_int8(project, "first")
+    [folder] = places.cache("engines").iterdir()
+    (folder / "engine.plan").write_bytes(b"rotten")
+    # What rotted here is not sent, and kept anew.
+    assert share_int8(project, "second") == ""
+    assert tensorrt.read_text() == "built\n" * 2
+    # A board that demands signatures takes none.
+    (project.parent / "third").mkdir()
+    (project.parent / "third" / "allowed_signers").write_text("")
+    note = "the int8 engine is not shared: this board demands signatures"
+    assert share_int8(project, "third") == note
+    # Nowhere to keep one is no reason to give up.
+    shutil.rmtree(folder.parent)
+    folder.parent.write_text("not a folder")
+    assert "int8 engine could not be kept for other boards" in share_int8(project, "fourth")
+    assert tensorrt.read_text() == "built\n" * 4
