@@ -126,6 +126,12 @@ class _Entry:
         """Whether it is being written or removed, or was when a process was killed."""
         return self.path.name.startswith(".")
 
+    def last_used_s(self) -> float:
+        """As it is by now; of one that is gone, what it was."""
+        with suppress(OSError):
+            return self.path.stat().st_mtime
+        return self.used_s
+
     def remove(self) -> None:
         """Gone at once for a reader; what a kill leaves of it is hidden and goes later."""
         aside = self.path.with_name(f".{uuid.uuid4().hex}")
@@ -171,7 +177,9 @@ def trim(limit_bytes: int | None = None) -> int:
     total = before = sum(entry.size_bytes for entry in entries)
     old_s = time.time() - KEPT_S
     for entry in sorted(entries, key=lambda entry: (entry.name == "engines", entry.used_s)):
-        if entry.used_s < old_s and (total > limit_bytes or entry.is_hidden):
+        is_wanted = total <= limit_bytes and not entry.is_hidden
+        # Looked at again, as another process may have come to use it since.
+        if not is_wanted and entry.last_used_s() < old_s:
             entry.remove()
             total -= entry.size_bytes
     return before - total
