@@ -9,7 +9,7 @@ import cv2
 
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.float_inference import letterboxed
-from edgeq.agent.manifest import Task
+from edgeq.agent.manifest import ReleaseTask
 from edgeq.agent.runtimes.onnxruntime import load
 from edgeq.agent.vision.decode import decode
 from edgeq.agent.vision.image import read_image
@@ -22,7 +22,7 @@ def main() -> None:
     given = arguments()
     engine = load(Path(given["model"]), 1, "all")
     classes = tuple(f"class {i}" for i in range(80))
-    task = Task("yolov5-seg", classes, 0.001, 0.6, 100, True, 0.5)
+    task = ReleaseTask("yolov5-seg", classes, 0.001, 0.6, 100, True, 0.5)
     inference_ms: list[float] = []
     decoding_ms: list[float] = []
     full = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.processes.exchange import answer, arguments
-from edgeq.agent.manifest import Preprocess
+from edgeq.agent.manifest import ReleaseInput
 from edgeq.agent.vision.image import read_image
 from edgeq.agent.vision.letterbox import prepare
 
@@ -39,10 +39,10 @@ def main() -> None:
     answer({"sum": total})
 
 
-def letterboxed(size: int) -> Preprocess:
+def letterboxed(size: int) -> ReleaseInput:
     """RGB 0 to 1 on grey padding: what the YOLO models take."""
     zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return Preprocess((size, size), True, 114, "rgb", 1 / 255, zero, one, "nchw", "float32")
+    return ReleaseInput((size, size), True, 114, "rgb", 1 / 255, zero, one, "nchw", "float32")
 
 
 if __name__ == "__main__":

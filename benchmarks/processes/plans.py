@@ -65,5 +65,5 @@ def written(subject: Calibrated, activations: Activations, file: Path) -> Plan:
     placement, _ = engine.placement(targets.load("local"), seen)
     choices = resolve_choices(subject.model, Quantize(activations=activations))
     plan = make_plan(subject.model, subject.seen, subject.tail, choices, placement)
-    file.write_bytes(engine.write(subject.model, plan)[engine.engine.model])
+    file.write_bytes(engine.write(subject.model, plan)[engine.written.model])
     return plan

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.processes.exchange import answer, arguments
 from edgeq.calibration import statistics
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec import target as targets
 from edgeq.spec.images import Image

@@ -13,7 +13,7 @@ from benchmarks.processes.exact import Exact, squared_error
 from benchmarks.processes.exchange import answer, arguments
 from benchmarks.processes.plans import CALIBRATORS, Calibrated, calibrated
 from edgeq.calibration.collect import Tap
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.mse import mse
 from edgeq.spec.images import images_of

@@ -14,11 +14,11 @@ from .store.layout import interpreter
 from .verbs.registry import VERBS, public_verbs
 
 if TYPE_CHECKING:
-    from .store.session import Session
+    from .store.session import AgentSession
     from .wire.arguments import Arguments
 
 
-def job(session: Session, arguments: Arguments) -> dict[str, Any]:
+def job(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """What the verb found; AgentError of the job's own kind, or died, garbled."""
     verb = arguments.choice("verb", public_verbs())
     arguments.section("job")  # the verb itself reads what is in it
@@ -66,7 +66,7 @@ def _event(line: bytes, verb: str) -> dict[str, Any]:
     return event
 
 
-def _python(session: Session) -> str:
+def _python(session: AgentSession) -> str:
     """The environment's interpreter, or the one that runs this."""
     folder = session.layout.environment_folder()
     return sys.executable if folder is None else str(interpreter(folder))

@@ -21,7 +21,7 @@ REMEDY = "push the release again"
 DELEGATES = ("xnnpack", "none")
 
 
-class Runtime(NamedTuple):
+class ReleaseRuntime(NamedTuple):
     """The engine that runs the release, the file that it loads, and LiteRT's delegate."""
 
     name: str
@@ -29,7 +29,7 @@ class Runtime(NamedTuple):
     delegate: str = "xnnpack"
 
 
-class Task(NamedTuple):
+class ReleaseTask(NamedTuple):
     """How raw outputs become detections; thresholds as in the recipe, counts per image."""
 
     decoder: str
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     mask_threshold: float
 
 
-class Preprocess(NamedTuple):
+class ReleaseInput(NamedTuple):
     """How pixels become the input: tensor = (pixel * scale - mean) / std after the letterbox."""
 
     size: tuple[int, int]
@@ -63,14 +63,14 @@ class FileEntry(NamedTuple):
     size_bytes: int
 
 
-class Manifest(NamedTuple):
+class ReleaseManifest(NamedTuple):
     """A release folder that was described completely; `id` is the sha256 of manifest.json."""
 
     id: str
     folder: Path
-    runtime: Runtime
-    task: Task
-    preprocess: Preprocess
+    runtime: ReleaseRuntime
+    task: ReleaseTask
+    preprocess: ReleaseInput
     files: tuple[FileEntry, ...]
 
     @property
@@ -79,7 +79,7 @@ class Manifest(NamedTuple):
         return self.folder / self.runtime.model
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> ReleaseManifest:
     """The manifest in `folder`; AgentError (bad-artifact) lists everything that is wrong in it."""
     path = folder / MANIFEST_NAME
     try:
@@ -91,7 +91,7 @@ def read_manifest(folder: Path) -> Manifest:
     return parse_manifest(raw, folder)
 
 
-def parse_manifest(raw: bytes, folder: Path) -> Manifest:
+def parse_manifest(raw: bytes, folder: Path) -> ReleaseManifest:
     """The manifest in the bytes of manifest.json; AgentError as `read_manifest`."""
     where = str(folder / MANIFEST_NAME)
     try:
@@ -108,7 +108,7 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
             f"has format {version} and this agent reads format {FORMAT}",
             "build the release and push the agent with the same edgeq",
         )
-    manifest = Manifest(
+    manifest = ReleaseManifest(
         id=hashlib.sha256(raw).hexdigest(),
         folder=folder,
         runtime=_runtime(fields.section("runtime")),
@@ -122,9 +122,9 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
     return manifest
 
 
-def parse_task(fields: Fields) -> Task:
+def parse_task(fields: Fields) -> ReleaseTask:
     """The `task` section."""
-    task = Task(
+    task = ReleaseTask(
         decoder=fields.text("decoder"),
         classes=fields.texts("classes"),
         score_threshold=fields.number("score_threshold", 0.0, 1.0),
@@ -138,12 +138,12 @@ def parse_task(fields: Fields) -> Task:
     return task
 
 
-def parse_preprocess(fields: Fields) -> Preprocess:
+def parse_preprocess(fields: Fields) -> ReleaseInput:
     """The `preprocess` section."""
     height, width = fields.numbers("size", 2)
     if "size" in fields and (min(height, width) < 1 or height % 1 or width % 1):
         fields.note("size", "must be [height, width] in whole pixels")
-    preprocess = Preprocess(
+    preprocess = ReleaseInput(
         size=(int(height), int(width)),
         letterbox=fields.flag("letterbox"),
         pad_value=fields.integer("pad_value", 0),
@@ -164,8 +164,8 @@ def parse_preprocess(fields: Fields) -> Preprocess:
     return preprocess
 
 
-def _runtime(fields: Fields) -> Runtime:
-    return Runtime(
+def _runtime(fields: Fields) -> ReleaseRuntime:
+    return ReleaseRuntime(
         name=fields.choice("name", runtime_names()),
         model=fields.text("model"),
         delegate=fields.choice("delegate", DELEGATES, "xnnpack"),

@@ -17,8 +17,8 @@ from .processes import child
 from .store import (
     blobs,
     collect,
-    environments,
     holding,
+    installation,
     releases,
     room,
     sets,
@@ -27,7 +27,7 @@ from .store import (
     workfiles,
 )
 from .store.layout import Layout, filesystem, free_bytes, nearest
-from .store.session import Session
+from .store.session import AgentSession
 from .wire.arguments import Arguments
 from .wire.frames import Gone, Request, Wire
 
@@ -36,7 +36,7 @@ _TICK_S = 2.5
 _MAX_SIGNERS_BYTES = 1 << 20
 _SAME_EDGEQ = "host and agent must be of one edgeq"
 
-Operation = Callable[[Session, Arguments], Optional[Dict[str, Any]]]
+Operation = Callable[[AgentSession, Arguments], Optional[Dict[str, Any]]]
 
 _WITH_RAW_BYTES = ("put",)
 OPERATIONS: Dict[str, Operation] = {
@@ -55,7 +55,7 @@ OPERATIONS: Dict[str, Operation] = {
     "rollback": states.roll_back,
     "signers": signature.keep_signers,
     "collect": collect.collect_now,
-    "environment": environments.build,
+    "environment": installation.build,
     "job": jobs.job,
     "get": workfiles.get,
     "remove": workfiles.remove,
@@ -71,7 +71,7 @@ def serve(root: Path) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, _end)
-    session = Session(root, wire)
+    session = AgentSession(root, wire)
     try:
         wire.send(_ready(session))
         threading.Thread(target=_beat, args=(session,), daemon=True).start()
@@ -80,7 +80,7 @@ def serve(root: Path) -> None:
         _say_why(exc)
 
 
-def work_off(session: Session) -> None:
+def work_off(session: AgentSession) -> None:
     """Answer requests in order until the end of input; raises Gone."""
     while True:
         request = session.wire.request()
@@ -89,7 +89,7 @@ def work_off(session: Session) -> None:
         _answer(session, request)
 
 
-def _answer(session: Session, request: Request) -> None:
+def _answer(session: AgentSession, request: Request) -> None:
     """Send exactly one answer; only Gone gets through."""
     try:
         if request.problem:
@@ -135,7 +135,7 @@ def _operation(op: str) -> Operation:
     return OPERATIONS[op]
 
 
-def _beat(session: Session) -> None:
+def _beat(session: AgentSession) -> None:
     """Tell the host that this side lives, and other sessions that the host does."""
     wire, said_s = session.wire, time.monotonic()
     while True:
@@ -167,7 +167,7 @@ def machine_name(machine: str, maxsize: int) -> str:
     return machine if maxsize > 2**32 else f"{machine} (32-bit Python)"
 
 
-def _ready(session: Session) -> Dict[str, Any]:
+def _ready(session: AgentSession) -> Dict[str, Any]:
     root = session.layout.root
     flags = filesystem(root).f_flag
     return {

@@ -17,7 +17,7 @@ from edgeq.artifact.folder import (
     contents,
     read_folder,
 )
-from edgeq.artifact.manifest import MANIFEST, SIGNATURE, File, describe, parsed
+from edgeq.artifact.manifest import MANIFEST, SIGNATURE, FileHash, describe, parsed
 from edgeq.artifact.shelf import keep, place_whole
 from edgeq.errors import InputError
 
@@ -87,7 +87,7 @@ def _unpack(path: Path) -> Artifact:
             content = {name: archive.read(name) for name in right}
     except _BROKEN_ZIP as exc:
         raise InputError(str(path), f"is no artifact ({exc})", "run 'edgeq build'") from exc
-    found = {name: File(sha256="", bytes=size) for name, size in sizes.items()}
+    found = {name: FileHash(sha256="", bytes=size) for name, size in sizes.items()}
     check(manifest, {**found, **describe(content)}, path)
     files = {name: content[name] for name in manifest.files}
     return replace(keep(manifest, files), signature=content.get(SIGNATURE))

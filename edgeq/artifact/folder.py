@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.artifact.manifest import MANIFEST, SIGNATURE, File, Manifest, parsed
+from edgeq.artifact.manifest import MANIFEST, SIGNATURE, FileHash, Manifest, parsed
 from edgeq.errors import InputError, raise_all
 
 LARGEST_MANIFEST = 16 << 20
@@ -58,16 +58,16 @@ def _small(path: Path, limit: int) -> bytes:
     return content
 
 
-def _described(path: Path, manifest: Manifest) -> File | None:
+def _described(path: Path, manifest: Manifest) -> FileHash | None:
     """Size and hash of one file; None for what is no file. What has another size is not read."""
     if not path.is_file():
         return None
     size = path.stat().st_size
     expected = manifest.files.get(path.name)
     if expected is None or size != expected.bytes:
-        return File(sha256="", bytes=size)
+        return FileHash(sha256="", bytes=size)
     with path.open("rb") as stream:
-        return File(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=size)
+        return FileHash(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=size)
 
 
 def contents(artifact: Artifact) -> dict[str, bytes]:
@@ -77,7 +77,7 @@ def contents(artifact: Artifact) -> dict[str, bytes]:
     return {MANIFEST: artifact.manifest.encoded(), **signature, **files}
 
 
-def check(manifest: Manifest, found: Mapping[str, File | None], path: Path) -> None:
+def check(manifest: Manifest, found: Mapping[str, FileHash | None], path: Path) -> None:
     """Raise InputError(s) for every file that is missing, changed or too many."""
     expected = manifest.files
     problems = dict.fromkeys(expected.keys() - found.keys(), "is missing")
@@ -92,7 +92,7 @@ def check(manifest: Manifest, found: Mapping[str, File | None], path: Path) -> N
     raise_all([InputError(f"{path}/{name}", problems[name], remedy) for name in sorted(problems)])
 
 
-def _difference(expected: File, found: File | None) -> str:
+def _difference(expected: FileHash, found: FileHash | None) -> str:
     if found is None:
         return "no regular file"
     if found.bytes != expected.bytes:

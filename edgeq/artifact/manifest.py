@@ -23,25 +23,25 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 """Names of files; none can leave the folder."""
 
 
-class _Entry(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class File(_Entry):
+class FileHash(_Section):
     """One file of an artifact."""
 
     sha256: str
     bytes: int
 
 
-class Compile(_Entry):
+class Compile(_Section):
     """How the device makes an engine of the model file; `typing` as in `Target.typing`."""
 
     precision: Literal["int8", "fp16"]
     typing: Literal["weak", "strong"]
 
 
-class Engine(_Entry):
+class RuntimeEntry(_Section):
     """Which runtime loads which file, and how that is compiled there if it has to be."""
 
     name: str
@@ -51,7 +51,7 @@ class Engine(_Entry):
     """of LiteRT"""
 
 
-class Task(_Entry):
+class ManifestTask(_Section):
     """How the agent decodes; the recipe's `task` without what only the host needs."""
 
     decoder: str
@@ -63,7 +63,7 @@ class Task(_Entry):
     mask_threshold: float
 
 
-class Input(_Entry):
+class Input(_Section):
     """How the agent makes the input tensor."""
 
     size: tuple[int, int]
@@ -77,14 +77,14 @@ class Input(_Entry):
     dtype: str = "float32"
 
 
-class Manifest(_Entry):
+class Manifest(_Section):
     """Everything about an artifact but its files' content."""
 
     format: Literal[1] = 1
-    runtime: Engine
-    task: Task
+    runtime: RuntimeEntry
+    task: ManifestTask
     preprocess: Input
-    files: dict[str, File]
+    files: dict[str, FileHash]
     provenance: dict[str, Any]
 
     def encoded(self) -> bytes:
@@ -102,10 +102,10 @@ class Manifest(_Entry):
         return hashlib.sha256(self.encoded()).hexdigest()
 
 
-def describe(files: Mapping[str, bytes]) -> dict[str, File]:
+def describe(files: Mapping[str, bytes]) -> dict[str, FileHash]:
     """The manifest's entries for files."""
     return {
-        name: File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        name: FileHash(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
         for name, content in sorted(files.items())
     }
 

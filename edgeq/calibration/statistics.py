@@ -13,7 +13,7 @@ import numpy as np
 from edgeq import cache
 from edgeq.calibration.collect import Floats, count
 from edgeq.calibration.derive import Derivations, derivations
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.calibrators.histogram import SHIFT, Histogram
 from edgeq.graph.model import Model
 from edgeq.spec.images import Image

@@ -79,7 +79,7 @@ class Engines:
 
     def _adopted(
         self,
-        record: sharing.Record,
+        record: sharing.EngineRecord,
         files: Mapping[str, Path],
         settings: Mapping[str, Any],
         progress: Progress,

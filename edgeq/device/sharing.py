@@ -23,7 +23,7 @@ CACHE = Cache("engines")
 _RECORD = "record.json"
 
 
-class Record(BaseModel):
+class EngineRecord(BaseModel):
     """What an engine was built from and for, and the hashes of the two files beside this one."""
 
     model_config = ConfigDict(frozen=True)
@@ -34,11 +34,11 @@ class Record(BaseModel):
     build_s: float
 
 
-def kept(fingerprint: str) -> tuple[Record, dict[str, Path]] | None:
+def kept(fingerprint: str) -> tuple[EngineRecord, dict[str, Path]] | None:
     """The engine of a fingerprint: its record, and hash to file; None unless it is as written."""
     try:
         folder = CACHE.folder(fingerprint)
-        record = Record.model_validate_json((folder / _RECORD).read_bytes())
+        record = EngineRecord.model_validate_json((folder / _RECORD).read_bytes())
         files = {record.plan: folder / "engine.plan", record.golden: folder / "golden.npz"}
         if all(hash_of(file) == digest for digest, file in files.items()):
             return record, files
@@ -51,7 +51,7 @@ def keep(fingerprint: str, told: Mapping[str, Any], plan: bytes, golden: bytes) 
     """Keep an engine in the place of what is there; `told` is the board's word for it."""
     folder = CACHE.folder(fingerprint)
     partial = folder.with_name(f".{fingerprint}.{uuid.uuid4().hex}")
-    record = Record.model_validate(told)
+    record = EngineRecord.model_validate(told)
     try:
         places.write_whole(partial / "engine.plan", plan)
         places.write_whole(partial / "golden.npz", golden)

@@ -11,7 +11,7 @@ STDERR_TAIL = 4000
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessEnd:
     """A process that ended."""
 
     status: int | None
@@ -37,7 +37,7 @@ class Process(Protocol):
         """
         ...
 
-    def ended(self, timeout_s: float) -> Ended:
+    def ended(self, timeout_s: float) -> ProcessEnd:
         """How it ended, to be asked after the end of its output. Raises DeviceError as `read`."""
         ...
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _PROBLEMS_SHOWN = 20
 
 
-class _Entry(BaseModel):
+class _CocoEntry(BaseModel):
     """Base of the file's entries: frozen, keys that nobody here reads are left alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class AnnotatedImage(_Entry):
+class AnnotatedImage(_CocoEntry):
     """One image; `height` and `width` in pixels."""
 
     id: int
@@ -37,7 +37,7 @@ class AnnotatedImage(_Entry):
     width: Annotated[int, Field(gt=0)]
 
 
-class Category(_Entry):
+class Category(_CocoEntry):
     """One category of the annotations, not to be confused with a class of the model."""
 
     id: int
@@ -69,7 +69,7 @@ class Annotations:
     instances: tuple[Instance, ...]
 
 
-class _Annotation(_Entry):
+class _Annotation(_CocoEntry):
     image_id: int
     category_id: int
     segmentation: Any = None
@@ -79,7 +79,7 @@ class _Annotation(_Entry):
     iscrowd: Annotated[bool, BeforeValidator(lambda value: value or False)] = False
 
 
-class _File(_Entry):
+class _File(_CocoEntry):
     images: Annotated[list[AnnotatedImage], Field(min_length=1)]
     categories: Annotated[list[Category], Field(min_length=1)]
     annotations: list[_Annotation]

@@ -13,7 +13,7 @@ from edgeq.spec.recipe import Evaluate, Recipe, Task
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Dataset:
     """The annotated images that the recipe names, checked: files by image id, class to category."""
 
     annotations: Annotations
@@ -21,12 +21,12 @@ class Evaluation:
     categories: dict[int, int]
 
 
-def evaluation_of(recipe: Recipe) -> Evaluation | None:
+def evaluation_of(recipe: Recipe) -> Dataset | None:
     """The images that a recipe evaluates on, None where it names none; InputError(s) as below."""
     return None if recipe.evaluate is None else annotated(recipe.evaluate, recipe.task)
 
 
-def annotated(named: Evaluate, task: Task) -> Evaluation:
+def annotated(named: Evaluate, task: Task) -> Dataset:
     """The annotated images that a part of a recipe names; InputError(s) for what is wrong there."""
     loaded = coco.load(named.annotations)
     files = resolve.image_files(loaded, named.images)
@@ -39,4 +39,4 @@ def annotated(named: Evaluate, task: Task) -> Evaluation:
         what = f"class is mapped to category {unknown[0]}, which the annotations do not have"
         raise InputError(loaded.where, what, f"they have {sorted(known)[:10]}")
     images = dict(zip(files, images_of(list(files.values())), strict=True))
-    return Evaluation(loaded, images, categories)
+    return Dataset(loaded, images, categories)

@@ -8,7 +8,7 @@ from typing import Literal
 import onnx
 
 from edgeq.graph.bounds import bounds
-from edgeq.graph.gates import product_of_gate
+from edgeq.graph.hard_swish import product_of_gate
 from edgeq.graph.model import Model, attribute
 from edgeq.spec.recipe import InputOutput
 

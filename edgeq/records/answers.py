@@ -11,13 +11,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 
-class Answer(BaseModel):
+class Reply(BaseModel):
     """Base of the answers: frozen, what is not known is kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class Hello(Answer):
+class Hello(Reply):
     """What the agent says when it begins: the machine it is on, its Python, and the root folder."""
 
     root: str
@@ -37,7 +37,7 @@ class Hello(Answer):
     environment: str | None
 
 
-class PythonAnswer(Answer):
+class PythonAnswer(Reply):
     """The Python that jobs run in, as '3.11.2'."""
 
     version: str
@@ -49,7 +49,7 @@ class PythonAnswer(Answer):
         return major, minor
 
 
-class CpuAnswer(Answer):
+class CpuAnswer(Reply):
     """The CPU; `flags` are the kernel's words for what it can, None where it tells none."""
 
     flags: tuple[str, ...] | None
@@ -61,19 +61,19 @@ class CpuAnswer(Answer):
         return bool({"asimddp", "avx512_vnni", "avx_vnni"} & set(self.flags or ()))
 
 
-class MemoryAnswer(Answer):
+class MemoryAnswer(Reply):
     """The memory of the whole device."""
 
     total_bytes: int | None
 
 
-class EmulationAnswer(Answer):
+class EmulationAnswer(Reply):
     """Whether the device is emulated, so that its latency says nothing."""
 
     emulated: bool
 
 
-class Probe(Answer):
+class Probe(Reply):
     """What a device is and has; None where `not_readable` says why."""
 
     arch: str
@@ -87,7 +87,7 @@ class Probe(Answer):
     not_readable: dict[str, str]
 
 
-class ReleaseAnswer(Answer):
+class ReleaseAnswer(Reply):
     """One release on a device."""
 
     id: str
@@ -95,7 +95,7 @@ class ReleaseAnswer(Answer):
     signed: bool
 
 
-class Contents(Answer):
+class Contents(Reply):
     """What lies in the root folder, and who holds it."""
 
     current: str | None
@@ -109,20 +109,20 @@ class Contents(Answer):
     signed_only: bool
 
 
-class Blobs(Answer):
+class Blobs(Reply):
     """Which hashes the device lacks, and how many bytes of each it has."""
 
     missing: tuple[str, ...]
     partial: dict[str, int]
 
 
-class Made(Answer):
+class Made(Reply):
     """Whether what was asked for is new there."""
 
     new: bool
 
 
-class EngineAnswer(Answer):
+class EngineAnswer(Reply):
     """An engine that the device compiled or took over; without a path there is none yet."""
 
     path: str | None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeq import cache
-from edgeq.calibration.images import evenly, tensors
+from edgeq.calibration.inputs import evenly, tensors
 from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan

@@ -21,7 +21,7 @@ from edgeq.quantization import arithmetic
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
 from edgeq.quantization.plan import Plan, WeightScale
 from edgeq.repair.rounding import Problem, adaround
-from edgeq.repair.samples import Doubles, Floats, Layer, Sample, channel_mean, sample
+from edgeq.repair.samples import Doubles, Floats, LayerSample, SampledLayer, channel_mean, sample
 from edgeq.repair.walk import Stop, Walk
 from edgeq.repair.windows import Windows, windows_of
 from edgeq.spec.recipe import Repair
@@ -123,7 +123,7 @@ def _weights_only(plan: Plan) -> Plan:
     return replace(plan, tensors={}, reads={}, integers=(), quantized_bias=False)
 
 
-def _layers(model: Model, plan: Plan, repair: Repair) -> dict[str, Layer]:
+def _layers(model: Model, plan: Plan, repair: Repair) -> dict[str, SampledLayer]:
     """The quantized layers, in execution order."""
     found = {}
     for node in model.nodes:
@@ -132,7 +132,7 @@ def _layers(model: Model, plan: Plan, repair: Repair) -> dict[str, Layer]:
             shape = model.shapes[plan.weights[node.name].tensor]
             wanted = repair.adaround is not None and is_one_a_channel(model, node)
             windows = windows_of(node, shape) if wanted else None
-            found[node.name] = Layer(node.name, node.output[0], axis, windows)
+            found[node.name] = SampledLayer(node.name, node.output[0], axis, windows)
     return found
 
 
@@ -156,7 +156,7 @@ def _round(
     repair: Repair,
     stop: Stop,
     windows: Windows,
-    reference: Sample,
+    reference: LayerSample,
     found: Refinement,
 ) -> Floats:
     """Choose the integers of a layer's weight; what the Q/DQ graph then multiplies with."""

@@ -21,7 +21,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Layer:
+class SampledLayer:
     """A layer by node name, with the tensor that it writes and the axis of its channels.
 
     `windows` is None where its rounding is not looked at.
@@ -34,7 +34,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Sample:
+class LayerSample:
     """Means [channels] of a float layer's output; its values at some places of every image."""
 
     mean: Doubles
@@ -50,12 +50,12 @@ def channel_mean(values: Floats, axis: int) -> Doubles:
 
 def sample(
     model: Model,
-    layers: Mapping[str, Layer],
+    layers: Mapping[str, SampledLayer],
     images: Iterable[Floats],
     count: int,
     seed: int,
     threads: int,
-) -> dict[str, Sample]:
+) -> dict[str, LayerSample]:
     """One float pass over `count` images; where to look is drawn anew for each layer and image."""
     tap = Tap(model, [layer.tensor for layer in layers.values()], threads)
     sums: dict[str, Doubles] = {}
@@ -72,4 +72,6 @@ def sample(
                 drawn = rng.choice(there, min(there, -(-SAMPLES // count)), replace=False)
                 places[name].append(drawn)
                 values[name].append(layer.windows.outputs(output, drawn))
-    return {name: Sample(sums[name], tuple(places[name]), tuple(values[name])) for name in layers}
+    return {
+        name: LayerSample(sums[name], tuple(places[name]), tuple(values[name])) for name in layers
+    }

@@ -16,10 +16,9 @@ from edgeq.spec.target import Target
 
 
 @dataclass(frozen=True)
-class Engine:
-    """How the agent loads what a writer wrote: the runtime's name, the model file, its input."""
+class Written:
+    """What a writer writes: the model file, which the agent loads, and the form of its input."""
 
-    name: str
     model: str
     layout: Literal["nchw", "nhwc"] = "nchw"
     """in which order it takes an image"""
@@ -58,7 +57,7 @@ class Runtime(Protocol):
     """One engine: its placement rules for a target, and its writer."""
 
     name: str
-    engine: Engine
+    written: Written
     packages: tuple[Package, ...]
     """what the agent needs to run it"""
     from_system: Mapping[str, Lack]

@@ -23,7 +23,7 @@ Drop = Annotated[float, Field(le=1)]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Outcome:
     """What a deploy found out, as far as gates ask for it."""
 
     columns: tuple[Column, ...]
@@ -50,7 +50,7 @@ class Gate:
     is refused in a recipe that evaluates nothing.
     """
 
-    judge: Callable[[str, float, Evidence], Verdict]
+    judge: Callable[[str, float, Outcome], Verdict]
     unit: Unit
     at_least: bool = False
     needs_annotations: bool = False
@@ -68,13 +68,13 @@ def judge(
     Only the device's own figures pass or fail a gate. Latency and memory of an unstable
     measurement, and latency of an emulated device, are never judged: the reason says why.
     """
-    evidence = Evidence(tuple(columns), artifact_bytes, divergence, speedup)
+    evidence = Outcome(tuple(columns), artifact_bytes, divergence, speedup)
     registered = all_gates()
     limits = {name: limit for name, limit in gates if limit is not None}
     return tuple(registered[name].judge(name, limit, evidence) for name, limit in limits.items())
 
 
-def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Evidence) -> Verdict:
+def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outcome) -> Verdict:
     device = evidence.device
     drop = None
     if device is not None:
@@ -92,7 +92,7 @@ def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Evide
     return verdict.model_copy(update={"reason": reason})
 
 
-def _latency(percentile: int, gate: str, limit_ms: float, evidence: Evidence) -> Verdict:
+def _latency(percentile: int, gate: str, limit_ms: float, evidence: Outcome) -> Verdict:
     measurement = evidence.measurement
     if measurement is None:
         return _not_measured(gate, limit_ms, "no device was measured")
@@ -104,18 +104,18 @@ def _latency(percentile: int, gate: str, limit_ms: float, evidence: Evidence) ->
     return _stable(_at_most(gate, limit_ms, latency_ms), measurement)
 
 
-def _memory(gate: str, limit_bytes: float, evidence: Evidence) -> Verdict:
+def _memory(gate: str, limit_bytes: float, evidence: Outcome) -> Verdict:
     measurement = evidence.measurement
     if measurement is None:
         return _not_measured(gate, limit_bytes, "no device was measured")
     return _stable(_at_most(gate, limit_bytes, measurement.peak_rss_bytes), measurement)
 
 
-def _size(gate: str, limit_bytes: float, evidence: Evidence) -> Verdict:
+def _size(gate: str, limit_bytes: float, evidence: Outcome) -> Verdict:
     return _at_most(gate, limit_bytes, evidence.artifact_bytes)
 
 
-def _gain(gate: str, limit: float, evidence: Evidence) -> Verdict:
+def _gain(gate: str, limit: float, evidence: Outcome) -> Verdict:
     speedup = evidence.speedup
     both = [
         c.measurement for c in evidence.columns if c.name in ("fp16", "device") and c.measurement
@@ -131,14 +131,14 @@ def _gain(gate: str, limit: float, evidence: Evidence) -> Verdict:
     return verdict
 
 
-def _divergence_mask_ap(gate: str, limit: float, evidence: Evidence) -> Verdict:
+def _divergence_mask_ap(gate: str, limit: float, evidence: Outcome) -> Verdict:
     divergence = evidence.divergence
     if divergence is None or divergence.mask_ap is None:
         return _not_measured(gate, limit, "simulation and device were not both scored")
     return _at_most(gate, limit, abs(divergence.mask_ap))
 
 
-def _divergence_snr(gate: str, limit_db: float, evidence: Evidence) -> Verdict:
+def _divergence_snr(gate: str, limit_db: float, evidence: Outcome) -> Verdict:
     divergence = evidence.divergence
     if divergence is None or not divergence.snr_db:
         return _not_measured(gate, limit_db, "raw outputs of the device were not compared")

@@ -9,7 +9,7 @@ from typing import Any
 from edgeq import cache
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
-from edgeq.artifact.manifest import Engine, Manifest, describe
+from edgeq.artifact.manifest import Manifest, RuntimeEntry, describe
 from edgeq.errors import InputError, raise_all
 from edgeq.graph.mixing import Mixing
 from edgeq.progress import Progress, silent
@@ -48,7 +48,7 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
         done, found, repairs = remembered
         plan = Plan.from_json(done.path("plan.json").read_text(encoding="utf-8"))
         engine = runtime(prepared.target.runtime)
-        linted = _linted(engine, done.path(engine.engine.model).read_bytes())
+        linted = _linted(engine, done.path(engine.written.model).read_bytes())
         return Build(done, plan, found, (*prepared.notes, *repairs, *linted), cached=True)
     model, images = prepared.model, prepared.calibration
     found = measured_mixing(model, images, prepared.recipe.preprocess, progress)
@@ -57,17 +57,17 @@ def build(prepared: Prepared, progress: Progress = silent) -> Build:
     plan = made.plan
     engine = runtime(prepared.target.runtime)
     written = {**engine.write(made.model, plan), "plan.json": plan.to_json().encode()}
-    notes = (*prepared.notes, *made.notes, *_linted(engine, written[engine.engine.model]))
+    notes = (*prepared.notes, *made.notes, *_linted(engine, written[engine.written.model]))
     manifest = Manifest(
-        runtime=Engine(
-            name=engine.engine.name,
-            model=engine.engine.model,
+        runtime=RuntimeEntry(
+            name=engine.name,
+            model=engine.written.model,
             compile=engine.compiled(plan.form, "int8"),
             delegate=engine.delegate(prepared.target),
         ),
         task=task_of(prepared.recipe),
         preprocess=input_of(prepared.recipe.preprocess).model_copy(
-            update={"layout": engine.engine.layout}
+            update={"layout": engine.written.layout}
         ),
         files=describe(written),
         provenance={

@@ -11,7 +11,7 @@ from typing import TypeVar
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, InputError, Key, Problems, raise_all
-from edgeq.evaluation.dataset import Evaluation, evaluation_of
+from edgeq.evaluation.dataset import Dataset, evaluation_of
 from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
 from edgeq.spec import document
@@ -33,7 +33,7 @@ class Checked:
     prepared: Prepared
     device: Device
     probe: Probe
-    evaluation: Evaluation | None
+    evaluation: Dataset | None
     recipe_name: str
     recipe_sha256: str
 
@@ -110,7 +110,7 @@ def check_room(checked: Checked) -> None:
 
 def _loaded(
     recipe: str | Path | Recipe, target: str | Target, problems: Problems
-) -> tuple[Source, Target, Evaluation | None]:
+) -> tuple[Source, Target, Dataset | None]:
     source = problems.attempt(lambda: _source(recipe))
     kind = target if isinstance(target, Target) else problems.attempt(lambda: targets.load(target))
     evaluation = problems.attempt(lambda: evaluation_of(source.recipe)) if source else None

@@ -9,7 +9,7 @@ from typing import Any
 from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation import bootstrap, score
-from edgeq.evaluation.dataset import Evaluation
+from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
@@ -67,7 +67,7 @@ def evaluate(
 
 
 def predicted_here(
-    prepared: Prepared, evaluation: Evaluation | None, built: Build, progress: Progress
+    prepared: Prepared, evaluation: Dataset | None, built: Build, progress: Progress
 ) -> dict[str, Predictions]:
     """What the float model and the simulation find on this machine; no device is needed for it.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeq.calibration import collect, statistics
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent

@@ -13,9 +13,9 @@ from edgeq.agent.errors import AgentError
 from edgeq.agent.vision.decode import decode
 from edgeq.agent.vision.detections import Output
 from edgeq.agent.vision.letterbox import geometry_of
-from edgeq.artifact.manifest import Input, Task
+from edgeq.artifact.manifest import Input, ManifestTask
 from edgeq.calibration import statistics
-from edgeq.calibration.images import choose, shared
+from edgeq.calibration.inputs import choose, shared
 from edgeq.errors import InputError, Key, Problems
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
@@ -125,15 +125,15 @@ def _check_decoder(model: Model, recipe: Recipe) -> None:
     outputs = [Output(name, np.zeros(shape, np.float32)) for name, shape in model.outputs.items()]
     height, width = recipe.preprocess.size
     try:
-        task = agent.Task(**task_of(recipe).model_dump())
+        task = agent.ReleaseTask(**task_of(recipe).model_dump())
         decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
     except AgentError as exc:
         raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
 
 
-def task_of(recipe: Recipe) -> Task:
+def task_of(recipe: Recipe) -> ManifestTask:
     """The recipe's task, as the agent needs it."""
-    return Task.model_validate(recipe.task.model_dump(exclude={"categories"}))
+    return ManifestTask.model_validate(recipe.task.model_dump(exclude={"categories"}))
 
 
 def input_of(preprocess: Preprocess) -> Input:

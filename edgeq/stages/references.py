@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
-from edgeq.artifact.manifest import Engine, Manifest, describe
+from edgeq.artifact.manifest import Manifest, RuntimeEntry, describe
 from edgeq.runtimes import REFERENCE, runtime
 from edgeq.stages.build import Build
 from edgeq.stages.plan import planned
@@ -15,7 +15,7 @@ from edgeq.version import versions
 def float_artifact(prepared: Prepared) -> Artifact:
     """The float model as an artifact: what the reference figures are measured on."""
     content = prepared.model.proto.SerializeToString(deterministic=True)
-    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
+    return _of_one_file(prepared, content, RuntimeEntry(name=REFERENCE, model="model.onnx"))
 
 
 def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
@@ -25,7 +25,7 @@ def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
     if compiled is None:
         return None
     content = engine.write_float(prepared.model, built.plan)
-    made_for = Engine(name=engine.engine.name, model="model.onnx", compile=compiled)
+    made_for = RuntimeEntry(name=engine.name, model="model.onnx", compile=compiled)
     return _of_one_file(prepared, content, made_for)
 
 
@@ -38,10 +38,10 @@ def simulation(prepared: Prepared, built: Build) -> Artifact:
     content = made.path(made.manifest.runtime.model).read_bytes()
     model = planned(prepared).model if prepared.recipe.repair.is_wanted else prepared.model
     content = engine.write_simulation(model, built.plan, content)
-    return _of_one_file(prepared, content, Engine(name=REFERENCE, model="model.onnx"))
+    return _of_one_file(prepared, content, RuntimeEntry(name=REFERENCE, model="model.onnx"))
 
 
-def _of_one_file(prepared: Prepared, content: bytes, engine: Engine) -> Artifact:
+def _of_one_file(prepared: Prepared, content: bytes, engine: RuntimeEntry) -> Artifact:
     files = {"model.onnx": content}
     manifest = Manifest(
         runtime=engine,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgeq.calibration.images import placed
+from edgeq.calibration.inputs import placed
 from edgeq.graph.computation import Computation
 from edgeq.graph.merging import Merged
 from edgeq.quantization.plan import Plan

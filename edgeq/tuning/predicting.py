@@ -10,7 +10,7 @@ from edgeq.agent.verbs.predict import found_fields
 from edgeq.agent.vision.decode import decode
 from edgeq.agent.vision.detections import Output
 from edgeq.agent.vision.letterbox import Geometry
-from edgeq.calibration.images import placed
+from edgeq.calibration.inputs import placed
 from edgeq.errors import InputError, Key
 from edgeq.graph.computation import Computation
 from edgeq.graph.merging import Merged
@@ -93,7 +93,7 @@ def _instances(
 ) -> Iterator[ImagePrediction]:
     """One prediction a variant."""
     tensor, geometry = placed(image, prepared.recipe.preprocess)
-    task = agent.Task(**task_of(prepared.recipe).model_dump())
+    task = agent.ReleaseTask(**task_of(prepared.recipe).model_dump())
     found = graph.run(tensor)
     names = list(prepared.model.outputs)
     for start in range(0, len(found), len(names)):
@@ -103,7 +103,7 @@ def _instances(
 
 
 def _decoded(
-    task: agent.Task, outputs: list[Output], geometry: Geometry, id_: int
+    task: agent.ReleaseTask, outputs: list[Output], geometry: Geometry, id_: int
 ) -> ImagePrediction:
     try:
         found = decode(task, outputs, geometry)

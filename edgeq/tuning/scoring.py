@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edgeq.evaluation import bootstrap
 from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
-from edgeq.evaluation.dataset import Evaluation
+from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.evaluator import Kind
 from edgeq.evaluation.matches import match
 from edgeq.evaluation.segmentation import extent
@@ -22,7 +22,7 @@ Drops = dict[Kind, Interval | None]
 
 def own_labels(
     found: Sequence[ImagePrediction], files: Mapping[int, Image], classes: Sequence[str]
-) -> Evaluation:
+) -> Dataset:
     """Annotations made of the float model's own detections; its AP on them is 1."""
     instances = [
         Instance(image.id, label, mask, box, extent(mask)[0])
@@ -46,11 +46,11 @@ def own_labels(
         categories=tuple(Category(id=i, name=name) for i, name in enumerate(classes)),
         instances=tuple(instances),
     )
-    return Evaluation(annotations, dict(files), {i: i for i in range(len(classes))})
+    return Dataset(annotations, dict(files), {i: i for i in range(len(classes))})
 
 
 def drops(
-    labels: Evaluation,
+    labels: Dataset,
     reference: Sequence[ImagePrediction],
     others: Mapping[str, Sequence[ImagePrediction]],
     progress: Callable[[int], None] = lambda _: None,

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeq.calibration import statistics
-from edgeq.calibration.images import evenly
+from edgeq.calibration.inputs import evenly
 from edgeq.device.connection import HERE, Address
 from edgeq.errors import InputError, Key
-from edgeq.evaluation.dataset import Evaluation
+from edgeq.evaluation.dataset import Dataset
 from edgeq.graph.layers import Layer, layers
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
@@ -72,7 +72,7 @@ def spread(files: Sequence[Image], count: int = IMAGES) -> list[Image]:
 def rank(
     prepared: Prepared,
     files: Sequence[Image],
-    labels: Evaluation | None = None,
+    labels: Dataset | None = None,
     options: Options | None = None,
     progress: Progress = silent,
     name: str = "recipe",
@@ -99,7 +99,7 @@ def rank(
     return found
 
 
-def _described(labels: Evaluation) -> list[object]:
+def _described(labels: Dataset) -> list[object]:
     annotations = hashlib.sha256(repr(labels.annotations).encode()).hexdigest()
     images = {id_: image.sha256 for id_, image in labels.files.items()}
     return [annotations, images, labels.categories]
@@ -144,7 +144,7 @@ class _Ranking:
         self.snr_db: dict[str, float | None] = {}
         self.lost: dict[str, Drops] = {}
 
-    def run(self, labels: Evaluation | None, name: str) -> Sensitivity:
+    def run(self, labels: Dataset | None, name: str) -> Sensitivity:
         """Compare all, then score the worst; the record of both."""
         images = self._compare("alone", self.plans)
         if self.others:
@@ -190,7 +190,7 @@ class _Ranking:
         return found.images
 
     def _score(
-        self, near: Sequence[str], files: Mapping[int, Image], labels: Evaluation | None
+        self, near: Sequence[str], files: Mapping[int, Image], labels: Dataset | None
     ) -> bool:
         """Whether all of the nearest could be scored within the budget."""
         if not near:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq import places
-from edgeq.calibration.images import shared
+from edgeq.calibration.inputs import shared
 from edgeq.cost.profile import float_costs_ms
 from edgeq.device.connection import HERE, Address, host
 from edgeq.errors import InputError
 from edgeq.evaluation import score
-from edgeq.evaluation.dataset import Evaluation, annotated, evaluation_of
+from edgeq.evaluation.dataset import Dataset, annotated, evaluation_of
 from edgeq.graph.layers import layers
 from edgeq.progress import Progress, silent
 from edgeq.records.trial import Trial
@@ -92,7 +92,7 @@ def tune(
     return _concluded(search, prepared, text, recipe, output, ended, contract)
 
 
-def _named(recipe: Recipe, file: Path) -> Evaluation | None:
+def _named(recipe: Recipe, file: Path) -> Dataset | None:
     """The recipe's annotated images for tuning; InputError where evaluation has the same ones."""
     if recipe.tune is None:
         return None

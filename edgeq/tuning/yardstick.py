@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
-from edgeq.evaluation.dataset import Evaluation
+from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
 from edgeq.records.accuracy import ImagePrediction
@@ -23,7 +23,7 @@ class Yardstick:
     """Images with labels, and how the float model scores on them; `source` in words."""
 
     source: str
-    labels: Evaluation
+    labels: Dataset
     reference: Matches
 
     def matches(self, predictions: Sequence[ImagePrediction]) -> Matches:
@@ -31,9 +31,7 @@ class Yardstick:
         return _matched(self.labels, predictions)
 
 
-def annotated(
-    here: Device, prepared: Prepared, labels: Evaluation, progress: Progress
-) -> Yardstick:
+def annotated(here: Device, prepared: Prepared, labels: Dataset, progress: Progress) -> Yardstick:
     """Labels that people made."""
     found = _float(here, prepared, labels.files, progress)
     return Yardstick(f"{len(labels.files)} annotated images", labels, _matched(labels, found))
@@ -65,5 +63,5 @@ def _float(
     return predict(here, model, files, "all", cores(), progress, "float").images
 
 
-def _matched(labels: Evaluation, predictions: Sequence[ImagePrediction]) -> Matches:
+def _matched(labels: Dataset, predictions: Sequence[ImagePrediction]) -> Matches:
     return match(labels.annotations, predictions, labels.categories, list(labels.files))

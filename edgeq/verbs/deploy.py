@@ -36,7 +36,7 @@ from edgeq.version import version, versions
 
 
 @dataclass
-class Clock:
+class Stopwatch:
     """Seconds spent in each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def deploy(
     `report_path`, if given. Raises InputError(s) before anything is touched, DeviceError when the
     device fails.
     """
-    clock = Clock()
+    clock = Stopwatch()
     with clock.stage("check"):
         checked = check(recipe, target, address)
     with checked.device as device:
@@ -95,14 +95,14 @@ def attempt(
     built: Build,
     here: Mapping[str, Predictions],
     progress: Progress = silent,
-    clock: Clock | None = None,
+    clock: Stopwatch | None = None,
 ) -> Report:
     """Try what was built on one device: push, verify, measure and judge; nothing is activated.
 
     `here` is what was predicted on this machine, which is the same for every device. The device is
     locked from here on, until its session ends. Raises DeviceError when it fails, or is taken.
     """
-    clock = clock or Clock()
+    clock = clock or Stopwatch()
     device = checked.device
     with clock.stage("push"):
         device.lock(f"deploy {checked.recipe_name}")
@@ -147,7 +147,7 @@ def _report(
     built: Build,
     columns: tuple[Column, ...],
     divergence: Divergence | None,
-    clock: Clock,
+    clock: Stopwatch,
 ) -> Report:
     gates = _gates(checked)
     gained = speedup(columns, built.plan.weights)

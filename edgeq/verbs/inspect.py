@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeq.calibration.images import choose
+from edgeq.calibration.inputs import choose
 from edgeq.graph.layers import layers
 from edgeq.graph.load import load
 from edgeq.graph.mixing import Mixing

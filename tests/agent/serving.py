@@ -14,7 +14,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from edgeq.agent.serve import work_off
-from edgeq.agent.store.session import Session
+from edgeq.agent.store.session import AgentSession
 from edgeq.agent.wire.frames import Gone, Wire
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Inside(Conversation):
         their_input, stdin = os.pipe()
         stdout, their_output = os.pipe()
         super().__init__(os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"))
-        self._session = Session(root, Wire(their_input, their_output))
+        self._session = AgentSession(root, Wire(their_input, their_output))
         self._fds = (their_input, their_output)
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

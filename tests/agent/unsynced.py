@@ -46,7 +46,7 @@ def record(root: Path, log: Log, patch: pytest.MonkeyPatch) -> None:
 
         patch.setattr(disk, name, wrapped)
 
-    def writing(file: disk.File, content: bytes) -> Operation:
+    def writing(file: disk.DurableFile, content: bytes) -> Operation:
         offset = os.lseek(file.fd, 0, os.SEEK_CUR)
         return Operation("write", inside(file.path), offset=offset, content=bytes(content))
 

@@ -19,7 +19,7 @@ from edgeq.agent.manifest import parse_manifest
 from edgeq.artifact import archive as archives
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
-from edgeq.artifact.manifest import Engine, Input, Manifest, Task, describe
+from edgeq.artifact.manifest import Input, Manifest, ManifestTask, RuntimeEntry, describe
 from edgeq.errors import InputError, InputErrors
 
 FILES = {"model.onnx": b"weights" * 1000, "plan.json": b"{}"}
@@ -27,8 +27,8 @@ FILES = {"model.onnx": b"weights" * 1000, "plan.json": b"{}"}
 
 def manifest(files: dict[str, bytes], note: str = "") -> Manifest:
     return Manifest(
-        runtime=Engine(name="onnxruntime", model="model.onnx"),
-        task=Task(
+        runtime=RuntimeEntry(name="onnxruntime", model="model.onnx"),
+        task=ManifestTask(
             decoder="yolov8-seg",
             classes=("pig", "Kälbchen"),
             score_threshold=0.001,
@@ -94,13 +94,13 @@ def test_any_difference_gives_another_id() -> None:
 def test_delegate_is_written_only_where_it_is_not_the_default() -> None:
     plain = manifest(FILES)
     assert b"delegate" not in plain.encoded()
-    engine = Engine(name="litert", model="model.onnx", delegate="none")
+    engine = RuntimeEntry(name="litert", model="model.onnx", delegate="none")
     without = plain.model_copy(update={"runtime": engine})
     written = json.loads(without.encoded())["runtime"]
     assert written == {"name": "litert", "model": "model.onnx", "delegate": "none"}
     assert Manifest.model_validate_json(without.encoded()) == without
     assert parse_manifest(without.encoded(), Path()).runtime.delegate == "none"
-    usual = plain.model_copy(update={"runtime": Engine(name="litert", model="model.onnx")})
+    usual = plain.model_copy(update={"runtime": RuntimeEntry(name="litert", model="model.onnx")})
     assert Manifest.model_validate_json(usual.encoded()) == usual
     assert parse_manifest(usual.encoded(), Path()).runtime.delegate == "xnnpack"
 

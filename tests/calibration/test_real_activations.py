@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeq.calibration import collect
 from edgeq.calibration.derive import derivations
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.calibration.statistics import Statistics, wanted_tensors
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.entropy import entropy, kl_threshold

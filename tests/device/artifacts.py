@@ -8,14 +8,14 @@ from pathlib import Path
 import edgeq.demo
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
-from edgeq.artifact.manifest import Engine, Input, Manifest, Task, describe
+from edgeq.artifact.manifest import Input, Manifest, ManifestTask, RuntimeEntry, describe
 
 
 def made(files: Mapping[str, bytes], note: str = "") -> Artifact:
     """An artifact of these files; `model.onnx` has to be one of them."""
     manifest = Manifest(
-        runtime=Engine(name="onnxruntime", model="model.onnx"),
-        task=Task(
+        runtime=RuntimeEntry(name="onnxruntime", model="model.onnx"),
+        task=ManifestTask(
             decoder="yolov8-seg",
             classes=("pig", "sheep", "cow"),
             score_threshold=0.001,

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.device.ssh.transport import SshTransport
-from edgeq.device.transport import Ended, Process, Transport
+from edgeq.device.transport import Process, ProcessEnd, Transport
 
 USER = getpass.getuser()
 _SERVER = next(
@@ -72,7 +72,7 @@ def output(process: Process, timeout_s: float = 20.0) -> bytes:
     return b"".join(pieces)
 
 
-def run(transport: Transport, *arguments: str) -> tuple[bytes, Ended]:
+def run(transport: Transport, *arguments: str) -> tuple[bytes, ProcessEnd]:
     """What a command prints and how it ends."""
     process = transport.start(arguments)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.device.local.transport import LocalTransport
-from edgeq.device.transport import Ended, Transport
+from edgeq.device.transport import ProcessEnd, Transport
 from edgeq.errors import DeviceError
 from tests.device import sshd
 from tests.device.sshd import echo, output, python, run
@@ -120,7 +120,7 @@ def test_closing_frees_a_writer_that_waits(transport: Transport) -> None:
 def test_status_of_a_process_that_runs_on_is_none(transport: Transport) -> None:
     process = transport.start(["sh", "-c", "echo a >&2; exec >&- 2>&-; sleep 60"])
     assert process.read(10.0) == b""
-    assert process.ended(0.2) == Ended(None, "a\n")
+    assert process.ended(0.2) == ProcessEnd(None, "a\n")
     process.close()
 
 

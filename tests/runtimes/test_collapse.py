@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.calibration.statistics import gather, wanted_tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail

@@ -36,4 +36,4 @@ def test_a_rule_is_found_by_op_type(tmp_path: Path) -> None:
 
 def test_an_engine_is_found_by_its_name() -> None:
     assert runtime("onnxruntime") is RUNTIME
-    assert RUNTIME.engine.name == RUNTIME.name
+    assert RUNTIME.name == "onnxruntime"

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edgeq.calibration.images import placed
+from edgeq.calibration.inputs import placed
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
 from edgeq.quantization.decide import resolve_choices

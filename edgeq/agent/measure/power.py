@@ -16,7 +16,7 @@ TOO_FEW = "the rails could not be read all the while"
 Looks = Sequence["tuple[int, Rails]"]
 
 
-class Power(NamedTuple):
+class PowerUse(NamedTuple):
     """Means over the timed part, in mW, and the energy of one inference, in mJ.
 
     `total_mw` is the sum of `total_rails`, `idle_mw` the same before the engine was loaded.
@@ -41,7 +41,7 @@ def find_meter(reader: Reader) -> Meter | None:
 
 def power(
     source: str, idle: Looks, timed: Looks, duration_ns: int, inferences: int
-) -> Power | None:
+) -> PowerUse | None:
     """The power during the timed part of `duration_ns`, against that of idle looks.
 
     None when the rails could not be read in a tenth of the looks or more.
@@ -53,7 +53,7 @@ def power(
     total = total_rails(names)
     total_mw, idle_mw = _mean_mw(read, total), _mean_mw(idle, total)
     added_mw = None if total_mw is None or idle_mw is None else total_mw - idle_mw
-    return Power(
+    return PowerUse(
         source=source,
         rails_mw={name: _mean_mw(read, (name,)) or 0.0 for name in names},
         total_rails=total,

@@ -19,7 +19,7 @@ _TOOLS = "/usr/sbin:/usr/bin"
 _MHZ = r"(?:@(?:\[([0-9, ]*)\]|([0-9]{1,6})\b))?"
 
 
-class Statistics(NamedTuple):
+class TegraFigures(NamedTuple):
     """One line; None or empty where it does not say.
 
     `gpu_mhz` has one clock a GPC. Power is that of the moment, not the averages that follow it.
@@ -35,7 +35,7 @@ class Statistics(NamedTuple):
     rails_mw: dict[str, float]
 
 
-def parse_tegrastats(line: str) -> Statistics:
+def parse_tegrastats(line: str) -> TegraFigures:
     """The figures in one line of any release; whatever is not understood is left out."""
     ram = re.search(r"\bRAM ([0-9]{1,9})/([0-9]{1,9})MB", line)
     gpu_percent, gpu_mhz = _frequency("GR3D_FREQ", line)
@@ -45,7 +45,7 @@ def parse_tegrastats(line: str) -> Statistics:
     )
     # JetPack 4 writes no unit: 'VDD_IN 4204/4204'.
     rails = re.findall(r"(?<!\S)(\w+) (-?[0-9]{1,9})(?:mW\b|/-?[0-9]{1,9}(?!\S))", line, re.ASCII)
-    return Statistics(
+    return TegraFigures(
         ram_used_mb=int(ram.group(1)) if ram else None,
         ram_total_mb=int(ram.group(2)) if ram else None,
         gpu_percent=gpu_percent,

@@ -23,7 +23,7 @@ _TAIL_BYTES = 8000
 _PIECE_BYTES = 1 << 16
 
 
-class Limits(NamedTuple):
+class ProcessLimits(NamedTuple):
     """Seconds that the program may take, and bytes of memory that must be left to the rest."""
 
     timeout_s: float
@@ -33,7 +33,7 @@ class Limits(NamedTuple):
 def supervise(
     arguments: Sequence[str],
     stdin: bytes,
-    limits: Limits,
+    limits: ProcessLimits,
     on_line: Callable[[bytes], bool],
     where: str,
 ) -> Ended:
@@ -59,7 +59,7 @@ def supervise(
 
 def _follow(
     process: subprocess.Popen[bytes],
-    limits: Limits,
+    limits: ProcessLimits,
     on_line: Callable[[bytes], bool],
     where: str,
 ) -> Ended:
@@ -104,13 +104,13 @@ def _follow(
     return Ended(process.wait(), tail.decode("utf-8", "replace"))
 
 
-def _too_slow(limits: Limits, where: str) -> AgentError:
+def _too_slow(limits: ProcessLimits, where: str) -> AgentError:
     what = f"took longer than the {limits.timeout_s:g} seconds that the job gives"
     remedy = "raise limits.build_s in the target, or give the board a faster power mode"
     return AgentError(BUILD_TIMEOUT, where, what, remedy)
 
 
-def _check_memory(limits: Limits, where: str) -> None:
+def _check_memory(limits: ProcessLimits, where: str) -> None:
     # The builder takes what it can get, and the kernel's choice of whom to kill need not be it.
     try:
         available = parse_meminfo(MEMINFO.read_text()).get("MemAvailable")

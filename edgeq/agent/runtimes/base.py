@@ -11,7 +11,7 @@ from ..names import runtime_names
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..manifest import Manifest
+    from ..manifest import ReleaseManifest
     from ..vision.arrays import Array
     from ..vision.detections import Output
 
@@ -24,7 +24,7 @@ class InputSpec(NamedTuple):
     dtype: str
 
 
-class Engine(Protocol):
+class LoadedModel(Protocol):
     """A loaded model."""
 
     name: str
@@ -54,34 +54,34 @@ class Engine(Protocol):
         return None
 
 
-class Runtime(NamedTuple):
+class DeviceRuntime(NamedTuple):
     """A runtime on the device: a module of that name here with an object RUNTIME.
 
     `load` gets the file, the threads, and 'all' or 'disabled' for the graph's optimization. Where
     an engine `is_built_here`, on the board itself, the file is that engine and none of the release.
     """
 
-    load: Callable[[Path, int, str], Engine]
+    load: Callable[[Path, int, str], LoadedModel]
     is_built_here: bool = False
     has_delegates: bool = False
 
 
-def runtime(name: str) -> Runtime:
+def runtime(name: str) -> DeviceRuntime:
     """The runtime of that name; AgentError (missing-engine) where there is none."""
     names = runtime_names()
     if name not in names:
         what, remedy = f"this agent cannot run {name}", f"deploy for one of: {', '.join(names)}"
         raise AgentError(MISSING_ENGINE, "runtime.name", what, remedy)
-    found: Runtime = importlib.import_module(f".{name}", __package__).RUNTIME
+    found: DeviceRuntime = importlib.import_module(f".{name}", __package__).RUNTIME
     return found
 
 
 def load(
-    manifest: Manifest,
+    manifest: ReleaseManifest,
     threads: int,
     graph_optimization: str = "all",
     engine_path: Path | None = None,
-) -> Engine:
+) -> LoadedModel:
     """The release's model in the release's engine; `engine_path` is what `build` made of it.
 
     `graph_optimization` 'disabled' computes the graph as it is written, so that a Q/DQ graph is
@@ -108,7 +108,7 @@ def load(
     return chosen.load(path, threads, graph_optimization)
 
 
-def _check_origin(path: Path, manifest: Manifest) -> None:
+def _check_origin(path: Path, manifest: ReleaseManifest) -> None:
     """Refuse an engine that says it was built of another release; a loose file says nothing."""
     # Not at the top: it brings the whole store, which a host has no use for.
     from ..store.engines import artifact_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import BAD_ARTIFACT, ENGINE, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
 from ..vision.detections import Output
-from .base import Engine, InputSpec, Runtime
+from .base import DeviceRuntime, InputSpec, LoadedModel
 from .parts.delegation import delegation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TOO_OLD = ("newer model", "find op for builtin opcode", "schema version")
 _EXPORT = "build the release again with the image as the model's only input"
 
 
-class Tensor(NamedTuple):
+class LiteRtTensor(NamedTuple):
     """An input or output; `scale` is None where the numbers mean themselves."""
 
     number: int
@@ -36,8 +36,8 @@ class Tensor(NamedTuple):
     zero_point: int
 
 
-class LiteRtEngine(Engine):
-    """An interpreter on the CPU; see `engine.Engine`.
+class LiteRtEngine(LoadedModel):
+    """An interpreter on the CPU; see `engine.LoadedModel`.
 
     Integers of the model stay in here: a quantized input takes floats, and outputs are floats.
     """
@@ -56,7 +56,7 @@ class LiteRtEngine(Engine):
         self._floats = np.empty(self._input.shape if self._input.scale else 0, np.float32)
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.Engine`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         interpreter = self._interpreter
         try:
             interpreter.set_tensor(self._input.number, self._given(tensor))
@@ -134,10 +134,10 @@ def _names(interpreter: Any) -> dict[int, str]:
     return found
 
 
-def _tensor(details: dict[str, Any], names: dict[int, str]) -> Tensor:
+def _tensor(details: dict[str, Any], names: dict[int, str]) -> LiteRtTensor:
     scale, zero_point = details["quantization"]
     index, dtype = int(details["index"]), np.dtype(details["dtype"])
-    return Tensor(
+    return LiteRtTensor(
         index,
         names.get(index, str(details["name"])),
         tuple(int(side) for side in details["shape"]),
@@ -147,7 +147,7 @@ def _tensor(details: dict[str, Any], names: dict[int, str]) -> Tensor:
     )
 
 
-def _only(inputs: list[Tensor], model: str) -> Tensor:
+def _only(inputs: list[LiteRtTensor], model: str) -> LiteRtTensor:
     """The one input, float or quantized to int8."""
     if len(inputs) == 1:
         [given] = inputs
@@ -158,7 +158,7 @@ def _only(inputs: list[Tensor], model: str) -> Tensor:
     raise AgentError(BAD_ARTIFACT, model, what, _EXPORT)
 
 
-def _as_float(array: Array, output: Tensor) -> Array:
+def _as_float(array: Array, output: LiteRtTensor) -> Array:
     if output.scale is None:
         return array
     floats = np.subtract(array, np.float32(output.zero_point), dtype=np.float32)
@@ -184,4 +184,4 @@ def _converted(exc: Exception, model: str, what: str, version: str) -> AgentErro
     return AgentError(ENGINE, model, f"{what}: {reason}", "build the release again")
 
 
-RUNTIME = Runtime(load, has_delegates=True)
+RUNTIME = DeviceRuntime(load, has_delegates=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BAD_ARTIFACT, ENGINE, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
 from ..vision.detections import Output
-from .base import Engine, InputSpec, Runtime
+from .base import DeviceRuntime, InputSpec, LoadedModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,8 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uin
 _NO_MEMORY = ("failed to allocate memory", "bad_alloc", "bad allocation")
 
 
-class OnnxRuntimeEngine(Engine):
-    """A session on the CPU; see `engine.Engine`."""
+class OnnxRuntimeEngine(LoadedModel):
+    """A session on the CPU; see `engine.LoadedModel`."""
 
     name = "onnxruntime"
 
@@ -34,7 +34,7 @@ class OnnxRuntimeEngine(Engine):
         self._output_names = [output.name for output in session.get_outputs()]
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.Engine`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         try:
             arrays = self._session.run(self._output_names, {self.input.name: tensor})
         except Exception as exc:
@@ -101,4 +101,4 @@ def _converted(exc: Exception, model: str, what: str) -> AgentError:
     )
 
 
-RUNTIME = Runtime(load)
+RUNTIME = DeviceRuntime(load)

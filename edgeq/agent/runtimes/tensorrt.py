@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import BAD_ARTIFACT, BAD_JOB, ENGINE, AgentError
 from ..vision.detections import Output
-from .base import Engine, InputSpec, Runtime
+from .base import DeviceRuntime, InputSpec, LoadedModel
 from .parts.cuda import Cuda, load_cuda
 from .parts.inspector import inspect, make_profiler
 from .parts.tensorrt_module import Messages, converted, import_module, make_log
@@ -32,7 +32,7 @@ _IMAGE_DTYPES = ("float32", "float16", "uint8")
 _BUILD_AGAIN = "build the engine again on this board"
 
 
-class Tensor(NamedTuple):
+class GpuTensor(NamedTuple):
     """An input or output: memory on the GPU, and pinned memory of the host as an array."""
 
     name: str
@@ -41,8 +41,8 @@ class Tensor(NamedTuple):
     device_address: int
 
 
-class TensorRtEngine(Engine):
-    """An engine with its buffers; see `engine.Engine`.
+class TensorRtEngine(LoadedModel):
+    """An engine with its buffers; see `engine.LoadedModel`.
 
     `last_gpu_ms` is what the GPU took for the last inference, without the copies.
     """
@@ -77,7 +77,7 @@ class TensorRtEngine(Engine):
         self._graph: int | None = None
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.Engine`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         self._infer(self._context, tensor)
         self.last_gpu_ms = self._cuda.elapsed_ms(self._start, self._stop)
         # The buffers are used again by the next inference.
@@ -166,7 +166,7 @@ class TensorRtEngine(Engine):
             if not context.set_tensor_address(tensor.name, tensor.device_address):
                 raise self._failed(f"does not take the tensor '{tensor.name}'")
 
-    def _tensor(self, name: str) -> Tensor:
+    def _tensor(self, name: str) -> GpuTensor:
         shape = tuple(self._engine.get_tensor_shape(name))
         kind = self._engine.get_tensor_dtype(name).name
         if kind not in _DTYPES or any(side < 0 for side in shape):
@@ -179,7 +179,7 @@ class TensorRtEngine(Engine):
         memory = memoryview((ctypes.c_uint8 * size_bytes).from_address(address))
         count = int(np.prod(shape, dtype=np.int64))
         host = np.frombuffer(memory, dtype, count).reshape(shape)
-        return Tensor(name, host, address, self._cuda.malloc(size_bytes))
+        return GpuTensor(name, host, address, self._cuda.malloc(size_bytes))
 
     def _failed(self, what: str) -> AgentError:
         return converted(self._where, what, self._messages.last())
@@ -201,7 +201,7 @@ def load(engine_path: Path, threads: int, graph_optimization: str = "all") -> Te
         raise converted(engine_path.name, "cannot be loaded", reason) from exc
 
 
-def _input_of(inputs: list[Tensor], where: str) -> InputSpec:
+def _input_of(inputs: list[GpuTensor], where: str) -> InputSpec:
     if len(inputs) != 1 or inputs[0].host.dtype.name not in _IMAGE_DTYPES:
         found = ", ".join(f"{tensor.name} {tensor.host.dtype}" for tensor in inputs)
         what = f"has the inputs {found}; one image of float, float16 or uint8 is expected"
@@ -210,4 +210,4 @@ def _input_of(inputs: list[Tensor], where: str) -> InputSpec:
     return InputSpec(inputs[0].name, inputs[0].host.shape, inputs[0].host.dtype.name)
 
 
-RUNTIME = Runtime(load, is_built_here=True)
+RUNTIME = DeviceRuntime(load, is_built_here=True)

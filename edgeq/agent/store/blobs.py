@@ -14,7 +14,7 @@ from ..errors import BAD_BLOB, BAD_REQUEST, LOCKED, AgentError, raise_problems
 from ..names import unique
 from ..wire.frames import PIECE_BYTES
 from . import disk
-from .session import Session, Whole
+from .session import AgentSession, Whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ SEND_AGAIN = "send it again"
 _INSTANT_S = 2.0
 
 
-def have(session: Session, arguments: Arguments) -> dict[str, Any]:
+def have(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Which blobs are missing, and how much of each is there already."""
     hashes = arguments.hashes("hashes")
     arguments.check()
@@ -38,7 +38,7 @@ def have(session: Session, arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def is_there(session: Session, digest: str) -> bool:
+def is_there(session: AgentSession, digest: str) -> bool:
     """Whether there is a blob that this session has not seen to be damaged."""
     return digest not in session.damaged and is_file(session.layout.blob(digest))
 
@@ -51,7 +51,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def recheck(session: Session, arguments: Arguments) -> dict[str, Any]:
+def recheck(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Hash blobs that are there; those that are damaged count as missing in this session."""
     hashes = arguments.hashes("hashes")
     arguments.check()
@@ -62,7 +62,7 @@ def recheck(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {"damaged": damaged}
 
 
-def put(session: Session, arguments: Arguments) -> dict[str, Any]:
+def put(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Receive one blob, from `offset` on; what has arrived stays, wherever it is cut.
 
     AgentError: bad-blob when its hash is another, bad-request for an offset where nothing ends.
@@ -91,7 +91,9 @@ def put(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {"new": True}
 
 
-def _receive(session: Session, part: disk.File, digest: str, size_bytes: int, offset: int) -> None:
+def _receive(
+    session: AgentSession, part: disk.DurableFile, digest: str, size_bytes: int, offset: int
+) -> None:
     hasher = hashlib.sha256()
     disk.truncate(part, offset)
     _hash_file(part.fd, hasher.update)
@@ -104,7 +106,7 @@ def _receive(session: Session, part: disk.File, digest: str, size_bytes: int, of
         raise AgentError(BAD_BLOB, str(part.path), what, SEND_AGAIN)
 
 
-def commit(session: Session) -> int:
+def commit(session: AgentSession) -> int:
     """Make all blobs that this session received last, and give them their names; their count."""
     if not session.whole:
         return 0
@@ -120,7 +122,7 @@ def commit(session: Session) -> int:
     return len(received)
 
 
-def commit_all(session: Session, arguments: Arguments) -> dict[str, Any]:
+def commit_all(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """The operation `commit`."""
     session.enter()
     return {"blobs": commit(session)}
@@ -152,7 +154,7 @@ def _hash_file(fd: int, update: Any) -> None:
         update(piece[:count])
 
 
-def _is_intact(session: Session, digest: str, size_bytes: int | None = None) -> bool:
+def _is_intact(session: AgentSession, digest: str, size_bytes: int | None = None) -> bool:
     """Whether a blob is there and is what its name says: a damaged one is received again."""
     path = session.layout.blob(digest)
     # What has another size need not be read, and may be of any.
@@ -173,7 +175,7 @@ def _part_bytes(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _opened_part(session: Session, digest: str, offset: int) -> Iterator[disk.File]:
+def _opened_part(session: AgentSession, digest: str, offset: int) -> Iterator[disk.DurableFile]:
     """The part of a blob, locked; one of this session's own while another receives the same."""
     path = session.layout.part(digest)
     if not is_file(path) and os.path.lexists(str(path)):
@@ -211,7 +213,7 @@ def _take_soon(fd: int) -> bool:
     return True
 
 
-def _name(session: Session, digest: str, whole: Whole) -> list[str]:
+def _name(session: AgentSession, digest: str, whole: Whole) -> list[str]:
     """Make a part a blob, unless it is no longer what this session received and synced."""
     blob = session.layout.blob(digest)
     try:

@@ -16,19 +16,19 @@ from .states import read_state
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 KEPT_SETS = 4
 _PART_AGE_S = 7 * 86400
 _AGENT_AGE_S = 86400
 
 
-def collect_now(session: Session, arguments: Arguments) -> dict[str, Any]:
+def collect_now(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """The operation `collect`."""
     return dict(collect(session))
 
 
-def collect(session: Session) -> dict[str, int]:
+def collect(session: AgentSession) -> dict[str, int]:
     """Remove releases, their engines, blobs, then leftovers; AgentError (not-locked) unless locked.
 
     Kept are: current, previous and the releases that this session named, with their blobs; those
@@ -66,7 +66,7 @@ def collect(session: Session) -> dict[str, int]:
     }
 
 
-def _wanted(session: Session) -> set[str]:
+def _wanted(session: AgentSession) -> set[str]:
     wanted = set(session.used)
     for release in _visible(session.layout.releases):
         wanted.add(release.name)
@@ -76,7 +76,7 @@ def _wanted(session: Session) -> set[str]:
     return wanted
 
 
-def _remove_engines(session: Session) -> int:
+def _remove_engines(session: AgentSession) -> int:
     """Engines of releases that are no longer there, and halves; what was measured stays."""
     folder = session.layout.engines
     releases = {path.name for path in _visible(session.layout.releases)}
@@ -87,12 +87,12 @@ def _remove_engines(session: Session) -> int:
     return sum(disk.remove_tree(path) for path in _hidden(folder))
 
 
-def _remove_sets(session: Session) -> int:
+def _remove_sets(session: AgentSession) -> int:
     sets = sorted(session.layout.sets.iterdir(), key=lambda path: read_set(path)[0])
     return sum(disk.remove_tree(path) for path in sets[:-KEPT_SETS])
 
 
-def _leftovers(session: Session) -> list[Path]:
+def _leftovers(session: AgentSession) -> list[Path]:
     """Halves that nobody will go on with: parts, folders, states and links."""
     layout = session.layout
     own = {whole.path for whole in session.whole.values()}
@@ -110,7 +110,7 @@ def _leftovers(session: Session) -> list[Path]:
     return [*parts, *states, *links]
 
 
-def _old_agents(session: Session) -> list[Path]:
+def _old_agents(session: AgentSession) -> list[Path]:
     running = Path(__file__).parents[2]
     others = [path for path in session.layout.agents.iterdir() if not _is_same(path, running)]
     others.sort(key=lambda path: path.lstat().st_mtime)
@@ -120,7 +120,7 @@ def _old_agents(session: Session) -> list[Path]:
     return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
 
 
-def _remove_environments(session: Session) -> int:
+def _remove_environments(session: AgentSession) -> int:
     folder = session.layout.environments
     names = ("current", "previous")
     kept = {*names, *(link_name(folder / name) for name in names), "lock"}
@@ -128,7 +128,7 @@ def _remove_environments(session: Session) -> int:
     if not unwanted:
         return 0
     # Not before: what builds environments imports what starts processes.
-    from .environments import discard
+    from .installation import discard
 
     return sum(map(discard, unwanted))
 

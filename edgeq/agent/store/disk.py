@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
 
-class File(NamedTuple):
+class DurableFile(NamedTuple):
     """A file that is being written."""
 
     fd: int
     path: Path
 
 
-def open_file(path: Path) -> File:
+def open_file(path: Path) -> DurableFile:
     """Open a regular file for reading and writing, made if it is not there; never a link's end."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return File(os.open(str(path), flags, 0o644), path)
+    return DurableFile(os.open(str(path), flags, 0o644), path)
 
 
-def write(file: File, content: bytes | memoryview) -> None:
+def write(file: DurableFile, content: bytes | memoryview) -> None:
     """Write at the file's position."""
     left = memoryview(content)
     try:
@@ -37,7 +37,7 @@ def write(file: File, content: bytes | memoryview) -> None:
         raise
 
 
-def truncate(file: File, size_bytes: int) -> None:
+def truncate(file: DurableFile, size_bytes: int) -> None:
     """Cut a file, and write behind the cut from now on."""
     os.ftruncate(file.fd, size_bytes)
     os.lseek(file.fd, size_bytes, os.SEEK_SET)

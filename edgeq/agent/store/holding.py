@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 
-def hold(session: Session, arguments: Arguments) -> dict[str, Any]:
+def hold(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Take the lock; an exclusive one finds `work/` empty."""
     who, what = arguments.text("who"), arguments.text("what")
     shared = arguments.flag("shared", False)
@@ -25,7 +25,7 @@ def hold(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {}
 
 
-def be_patient(session: Session, arguments: Arguments) -> dict[str, Any]:
+def be_patient(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Set how long the host may say nothing."""
     seconds = arguments.number("seconds", 0.1, 86400.0)
     arguments.check()
@@ -34,7 +34,7 @@ def be_patient(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {}
 
 
-def forget(session: Session, arguments: Arguments) -> dict[str, Any]:
+def forget(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Remove the root where nothing but this agent is in it: no guest stays where it is no use."""
     from pathlib import Path
 
@@ -49,7 +49,7 @@ def forget(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {"removed": alone}
 
 
-def status(session: Session, arguments: Arguments) -> dict[str, Any]:
+def status(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """What lies in the root and who holds it; changes nothing."""
     from .releases import describe
     from .room import measure

@@ -19,12 +19,12 @@ from .layout import points_to
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 PUSH_AGAIN = "push the release again"
 
 
-def release(session: Session, arguments: Arguments) -> dict[str, Any]:
+def release(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Make a release of blobs that are there, or mend one; AgentError (bad-artifact) lists why not.
 
     A release that is there stays as it is, but for a signature: one that is given replaces its own.
@@ -63,7 +63,7 @@ def release(session: Session, arguments: Arguments) -> dict[str, Any]:
     return {"path": str(folder), "new": is_changed}
 
 
-def check(session: Session, digest: str) -> Path:
+def check(session: AgentSession, digest: str) -> Path:
     """The folder of a release, every byte of which was checked against its id.
 
     AgentError: no-release, or bad-artifact with everything that is wrong.
@@ -93,7 +93,7 @@ def check(session: Session, digest: str) -> Path:
     return folder
 
 
-def describe(session: Session) -> list[dict[str, Any]]:
+def describe(session: AgentSession) -> list[dict[str, Any]]:
     """All releases: id, bytes, and whether a signature is there."""
     if not session.layout.releases.is_dir():
         return []
@@ -116,7 +116,7 @@ def _decoded(arguments: Arguments, encoded: str | None) -> bytes | None:
         return None
 
 
-def _check_blobs(session: Session, digest: str) -> tuple[FileEntry, ...]:
+def _check_blobs(session: AgentSession, digest: str) -> tuple[FileEntry, ...]:
     """The files of the release whose manifest is the blob `digest`, all there as it says."""
     path = session.layout.blob(digest)
     if not is_file(path):
@@ -145,7 +145,9 @@ def _check_blobs(session: Session, digest: str) -> tuple[FileEntry, ...]:
     return files
 
 
-def _make(session: Session, folder: Path, targets: dict[str, str], signature: bytes | None) -> None:
+def _make(
+    session: AgentSession, folder: Path, targets: dict[str, str], signature: bytes | None
+) -> None:
     partial = folder.with_name(f".{folder.name}.{unique()}.partial")
     disk.mkdir(partial)
     for name, target in targets.items():
@@ -165,7 +167,7 @@ def _make(session: Session, folder: Path, targets: dict[str, str], signature: by
     disk.sync(session.layout.releases)
 
 
-def _mend(session: Session, folder: Path, targets: dict[str, str]) -> bool:
+def _mend(session: AgentSession, folder: Path, targets: dict[str, str]) -> bool:
     """Make a release's links what they must be, one at a time; whether any was not.
 
     Never the whole folder at once: it may be the one in use, and must not be away for an instant.
@@ -185,7 +187,7 @@ def _mend(session: Session, folder: Path, targets: dict[str, str]) -> bool:
     return is_changed
 
 
-def _check_file(session: Session, folder: Path, entry: FileEntry) -> list[str]:
+def _check_file(session: AgentSession, folder: Path, entry: FileEntry) -> list[str]:
     blob = session.layout.blob(entry.sha256)
     if not points_to(folder / entry.path, f"../../blobs/sha256/{entry.sha256}"):
         return [f"{entry.path} is no link to its blob"]

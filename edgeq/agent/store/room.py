@@ -11,13 +11,13 @@ from .layout import free_bytes
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 RESERVE_BYTES = 16 << 20
 _MIB = 1 << 20
 
 
-def room(session: Session, arguments: Arguments) -> dict[str, Any]:
+def room(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Used and free bytes when `bytes` more fit, after a collection where they did not before.
 
     AgentError (no-room) with all figures when they do not.
@@ -46,7 +46,7 @@ def room(session: Session, arguments: Arguments) -> dict[str, Any]:
     raise AgentError(NO_ROOM, str(session.layout.root), what, remedy)
 
 
-def measure(session: Session) -> dict[str, int]:
+def measure(session: AgentSession) -> dict[str, int]:
     """Bytes of all files below the root, and bytes free on its filesystem."""
     root = session.layout.root
     return {"used_bytes": used_bytes(root), "free_bytes": free_bytes(root)}

@@ -21,7 +21,7 @@ class Whole(NamedTuple):
     mtime_ns: int
 
 
-class Session:
+class AgentSession:
     """The state of one session; everything else is on the disk."""
 
     def __init__(self, root: Path, wire: Wire) -> None:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 
-def remember(session: Session, arguments: Arguments) -> dict[str, Any]:
+def remember(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Keep a set of blobs as in use; a set of that name becomes the newest."""
     name = arguments.plain_name("name")
     hashes = arguments.hashes("hashes")

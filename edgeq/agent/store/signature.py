@@ -15,14 +15,14 @@ from .blobs import is_file
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
     from .layout import Layout
-    from .session import Session
+    from .session import AgentSession
 
 NAMESPACE = "edgeq"
 SIGN_AGAIN = "sign the release and push it again"
 _TIMEOUT_S = 60
 
 
-def keep_signers(session: Session, arguments: Arguments) -> dict[str, Any]:
+def keep_signers(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Write the device's own list of who must have signed; AgentError for a list of nobody."""
     text = arguments.optional_text("text") or ""
     arguments.check()

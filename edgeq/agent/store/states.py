@@ -13,12 +13,12 @@ from .signature import check_signatures
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 _NAMES = ("current", "previous")
 
 
-def activate(session: Session, arguments: Arguments) -> dict[str, Any]:
+def activate(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Make a release the current one, and the one that was current the previous one.
 
     AgentError: no-release, bad-artifact or not-signed; nothing has changed then.
@@ -39,7 +39,7 @@ def activate(session: Session, arguments: Arguments) -> dict[str, Any]:
     return _described(session.layout)
 
 
-def roll_back(session: Session, arguments: Arguments) -> dict[str, Any]:
+def roll_back(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Exchange current and previous, after the checks of `activate`."""
     signers = arguments.strings("signers")
     arguments.check()

@@ -12,10 +12,10 @@ from .blobs import is_file
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 
-def get(session: Session, arguments: Arguments) -> None:
+def get(session: AgentSession, arguments: Arguments) -> None:
     """Send a file; this answers by itself."""
     name = arguments.plain_name("name")
     arguments.check()
@@ -31,7 +31,7 @@ def get(session: Session, arguments: Arguments) -> None:
         os.close(fd)
 
 
-def remove(session: Session, arguments: Arguments) -> dict[str, Any]:
+def remove(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Remove a file; whether it was there."""
     name = arguments.plain_name("name")
     arguments.check()

@@ -40,18 +40,18 @@ class Evidence(NamedTuple):
     cpuinfo: str | None
 
 
-class Verdict(NamedTuple):
+class EmulationVerdict(NamedTuple):
     """Emulated or not, None when there is no evidence; and the reason."""
 
     emulated: bool | None
     reason: str
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence) -> EmulationVerdict:
     """Compare the machine that the program sees with every sign of the one below it."""
     seen = _FAMILIES.get(evidence.machine)
     if seen is None:
-        return Verdict(None, f"the architecture '{evidence.machine}' is not known here")
+        return EmulationVerdict(None, f"the architecture '{evidence.machine}' is not known here")
     signs = {
         "the running executable is built for": elf_machine(evidence.executable_head or b""),
         "the kernel says": evidence.kernel_arch,
@@ -60,11 +60,13 @@ def judge(evidence: Evidence) -> Verdict:
     known = {source: machine for source, machine in signs.items() if machine in _FAMILIES}
     for source, machine in known.items():
         if machine is not None and _FAMILIES[machine] != seen:
-            return Verdict(True, f"programs see {evidence.machine} but {source} {machine}")
+            return EmulationVerdict(True, f"programs see {evidence.machine} but {source} {machine}")
     if elf_machine(evidence.executable_head or b"") is None and evidence.kernel_arch is None:
-        return Verdict(None, "neither /proc/thread-self/exe nor /proc/sys/kernel/arch is readable")
+        return EmulationVerdict(
+            None, "neither /proc/thread-self/exe nor /proc/sys/kernel/arch is readable"
+        )
     agreeing = ", ".join(f"{source} {machine}" for source, machine in known.items())
-    return Verdict(False, f"{agreeing}, as programs see it")
+    return EmulationVerdict(False, f"{agreeing}, as programs see it")
 
 
 def elf_machine(head: bytes) -> str | None:

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
-from ..manifest import Manifest, read_manifest
+from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
 from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
-from ..runtimes.base import Engine, fit_tensor, load
+from ..runtimes.base import LoadedModel, fit_tensor, load
 from ..system.environment import environment
 from ..system.jetson import power_mode, power_modes
 from ..system.memory import available_bytes, peak_rss_bytes, reset_peak, rss_bytes
@@ -59,7 +59,7 @@ def bench(job: BenchJob, events: Events, root: Path = Path("/")) -> dict[str, An
 
 
 def _bench(
-    job: BenchJob, manifest: Manifest, events: Events, reader: Reader, gauges: Gauges
+    job: BenchJob, manifest: ReleaseManifest, events: Events, reader: Reader, gauges: Gauges
 ) -> dict[str, Any]:
     environment_before = environment(reader.root)
     mode_before = power_mode(reader)
@@ -130,12 +130,14 @@ def _bench(
     }
 
 
-def _tensor(image: Bytes, manifest: Manifest, engine: Engine) -> Array:
+def _tensor(image: Bytes, manifest: ReleaseManifest, engine: LoadedModel) -> Array:
     tensor, _ = prepare(image, manifest.preprocess)
     return fit_tensor(tensor, engine.input)
 
 
-def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str, Any] | None:
+def _engine_facts(
+    engine: LoadedModel, image: Bytes, manifest: ReleaseManifest
+) -> dict[str, Any] | None:
     """What an engine says of itself, with a profile if it has one, no part of what was timed."""
     facts = engine.facts()
     if facts is None:
@@ -144,7 +146,7 @@ def _engine_facts(engine: Engine, image: Bytes, manifest: Manifest) -> dict[str,
     return facts if times is None else {**facts, "layer_times": times}
 
 
-def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
+def measure(image: Bytes, manifest: ReleaseManifest, engine: LoadedModel) -> Sample:
     """Time the three stages of one pass over one BGR image."""
     start_ns = time.perf_counter_ns()
     tensor, geometry = prepare(image, manifest.preprocess)
@@ -164,7 +166,11 @@ def measure(image: Bytes, manifest: Manifest, engine: Engine) -> Sample:
 
 
 def _warm_up(
-    images: Sequence[Bytes], manifest: Manifest, engine: Engine, job: BenchJob, events: Events
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
 ) -> WarmUp:
     start_s = time.monotonic()
     inference_ns: list[int] = []
@@ -181,7 +187,11 @@ def _warm_up(
 
 
 def _timed(
-    images: Sequence[Bytes], manifest: Manifest, engine: Engine, job: BenchJob, events: Events
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
 ) -> list[Sample]:
     start_s = time.monotonic()
     samples: list[Sample] = []

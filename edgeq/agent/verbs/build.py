@@ -15,9 +15,9 @@ from ..compile import trtexec
 from ..compile.board import Board, look
 from ..compile.fingerprint import board_fields, engine_fields, fingerprint
 from ..errors import BAD_JOB, DISK_FAILED, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, Reported
-from ..manifest import Manifest, read_manifest
+from ..manifest import ReleaseManifest, read_manifest
 from ..processes.command import agent_command
-from ..processes.supervision import Limits, supervise
+from ..processes.supervision import ProcessLimits, supervise
 from ..runtimes.parts.inspector import parse_layers
 from ..runtimes.parts.tensorrt_module import INSTALL, converted
 from ..store import disk, engines
@@ -38,10 +38,10 @@ _TIMINGS = "timings.new"
 _INSPECTED = "inspected.json"
 
 
-class Wanted(NamedTuple):
+class WantedEngine(NamedTuple):
     """The engine that a job means on this board, as it is now."""
 
-    manifest: Manifest
+    manifest: ReleaseManifest
     model: Path
     program: trtexec.Trtexec | None
     made_for: dict[str, Any]
@@ -74,7 +74,7 @@ def build(job: BuildJob, events: Events) -> dict[str, Any]:
     return answer(found(layout, wanted), wanted, is_new=True)
 
 
-def examine(job: BuildJob) -> Wanted:
+def examine(job: BuildJob) -> WantedEngine:
     """The engine that a job means; AgentError: bad-artifact, bad-job or missing-engine."""
     manifest = read_manifest(job.release)
     model = _model(manifest, job)
@@ -83,10 +83,10 @@ def examine(job: BuildJob) -> Wanted:
     program = _program(board, reader) if board.module is None else None
     made_for = board_fields(board, _version(board, program))
     fields = {**engine_fields(manifest.id, hash_of(model), job), **made_for}
-    return Wanted(manifest, model, program, made_for, fields, fingerprint(fields))
+    return WantedEngine(manifest, model, program, made_for, fields, fingerprint(fields))
 
 
-def found(layout: Layout, wanted: Wanted) -> engines.Stored:
+def found(layout: Layout, wanted: WantedEngine) -> engines.Stored:
     """An engine that was written a moment ago; AgentError (disk-failed) where it is not there."""
     stored = engines.find(layout, wanted.key, wanted.fields)
     if stored is None:
@@ -95,7 +95,7 @@ def found(layout: Layout, wanted: Wanted) -> engines.Stored:
     return stored
 
 
-def answer(stored: engines.Stored, wanted: Wanted, is_new: bool) -> dict[str, Any]:
+def answer(stored: engines.Stored, wanted: WantedEngine, is_new: bool) -> dict[str, Any]:
     """What a job tells of an engine that is there now."""
     return {
         "path": str(stored.path),
@@ -130,7 +130,7 @@ def _make(
     # The builder writes to a copy: what was measured before must outlive a builder that dies.
     if timings.is_file():
         disk.write_whole(request.timing_cache, timings.read_bytes(), layout.temporary())
-    limits = Limits(job.timeout_s, job.reserve_bytes)
+    limits = ProcessLimits(job.timeout_s, job.reserve_bytes)
     if program is None:
         told = _by_module(request, limits, events)
     else:
@@ -144,7 +144,7 @@ def _version(board: Board, program: trtexec.Trtexec | None) -> str:
     return board.module or (program.version if program else None) or "unknown"
 
 
-def _model(manifest: Manifest, job: BuildJob) -> Path:
+def _model(manifest: ReleaseManifest, job: BuildJob) -> Path:
     name = job.model or manifest.runtime.model
     if name not in {entry.path for entry in manifest.files}:
         what = f"is '{name}', which is no file of the release"
@@ -161,7 +161,7 @@ def _program(board: Board, reader: Reader) -> trtexec.Trtexec:
     return trtexec.examine(board.trtexec)
 
 
-def _by_module(request: EngineJob, limits: Limits, events: Events) -> dict[str, Any]:
+def _by_module(request: EngineJob, limits: ProcessLimits, events: Events) -> dict[str, Any]:
     last: dict[str, Any] = {}
 
     def on_line(line: bytes) -> bool:
@@ -186,7 +186,9 @@ def _by_module(request: EngineJob, limits: Limits, events: Events) -> dict[str, 
     return last
 
 
-def _by_program(program: trtexec.Trtexec, request: EngineJob, limits: Limits) -> dict[str, Any]:
+def _by_program(
+    program: trtexec.Trtexec, request: EngineJob, limits: ProcessLimits
+) -> dict[str, Any]:
     layers = request.plan.with_name(_INSPECTED)
     flags = trtexec.flags(program, request)
     start_s = time.monotonic()

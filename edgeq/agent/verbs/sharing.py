@@ -36,7 +36,7 @@ from .predict import OutputFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..manifest import Preprocess
+    from ..manifest import ReleaseInput
     from ..runtimes.tensorrt import TensorRtEngine
     from ..vision.arrays import Array, Bytes
     from ..wire.events import Events
@@ -118,7 +118,7 @@ def adopt(job: AdoptJob, events: Events) -> dict[str, Any]:
     return answer(found(layout, wanted), wanted, is_new=False)
 
 
-def inputs(preprocess: Preprocess) -> Iterator[Array]:
+def inputs(preprocess: ReleaseInput) -> Iterator[Array]:
     """The tensors of the golden outputs: noise of single pixels, of 16 x 16 patches, and grey."""
     height, width = preprocess.size
     # Not default_rng: numpy promises the stream of this one for good.
@@ -166,7 +166,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _differences(
-    engine: TensorRtEngine, preprocess: Preprocess, golden: Path, events: Events
+    engine: TensorRtEngine, preprocess: ReleaseInput, golden: Path, events: Events
 ) -> list[str]:
     """Each output that is not what it was on the board that built the engine."""
     found, left = [], _read(golden)

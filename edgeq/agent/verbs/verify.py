@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import BAD_ARTIFACT, raise_problems
-from ..manifest import MANIFEST_NAME, REMEDY, SIGNATURE_NAME, FileEntry, Manifest, read_manifest
+from ..manifest import (
+    MANIFEST_NAME,
+    REMEDY,
+    SIGNATURE_NAME,
+    FileEntry,
+    ReleaseManifest,
+    read_manifest,
+)
 from ..runtimes.base import fit_tensor, load
 from ..vision.decode import decoder_for
 from .predict import output_fields
@@ -70,7 +77,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def extra_files(manifest: Manifest) -> list[str]:
+def extra_files(manifest: ReleaseManifest) -> list[str]:
     """Files in the folder that neither the manifest lists nor its signature is."""
     known = {entry.path for entry in manifest.files} | {MANIFEST_NAME, SIGNATURE_NAME}
     present = (path for path in manifest.folder.rglob("*") if not path.is_dir())
@@ -78,7 +85,7 @@ def extra_files(manifest: Manifest) -> list[str]:
     return sorted(names - known)
 
 
-def _run_once(manifest: Manifest, job: VerifyJob) -> dict[str, Any]:
+def _run_once(manifest: ReleaseManifest, job: VerifyJob) -> dict[str, Any]:
     decoder_for(manifest.task)  # one that this agent lacks
     engine = load(manifest, job.threads, job.graph_optimization, job.engine)
     preprocess = manifest.preprocess

@@ -12,10 +12,10 @@ from . import decoders
 from .detections import Decoder, Detections, Output, mismatch
 
 if TYPE_CHECKING:
-    from ..manifest import Task
+    from ..manifest import ReleaseTask
     from .letterbox import Geometry
 
-DECODERS: dict[str, Callable[[Task], Decoder]] = {
+DECODERS: dict[str, Callable[[ReleaseTask], Decoder]] = {
     decoder.name: decoder
     for found in members(decoders.__name__, decoders.__path__, "DECODERS")
     for decoder in found
@@ -23,7 +23,7 @@ DECODERS: dict[str, Callable[[Task], Decoder]] = {
 """Every decoder by its name: the modules in `decoders/` say which."""
 
 
-def decoder_for(task: Task) -> Decoder:
+def decoder_for(task: ReleaseTask) -> Decoder:
     """The decoder that the task names; AgentError (bad-artifact) when the name is unknown."""
     try:
         return DECODERS[task.decoder](task)
@@ -36,7 +36,7 @@ def decoder_for(task: Task) -> Decoder:
         ) from None
 
 
-def decode(task: Task, outputs: Sequence[Output], geometry: Geometry) -> Detections:
+def decode(task: ReleaseTask, outputs: Sequence[Output], geometry: Geometry) -> Detections:
     """The detections in raw outputs; AgentError (bad-artifact) names a decoder that would fit."""
     decoder = decoder_for(task)
     outputs = [_widened(output) for output in outputs]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..manifest import Preprocess
+    from ..manifest import ReleaseInput
     from .arrays import Array, Bytes, Floats
 
 
@@ -81,7 +81,7 @@ def place(image: Bytes, geometry: Geometry, pad_value: int) -> Bytes:
     return canvas
 
 
-def normalise(pixels: Bytes, preprocess: Preprocess) -> Array:
+def normalise(pixels: Bytes, preprocess: ReleaseInput) -> Array:
     """(pixel * scale - mean) / std in the model's colour order, layout and dtype, batch of one.
 
     [H,W,3] BGR uint8 in; [1,3,H,W] (nchw) or [1,H,W,3] (nhwc) out.
@@ -101,7 +101,7 @@ def normalise(pixels: Bytes, preprocess: Preprocess) -> Array:
     return planes[None]
 
 
-def prepare(image: Bytes, preprocess: Preprocess) -> tuple[Array, Geometry]:
+def prepare(image: Bytes, preprocess: ReleaseInput) -> tuple[Array, Geometry]:
     """The input tensor of one BGR image [H,W,3], and the geometry that maps results back."""
     height, width = image.shape[:2]
     geometry = geometry_of(height, width, *preprocess.size, preprocess.letterbox)
@@ -119,7 +119,7 @@ def boxes_to_image(boxes: Floats, geometry: Geometry, clip: bool = True) -> Floa
     return moved
 
 
-def _tables(preprocess: Preprocess) -> Floats:
+def _tables(preprocess: ReleaseInput) -> Floats:
     pixel = np.arange(256, dtype=np.float64)
     mean, std = (np.array(v, np.float64)[:, None] for v in (preprocess.mean, preprocess.std))
     return ((pixel * preprocess.scale - mean) / std).astype(np.float32)

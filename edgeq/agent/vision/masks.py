@@ -26,7 +26,7 @@ class Axis(NamedTuple):
     scale: float
 
 
-class Window(NamedTuple):
+class MaskWindow(NamedTuple):
     """The pixels of an image where a mask may be set: rows top to bottom - 1, likewise columns."""
 
     top: int
@@ -48,7 +48,7 @@ def threshold_grid(
     grid: Floats,
     rows: Axis,
     columns: Axis,
-    window: Window,
+    window: MaskWindow,
     threshold: float,
     height: int,
     width: int,
@@ -113,10 +113,10 @@ def prototype_masks(
     ]
 
 
-def pixels_in(box: Array) -> Window:
+def pixels_in(box: Array) -> MaskWindow:
     """The pixels whose centre lies in the box [4]: x1 <= x + 0.5 < x2, likewise y."""
     x1, y1, x2, y2 = (math.ceil(edge - 0.5) for edge in box.tolist())
-    return Window(y1, x1, y2, x2)
+    return MaskWindow(y1, x1, y2, x2)
 
 
 def _rows_between(axis: Axis, start: int, stop: int, cells: int) -> tuple[int, int]:
@@ -142,7 +142,7 @@ def _columns(grid: Floats, axis: Axis, x: Ints) -> Floats:
 
 
 def _pixel_rows(
-    above: Floats, changes: Ints, column: Ints, first_row: int, rows: Axis, window: Window
+    above: Floats, changes: Ints, column: Ints, first_row: int, rows: Axis, window: MaskWindow
 ) -> Ints:
     """The first pixel row with the new value, for each change of sign.
 

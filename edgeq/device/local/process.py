@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from edgeq.device.transport import STDERR_TAIL, Ended
+from edgeq.device.transport import STDERR_TAIL, ProcessEnd
 from edgeq.errors import INPUT_CLOSED, DeviceError
 
 _CHUNK = 1 << 20
@@ -79,12 +79,12 @@ class LocalProcess:
                 if left_s == 0:
                     return None
 
-    def ended(self, timeout_s: float) -> Ended:
+    def ended(self, timeout_s: float) -> ProcessEnd:
         """See `Process.ended`."""
         status: int | None = None
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = self._process.wait(timeout_s)
-        return Ended(status if status is None or status >= 0 else None, self._tail())
+        return ProcessEnd(status if status is None or status >= 0 else None, self._tail())
 
     def close(self) -> None:
         """See `Process.close`."""

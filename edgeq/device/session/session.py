@@ -24,8 +24,8 @@ from edgeq.device.session.loader import LOADER
 from edgeq.device.transport import Transport
 from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, DeviceError, EdgeqError
 from edgeq.progress import Progress
-from edgeq.records.answers import Answer as Parsed
 from edgeq.records.answers import Hello
+from edgeq.records.answers import Reply as Parsed
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]

@@ -10,7 +10,7 @@ from typing import Any
 import paramiko
 
 from edgeq.device.ssh.link import Link
-from edgeq.device.transport import STDERR_TAIL, Ended
+from edgeq.device.transport import STDERR_TAIL, ProcessEnd
 from edgeq.errors import INPUT_CLOSED, REFUSED, DeviceError
 
 _CHUNK = 1 << 20
@@ -102,7 +102,7 @@ class SshProcess:
                 return None
             self._news.wait(left_s)
 
-    def ended(self, timeout_s: float) -> Ended:
+    def ended(self, timeout_s: float) -> ProcessEnd:
         """See `Process.ended`."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -118,7 +118,7 @@ class SshProcess:
         if status < 0 and not self._closing.is_set() and not self._link.alive:
             raise self._link.lost()
         tail = self._stderr.decode(errors="replace")[-STDERR_TAIL:]
-        return Ended(status if status >= 0 else None, tail)
+        return ProcessEnd(status if status >= 0 else None, tail)
 
     def close(self) -> None:
         """See `Process.close`. The process sees the end of its input.

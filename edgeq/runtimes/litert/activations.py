@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from edgeq.graph.bounds import bounds
-from edgeq.graph.gates import gate_of_product, product_of_gate
+from edgeq.graph.hard_swish import gate_of_product, product_of_gate
 from edgeq.graph.model import attribute, number
 from edgeq.quantization.arithmetic import quantize
 from edgeq.runtimes.litert import layout as layouts

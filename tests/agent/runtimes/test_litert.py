@@ -184,9 +184,9 @@ def test_an_inference_that_fails_is_the_engines_error(litert_release: Make, kind
     "inputs",
     [
         [],
-        [engine_litert.Tensor(0, "images", (1,), "int8", None, 0)],
-        [engine_litert.Tensor(0, "images", (1,), "int32", 1.0, 0)],
-        [engine_litert.Tensor(n, "images", (1,), "float32", None, 0) for n in range(2)],
+        [engine_litert.LiteRtTensor(0, "images", (1,), "int8", None, 0)],
+        [engine_litert.LiteRtTensor(0, "images", (1,), "int32", 1.0, 0)],
+        [engine_litert.LiteRtTensor(n, "images", (1,), "float32", None, 0) for n in range(2)],
     ],
 )
 def test_inputs_that_are_no_image_are_refused(inputs: Any) -> None:

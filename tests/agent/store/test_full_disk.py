@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator
 import pytest
 
 from ..serving import Host, command, current_of, eventually
-from . import test_environments
+from . import test_installation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pip, build, wheel = test_environments.pip, test_environments.build, test_environments.wheel
+pip, build, wheel = test_installation.pip, test_installation.build, test_installation.wheel
 
 Start = Callable[[], Host]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeq.agent.manifest import Task
+from edgeq.agent.manifest import ReleaseTask
 from edgeq.agent.vision.letterbox import Geometry
 
 UNSCALED = Geometry(64, 64, 64, 64, 0, 0, 64, 64)
 
 
-def task(**changes: Any) -> Task:
+def task(**changes: Any) -> ReleaseTask:
     """Two classes, yolov5-seg, thresholds as usual, with changes."""
-    plain = Task(
+    plain = ReleaseTask(
         decoder="yolov5-seg",
         classes=("cat", "dog"),
         score_threshold=0.25,

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeq.agent.manifest import Preprocess
+from edgeq.agent.manifest import ReleaseInput
 from edgeq.agent.vision.letterbox import boxes_to_image, geometry_of, normalise, place, prepare
 
 sides = st.integers(1, 3000)
 
 
-def preprocess(**changes: Any) -> Preprocess:
-    plain = Preprocess(
+def preprocess(**changes: Any) -> ReleaseInput:
+    plain = ReleaseInput(
         size=(64, 96),
         letterbox=True,
         pad_value=114,

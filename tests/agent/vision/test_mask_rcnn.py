@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeq.agent.errors import AgentError
-from edgeq.agent.manifest import Preprocess
+from edgeq.agent.manifest import ReleaseInput
 from edgeq.agent.runtimes.base import fit_tensor
 from edgeq.agent.runtimes.onnxruntime import load
 from edgeq.agent.vision import rle
@@ -25,7 +25,7 @@ from .tasks import task
 
 DATA = Path(__file__).parents[1] / "data"
 TASK = task(decoder="mask-rcnn", classes=("a", "b", "c"), score_threshold=0.05)
-PREPROCESS = Preprocess(
+PREPROCESS = ReleaseInput(
     (64, 96), True, 114, "rgb", 1 / 255, (0.0,) * 3, (1.0,) * 3, "nchw", "float32"
 )
 

@@ -15,7 +15,7 @@ from edgeq.agent.vision import rle
 from edgeq.agent.vision.letterbox import Geometry, geometry_of
 from edgeq.agent.vision.masks import (
     Axis,
-    Window,
+    MaskWindow,
     axis_of,
     pixels_in,
     prototype_masks,
@@ -31,13 +31,13 @@ def drawn(grid: Any, rows: Axis, columns: Axis, height: int, width: int) -> Any:
     return np.array([np.interp(y, np.arange(grid.shape[0]), column) for column in along_x.T]).T
 
 
-def inside(window: Window, height: int, width: int) -> Any:
+def inside(window: MaskWindow, height: int, width: int) -> Any:
     mask = np.zeros((height, width), np.bool_)
     mask[max(window.top, 0) : window.bottom, max(window.left, 0) : window.right] = True
     return mask
 
 
-def assert_same_mask(found: Any, values: Any, window: Window, near: float = 1e-4) -> None:
+def assert_same_mask(found: Any, values: Any, window: MaskWindow, near: float = 1e-4) -> None:
     """Equal wherever the value is not so near to 0 that rounding decides."""
     expected = (values > 0) & inside(window, *values.shape)
     differs = rle.decode(found) != expected
@@ -58,7 +58,7 @@ def test_crossings_give_the_mask_that_drawing_gives(
 ) -> None:
     values = np.random.default_rng(seed).standard_normal(grid).astype(np.float32)
     (height, width), (t, le, b, r) = image, corners
-    window = Window(min(t, height), min(le, width), min(b, height), min(r, width))
+    window = MaskWindow(min(t, height), min(le, width), min(b, height), min(r, width))
     rows = axis_of(height, grid[0] * 0.9, shift)
     columns = axis_of(width, grid[1] * 0.9, -shift)
     found = threshold_grid(values, rows, columns, window, 0.0, height, width)
@@ -69,7 +69,7 @@ def test_crossings_give_the_mask_that_drawing_gives(
 def test_upsampling_is_that_of_opencv(size: Any) -> None:
     grid = np.random.default_rng(3).standard_normal((8, 12)).astype(np.float32)
     height, width = size
-    whole = Window(0, 0, height, width)
+    whole = MaskWindow(0, 0, height, width)
     found = threshold_grid(grid, axis_of(height, 8, 0), axis_of(width, 12, 0), whole, 0, *size)
     values = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
     assert_same_mask(found, values, whole, near=1e-3)
@@ -79,14 +79,14 @@ def test_upsampling_is_that_of_opencv(size: Any) -> None:
 def test_flat_grids_fill_the_window_or_nothing(value: float, area: int) -> None:
     grid = np.full((4, 4), value, np.float32)
     axis = axis_of(10, 4, 0)
-    found = threshold_grid(grid, axis, axis, Window(2, 3, 5, 7), 0.0, 10, 10)
+    found = threshold_grid(grid, axis, axis, MaskWindow(2, 3, 5, 7), 0.0, 10, 10)
     assert rle.area(found) == area
 
 
 def test_windows_without_pixels_give_empty_masks() -> None:
     grid = np.ones((4, 4), np.float32)
     axis = axis_of(10, 4, 0)
-    for window in (Window(5, 5, 5, 9), Window(7, 2, 3, 9)):
+    for window in (MaskWindow(5, 5, 5, 9), MaskWindow(7, 2, 3, 9)):
         assert rle.area(threshold_grid(grid, axis, axis, window, 0.0, 10, 10)) == 0
 
 
@@ -123,8 +123,8 @@ def test_mask_threshold_is_a_probability() -> None:
 
 
 def test_pixels_belong_to_a_box_by_their_centres() -> None:
-    assert pixels_in(np.array([1.5, 2.4, 4.5, 6.6])) == Window(2, 1, 7, 4)
-    assert pixels_in(np.array([1.51, 2.6, 4.49, 6.4])) == Window(3, 2, 6, 4)
+    assert pixels_in(np.array([1.5, 2.4, 4.5, 6.6])) == MaskWindow(2, 1, 7, 4)
+    assert pixels_in(np.array([1.51, 2.6, 4.49, 6.4])) == MaskWindow(3, 2, 6, 4)
 
 
 def test_prototypes_that_are_not_numbers_do_not_break_decoding() -> None:

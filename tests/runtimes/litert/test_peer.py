@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeq.calibration import statistics
-from edgeq.calibration.images import tensors
+from edgeq.calibration.inputs import tensors
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
 from edgeq.quantization.decide import resolve_choices

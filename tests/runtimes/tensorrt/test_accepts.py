@@ -10,7 +10,7 @@ import pytest
 
 from edgeq import places
 from edgeq.calibration import statistics
-from edgeq.calibration.images import choose
+from edgeq.calibration.inputs import choose
 from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
 from edgeq.graph.model import Model

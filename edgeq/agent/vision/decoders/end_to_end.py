@@ -12,7 +12,7 @@ from ..masks import prototype_masks
 from .yolo import require_heads, split_heads
 
 if TYPE_CHECKING:
-    from ...manifest import Task
+    from ...manifest import ReleaseTask
     from ..letterbox import Geometry
 
 
@@ -22,7 +22,7 @@ class EndToEndSeg:
     name = "end2end-seg"
     expects = "predictions [1,K,6+M] and prototypes [1,M,h,w]"
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ReleaseTask) -> None:
         self._task = task
 
     def fits(self, outputs: Sequence[Output]) -> bool:

@@ -13,17 +13,17 @@ import numpy as np
 from ...errors import BAD_ARTIFACT, AgentError
 from ..detections import Detections, Output, mismatch
 from ..letterbox import boxes_to_image
-from ..masks import Axis, Window, axis_of, threshold_grid
+from ..masks import Axis, MaskWindow, axis_of, threshold_grid
 
 if TYPE_CHECKING:
-    from ...manifest import Task
+    from ...manifest import ReleaseTask
     from ..arrays import Array, Floats, Ints
     from ..letterbox import Geometry
 
 _PADDING = 1
 
 
-class Heads(NamedTuple):
+class RoiHeads(NamedTuple):
     """The four outputs, told apart by rank and dtype; masks [n,h,w] are probabilities."""
 
     boxes: Floats
@@ -46,7 +46,7 @@ class MaskRcnn:
         "or [n,1,input height,input width]"
     )
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ReleaseTask) -> None:
         self._task = task
 
     def fits(self, outputs: Sequence[Output]) -> bool:
@@ -143,8 +143,8 @@ def _shifted(axis: Axis, start: int) -> Axis:
     return Axis(axis.offset - axis.scale * start, axis.scale)
 
 
-def _clipped(x1: int, y1: int, x2: int, y2: int, geometry: Geometry) -> Window:
-    return Window(
+def _clipped(x1: int, y1: int, x2: int, y2: int, geometry: Geometry) -> MaskWindow:
+    return MaskWindow(
         max(y1, 0),
         max(x1, 0),
         min(y2 + 1, geometry.image_height),
@@ -157,7 +157,7 @@ def _just_below(threshold: float) -> float:
     return float(np.nextafter(np.float32(threshold), np.float32(-1)))
 
 
-def _split(outputs: Sequence[Output]) -> Heads | None:
+def _split(outputs: Sequence[Output]) -> RoiHeads | None:
     found: dict[str, Array] = {}
     for output in outputs:
         array = output.array
@@ -175,7 +175,7 @@ def _split(outputs: Sequence[Output]) -> Heads | None:
         return None
     if len({len(array) for array in found.values()}) != 1:
         return None
-    return Heads(
+    return RoiHeads(
         found["boxes"].astype(np.float32, copy=False),
         found["labels"].astype(np.int64, copy=False),
         found["scores"].astype(np.float32, copy=False),

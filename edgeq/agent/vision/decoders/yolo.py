@@ -16,7 +16,7 @@ from ..masks import prototype_masks
 from ..nms import suppress
 
 if TYPE_CHECKING:
-    from ...manifest import Task
+    from ...manifest import ReleaseTask
     from ..arrays import Bools, Floats, Ints
     from ..letterbox import Geometry
 
@@ -62,7 +62,7 @@ class YoloV5Seg:
 
     name = "yolov5-seg"
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ReleaseTask) -> None:
         self._task = task
         self._classes = len(task.classes)
         self.expects = f"predictions [1,N,5+{self._classes}+M] and prototypes [1,M,h,w]"
@@ -92,7 +92,7 @@ class YoloV8Seg:
 
     name = "yolov8-seg"
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ReleaseTask) -> None:
         self._task = task
         self._classes = len(task.classes)
         self.expects = f"predictions [1,4+{self._classes}+M,N] and prototypes [1,M,h,w]"
@@ -115,7 +115,7 @@ class YoloV8Seg:
         )
 
 
-def candidates_above(scores: Floats, task: Task) -> Candidates:
+def candidates_above(scores: Floats, task: ReleaseTask) -> Candidates:
     """The entries of scores [n,C] above the threshold: every one, or the best class of each row."""
     if task.multi_label:
         rows, labels = np.nonzero(scores > task.score_threshold)
@@ -135,7 +135,7 @@ def _detect(
     found: Candidates,
     prototypes: Floats,
     geometry: Geometry,
-    task: Task,
+    task: ReleaseTask,
 ) -> Detections:
     half = centred[:, 2:] / 2
     corners: Floats = np.concatenate((centred[:, :2] - half, centred[:, :2] + half), axis=1)

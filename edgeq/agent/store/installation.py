@@ -23,7 +23,7 @@ from .layout import environment_key, free_bytes, interpreter, is_runnable, link_
 
 if TYPE_CHECKING:
     from ..wire.arguments import Arguments
-    from .session import Session
+    from .session import AgentSession
 
 COMPLETE = "complete"
 _RESERVED = ("current", "previous", "lock")
@@ -32,7 +32,7 @@ _FULL = ("No space left on device", "Disk quota exceeded")
 _LITTLE_BYTES = 1 << 20
 
 
-def build(session: Session, arguments: Arguments) -> dict[str, Any]:
+def build(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Make an environment if it is not there, or `anew`, and the current one.
 
     AgentError when it cannot be built (environment, disk-full); the current one stays what it was.
@@ -86,7 +86,7 @@ def _retire(folder: Path) -> None:
         disk.sync(folder)
 
 
-def _folders(session: Session, key: str) -> list[Path]:
+def _folders(session: AgentSession, key: str) -> list[Path]:
     folders = session.layout.environments.iterdir()
     return sorted(path for path in folders if environment_key(path.name) == key)
 
@@ -96,13 +96,13 @@ def _is_complete(folder: Path) -> bool:
     return (folder / COMPLETE).is_file() and is_runnable(folder)
 
 
-def _require(session: Session, hashes: dict[str, str]) -> None:
+def _require(session: AgentSession, hashes: dict[str, str]) -> None:
     missing = [name for name, digest in hashes.items() if not is_file(session.layout.blob(digest))]
     what = [f"{name} is not there" for name in missing]
     raise_problems(BAD_REQUEST, "wheels", what, "send them before the environment")
 
 
-def _free_folder(session: Session, key: str) -> Path:
+def _free_folder(session: AgentSession, key: str) -> Path:
     """Where nothing lies: what is no use there is removed, what may be in use is passed by."""
     environments = session.layout.environments
     folder = environments / key
@@ -116,7 +116,9 @@ def _free_folder(session: Session, key: str) -> Path:
     return folder
 
 
-def _make(session: Session, folder: Path, hashes: dict[str, str], requirements: list[str]) -> None:
+def _make(
+    session: AgentSession, folder: Path, hashes: dict[str, str], requirements: list[str]
+) -> None:
     pip = next((name for name in sorted(hashes) if name.startswith("pip-")), None)
     if requirements and pip is None:
         raise AgentError(BAD_REQUEST, "wheels", "have no pip among them", "send its wheel too")
@@ -150,7 +152,7 @@ def _make(session: Session, folder: Path, hashes: dict[str, str], requirements: 
         disk.remove_tree(shelf)
 
 
-def _run(session: Session, folder: Path, command: list[str], total: int) -> None:
+def _run(session: AgentSession, folder: Path, command: list[str], total: int) -> None:
     lines: list[str] = []
     done = 0
 
@@ -193,7 +195,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in [*folder.rglob("*"), folder] if not path.is_symlink()]
 
 
-def _lock(session: Session) -> int:
+def _lock(session: AgentSession) -> int:
     """One build at a time, also where the session has a shared lock only."""
     path = session.layout.environments / "lock"
     file = disk.open_file(path)

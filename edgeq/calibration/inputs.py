@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.agent.errors import AgentError
-from edgeq.agent.manifest import Preprocess as AgentPreprocess
+from edgeq.agent.manifest import ReleaseInput as AgentPreprocess
 from edgeq.agent.vision.image import read_image
 from edgeq.agent.vision.letterbox import Geometry, prepare
 from edgeq.errors import InputError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeq.calibration.images import choose, shared, tensors
+from edgeq.calibration.inputs import choose, shared, tensors
 from edgeq.errors import InputError
 from edgeq.spec.images import image_of, images_of
 from edgeq.spec.recipe import Preprocess
