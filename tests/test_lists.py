@@ -29,7 +29,7 @@ from edgeq.runtimes import REFERENCE, runtime
 from edgeq.spec import gates, recipe
 from edgeq.spec import target as targets
 from edgeq.spec.gates import Gates, all_gates, judge
-from edgeq.spec.recipe import Activations
+from edgeq.spec.quantize import Activations
 from edgeq.spec.target import Target
 
 from .agent.vision.tasks import task

@@ -17,15 +17,16 @@ LOOK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import edgeq
+from edgeq.spec.quantize import builtin_names, builtin_quantize
 from edgeq import places, version
-from edgeq.spec import recipe, target
+from edgeq.spec import quantize, target
 from edgeq.device.connection import host
 print(json.dumps({
     "package": edgeq.__file__,
     "targets": {name: str(path) for name, path in target.names().items()},
     "local": target.load("local").transport,
-    "recipes": recipe.builtin_names(),
-    "percentile": recipe.builtin_quantize("int8-percentile").activations.percentile,
+    "recipes": builtin_names(),
+    "percentile": builtin_quantize("int8-percentile").activations.percentile,
     "arch": host().probe().arch,
 }))
 """

@@ -18,7 +18,8 @@ def main() -> None:
     from edgeq.graph.load import load
     from edgeq.graph.tail import find_tail
     from edgeq.spec.images import images_of
-    from edgeq.spec.recipe import Activations, Preprocess
+    from edgeq.spec.quantize import Activations
+    from edgeq.spec.recipe import Preprocess
 
     quantizers = [
         Activations(calibrator="max"),

@@ -20,7 +20,8 @@ from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
 from edgeq.spec import target as targets
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import Activations, Preprocess, Quantize
+from edgeq.spec.quantize import Activations, Quantize
+from edgeq.spec.recipe import Preprocess
 
 CALIBRATORS = {
     "max": Activations(calibrator="max"),

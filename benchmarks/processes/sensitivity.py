@@ -15,7 +15,8 @@ from edgeq.calibration.inputs import tensors
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec import target as targets
 from edgeq.spec.images import Image
-from edgeq.spec.recipe import Activations, Calibration, Preprocess, Quantize, Recipe, Task
+from edgeq.spec.quantize import Activations, Quantize
+from edgeq.spec.recipe import Calibration, Preprocess, Recipe, Task
 from edgeq.stages.prepare import Prepared, cores, prepare
 from edgeq.tuning import variants
 from edgeq.tuning.compared import compared_tensors

@@ -16,7 +16,7 @@ from edgeq.quantization.bias import is_one_a_channel
 from edgeq.quantization.plan import Decision
 from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Placement
-from edgeq.spec.recipe import Activations, Override, Quantize, Quantizer, Weights
+from edgeq.spec.quantize import Activations, Override, Quantize, Quantizer, Weights
 
 Q = TypeVar("Q", bound=Quantizer)
 _LARGEST = 1e30

@@ -9,7 +9,7 @@ from typing import Any
 from edgeq.graph.layers import HEAVY
 from edgeq.quantization.arithmetic import IntegerType, Scale
 from edgeq.quantization.rules import Form
-from edgeq.spec.recipe import InputOutput
+from edgeq.spec.quantize import InputOutput
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from edgeq.quantization.half import kept_float32
 from edgeq.quantization.plan import Decision, Plan, WeightScale
 from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Form, Placement, Rule
-from edgeq.spec.recipe import Activations, Quantize, Weights
+from edgeq.spec.quantize import Activations, Quantize, Weights
 
 _DTYPES: dict[Form, type[np.floating[Any]]] = {
     "own-pairs": np.float32,

@@ -10,7 +10,7 @@ import onnx
 from edgeq.graph.bounds import bounds
 from edgeq.graph.hard_swish import product_of_gate
 from edgeq.graph.model import Model, attribute
-from edgeq.spec.recipe import InputOutput
+from edgeq.spec.quantize import InputOutput
 
 Role = Literal["layer", "joins", "carries", "merges", "absorbed", "residual", "float"]
 """layer: multiplies constant weights; inputs, weights and, in some engines, output are quantized.

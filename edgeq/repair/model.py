@@ -19,7 +19,8 @@ from edgeq.repair.constants import Floats, with_constants
 from edgeq.repair.refinement import Refinement, Simulation, constants_of, refine
 from edgeq.repair.repaired import Repaired
 from edgeq.spec.images import Image
-from edgeq.spec.recipe import Preprocess, Repair
+from edgeq.spec.recipe import Preprocess
+from edgeq.spec.repair import Repair
 
 CACHE = cache.Cache("repairs")
 

@@ -24,7 +24,7 @@ from edgeq.repair.rounding import Problem, adaround
 from edgeq.repair.samples import Doubles, Floats, LayerSample, SampledLayer, channel_mean, sample
 from edgeq.repair.walk import Stop, Walk
 from edgeq.repair.windows import Windows, windows_of
-from edgeq.spec.recipe import Repair
+from edgeq.spec.repair import Repair
 
 Simulation = Callable[[Model, Plan], bytes]
 """Writes a plan as a Q/DQ graph that ONNX Runtime runs."""

@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from edgeq import places
-from edgeq.calibrators import calibrators
 from edgeq.errors import InputError, InputErrors, Invalid
 from edgeq.spec import document
 from edgeq.spec.gates import Gates, all_gates
 from edgeq.spec.image_list import image_files
+from edgeq.spec.quantize import Quantize, builtin_quantize
+from edgeq.spec.repair import Repair
 from edgeq.spec.values import (
     AS_TUPLE,
     FILE_NAME,
@@ -35,11 +35,6 @@ from edgeq.spec.values import (
     text_of,
 )
 
-Granularity = Literal["per-tensor", "per-channel"]
-Scheme = Literal["target", "scale", "affine"]
-InputOutput = Literal["float32", "float16", "int8"]
-HeadPolicy = Literal["float-tail", "float-head", "quantize"]
-
 
 def _decoders() -> Iterable[str]:
     from edgeq.agent.vision.decode import DECODERS  # which brings numpy and OpenCV
@@ -48,7 +43,6 @@ def _decoders() -> Iterable[str]:
 
 
 Decoder = Annotated[str, OneOf(_decoders)]
-CalibratorName = Annotated[str, OneOf(calibrators)]
 
 
 class Task(Part):
@@ -140,137 +134,6 @@ class Calibration(Part):
         return self
 
 
-class Quantizer(Part):
-    """How one kind of tensor is quantized."""
-
-    granularity: Granularity
-    scheme: Scheme = "target"
-    """scale: symmetric around zero; affine: with a zero point; target: what the engine does best"""
-    calibrator: CalibratorName = "max"
-    percentile: Annotated[float, Field(gt=50, le=100)] | None = None
-    """share of the absolute values that is kept, for calibrator percentile, such as 99.99"""
-
-    @model_validator(mode="after")
-    def _parameter_belongs_to_its_calibrator(self) -> Quantizer:
-        for name, calibrator in calibrators().items():
-            key = calibrator.parameter
-            if key is None:
-                continue
-            given = getattr(self, key) is not None
-            if given and self.calibrator != name:
-                what = f"{key} is given for calibrator '{self.calibrator}'"
-                remedy = f"write 'calibrator: {name}' or leave it out"
-                raise Invalid(what, remedy, key)
-            if not given and self.calibrator == name:
-                what = f"calibrator {name} needs its value"
-                raise Invalid(what, f"add '{key}: {calibrator.example}'", "calibrator")
-        return self
-
-    @property
-    def parameter(self) -> float | None:
-        """The value that the calibrator has for itself; None where it has none."""
-        key = calibrators()[self.calibrator].parameter
-        return None if key is None else getattr(self, key)
-
-
-class Weights(Quantizer):
-    """Weights: symmetric, [-127, 127]."""
-
-    granularity: Granularity = "per-channel"
-
-
-class Activations(Quantizer):
-    """Activations: one scale a tensor."""
-
-    granularity: Granularity = "per-tensor"
-
-
-class Override(Part):
-    """What differs for the layers that a pattern names; 'float' leaves them unquantized."""
-
-    weights: Weights | None = None
-    activations: Activations | None = None
-    float: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _float_alone(cls, value: object) -> object:
-        if isinstance(value, str) and value != "float":
-            raise Invalid(f"'{value}' is unknown", "write 'float', or 'weights:', 'activations:'")
-        return {"float": True} if value == "float" else value
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> Override:
-        ways = self.weights is not None or self.activations is not None
-        if self.float == ways:
-            if ways:
-                raise Invalid("says both, float and how to quantize", "keep one")
-            raise Invalid("says nothing", "write 'float', or 'weights:', 'activations:'")
-        return self
-
-
-class Quantize(Part):
-    """How to quantize: given in the recipe, or the name of one of the built-in recipes/."""
-
-    weights: Weights = Weights()
-    activations: Activations = Activations()
-    overrides: dict[str, Annotated[Override, Or({"const": "float"})]] = Field(default={})
-    """node pattern (exact name, glob or op:Type) to what differs there"""
-    exclude: Annotated[tuple[str, ...], AS_TUPLE] = ()
-    """node patterns that stay float"""
-    io: InputOutput = "float32"
-    """type of the model's input and outputs; float16 where what is not quantized is too (TensorRT
-    11); int8: the image is fed in int8, and outputs that the plan has in int8 stay so (LiteRT)"""
-    head: HeadPolicy = "float-tail"
-    """float-tail: what follows the head's reshape stays float; float-head: so do the layers
-    that feed it; quantize: everything"""
-
-
-class AdaRound(Part):
-    """How long rounding is optimized, by adaptive rounding (Nagel et al. 2020)."""
-
-    iterations: PositiveInt = 1000
-    """steps of the optimizer, for each layer"""
-
-
-class Repair(Part):
-    """What is done to the model so that it loses less when it is quantized; nothing by default.
-
-    Names and shapes stay, so that everything else in the recipe means what it meant.
-    """
-
-    equalize: bool = False
-    """scale channels of neighbouring layers to equal ranges, where ReLU, LeakyReLU or nothing
-    stands between them (Nagel et al. 2019)"""
-    bias_correction: bool = False
-    """let each layer's bias make up for the mean that quantization shifts its output by (Nagel et
-    al. 2019)"""
-    adaround: Annotated[AdaRound | None, Or({"type": "boolean"})] = None
-    """true, or how long: choose by the layer's output which weights are rounded up and which
-    down, instead of each to the nearest"""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """which places of the images adaround looks at"""
-    images: PositiveInt = 16
-    """how many of the calibration images are looked at, spread evenly; all if there are fewer"""
-
-    @field_validator("adaround", mode="before")
-    @classmethod
-    def _by_default(cls, value: object) -> object:
-        if isinstance(value, bool):
-            return {} if value else None
-        return value
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anything is to be repaired."""
-        return self.equalize or self.needs_plan
-
-    @property
-    def needs_plan(self) -> bool:
-        """Whether any repair makes up for what a plan's integers lose."""
-        return self.bias_correction or self.adaround is not None
-
-
 class Evaluate(Part):
     """The annotated images that the loss is measured on."""
 
@@ -343,19 +206,6 @@ class Recipe(Part):
             remedy = "add 'evaluate:' with images and annotations"
             raise Invalid(what, remedy, named[0])
         return gates
-
-
-def builtin_names() -> list[str]:
-    """Names of the built-in ways to quantize, from recipes/."""
-    return sorted(file.stem for file in places.builtin("recipes").glob("*.yaml"))
-
-
-def builtin_quantize(name: str) -> Quantize:
-    """The `quantize` block of that name from recipes/; Invalid with the names there are."""
-    if name not in builtin_names():
-        raise Invalid(f"quantize '{name}' is unknown", document.nearest(name, builtin_names()))
-    source = document.read(places.builtin("recipes") / f"{name}.yaml")
-    return document.validate(source, Quantize)
 
 
 def load(path: Path) -> Recipe:

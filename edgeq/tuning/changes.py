@@ -7,7 +7,8 @@ from typing import Any
 
 from edgeq import calibrators as registry
 from edgeq.quantization.rules import Placement
-from edgeq.spec.recipe import Activations, HeadPolicy, Recipe
+from edgeq.spec.quantize import Activations, HeadPolicy
+from edgeq.spec.recipe import Recipe
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from edgeq.records.trial import Trial, lost
 from edgeq.repair.equalization import equalized
 from edgeq.repair.pairs import find_pairs
-from edgeq.spec.recipe import AdaRound, Recipe
+from edgeq.spec.recipe import Recipe
+from edgeq.spec.repair import AdaRound
 from edgeq.tuning.changes import (
     calibrators,
     left_float,

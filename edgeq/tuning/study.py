@@ -16,7 +16,8 @@ from edgeq.progress import Progress, silent
 from edgeq.records.accuracy import Interval
 from edgeq.records.study import Pattern, Study
 from edgeq.records.trial import Trial
-from edgeq.spec.recipe import Recipe, Weights
+from edgeq.spec.quantize import Weights
+from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.check import prepared_for_build
 from edgeq.store import open_store

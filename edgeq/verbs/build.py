@@ -10,7 +10,8 @@ from edgeq.artifact import archive, signing
 from edgeq.device.connection import HERE, Address
 from edgeq.errors import InputError
 from edgeq.progress import Progress, silent
-from edgeq.spec.recipe import Recipe, Repair
+from edgeq.spec.recipe import Recipe
+from edgeq.spec.repair import Repair
 from edgeq.spec.target import Target
 from edgeq.stages import build as building
 from edgeq.stages.build import Build, is_built

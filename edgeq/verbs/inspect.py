@@ -22,7 +22,8 @@ from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.image_list import image_files
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import Preprocess, Quantize
+from edgeq.spec.quantize import Quantize
+from edgeq.spec.recipe import Preprocess
 from edgeq.spec.target import Target
 from edgeq.stages.plan import MIXING_IMAGES, measured_mixing
 from edgeq.stages.prepare import image_size

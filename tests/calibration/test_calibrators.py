@@ -13,7 +13,7 @@ from onnxruntime.quantization.calibrate import HistogramCollector
 
 from edgeq.calibrators.base import Range, calibrate
 from edgeq.calibrators.histogram import of
-from edgeq.spec.recipe import CalibratorName, Quantizer
+from edgeq.spec.quantize import CalibratorName, Quantizer
 
 from .draws import Floats, arrays, moderate, smooth
 from .reference import least_squared_error, squared_error

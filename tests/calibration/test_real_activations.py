@@ -19,7 +19,8 @@ from edgeq.calibrators.entropy import entropy, kl_threshold
 from edgeq.graph.load import load
 from edgeq.graph.tail import find_tail
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import Activations, Preprocess
+from edgeq.spec.quantize import Activations
+from edgeq.spec.recipe import Preprocess
 
 from .reference import entropy_threshold, least_squared_error, squared_error
 

@@ -15,7 +15,8 @@ from edgeq.calibrators.base import calibrate
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import Activations, CalibratorName, Preprocess
+from edgeq.spec.quantize import Activations, CalibratorName
+from edgeq.spec.recipe import Preprocess
 from tests.nets import Net, loaded
 
 PREPROCESS = Preprocess(size=(16, 16))

@@ -10,7 +10,7 @@ import pytest
 
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
-from edgeq.spec.recipe import AdaRound, Repair
+from edgeq.spec.repair import AdaRound, Repair
 from edgeq.stages import plan
 from edgeq.stages.build import build
 from edgeq.stages.plan import is_calibrated

@@ -15,7 +15,8 @@ from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import with_constants
 from edgeq.repair.refinement import Refinement, constants_of, plan_for, refine
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import AdaRound, Quantize, Repair, Weights
+from edgeq.spec.quantize import Quantize, Weights
+from edgeq.spec.repair import AdaRound, Repair
 
 from ..nets import Net
 from ..runtimes.builds import Floats, inputs_of, placement, plan_of, run

@@ -24,7 +24,7 @@ from edgeq.quantization.planner import make_plan
 from edgeq.quantization.rules import Placement
 from edgeq.runtimes.onnxruntime import RULES
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 
 Floats = NDArray[np.float32]
 Level = Literal["none", "all"]

@@ -15,7 +15,8 @@ from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.planner import make_plan
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import HeadPolicy, Preprocess, Quantize
+from edgeq.spec.quantize import HeadPolicy, Quantize
+from edgeq.spec.recipe import Preprocess
 
 from .builds import placement, run, snr_db
 

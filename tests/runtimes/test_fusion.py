@@ -13,7 +13,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.arithmetic import IntegerType
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import loaded
 
 from .builds import op_types, placement, plan_of, session

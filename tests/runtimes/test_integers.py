@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeq.quantization import arithmetic
 from edgeq.quantization.arithmetic import LIMITS, IntegerType
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 from tests.sampling import examples
 

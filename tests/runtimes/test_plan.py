@@ -16,7 +16,7 @@ from edgeq.quantization.decide import resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import check, make_plan
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 
 from .builds import LEVELS, inputs_of, placement, plan_of, run, statistics_of

@@ -16,7 +16,7 @@ from edgeq.errors import InputError
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net, loaded
 
 from .builds import (
@@ -337,7 +337,7 @@ PROGRAM = """
 import hashlib, sys
 from pathlib import Path
 from edgeq.graph.load import load
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.runtimes.builds import plan_of
 from edgeq.runtimes.qdq import write_qdq
 model = load(Path(sys.argv[1]))

@@ -14,6 +14,8 @@ from edgeq import places
 from edgeq.errors import InputError, InputErrors
 from edgeq.spec import document, recipe
 from edgeq.spec.image_list import image_files
+from edgeq.spec.quantize import Quantize, builtin_names
+from edgeq.spec.repair import AdaRound, Repair
 
 GOOD = """\
 model: model.onnx
@@ -96,7 +98,7 @@ def test_good_recipe_becomes_a_record(project: Path) -> None:
 def test_defaults_are_those_of_the_documentation(project: Path) -> None:
     minimal = GOOD[: GOOD.index("quantize:")]
     loaded = load(project, minimal)
-    assert loaded.quantize == recipe.Quantize()
+    assert loaded.quantize == Quantize()
     assert loaded.evaluate is None
     assert loaded.quantize.weights.granularity == "per-channel"
     assert loaded.quantize.head == "float-tail"
@@ -151,12 +153,12 @@ def test_class_that_looks_like_a_date_stays_text(project: Path) -> None:
     assert load(project, text).task.classes == ("2024-01-31", "sheep")
 
 
-@pytest.mark.parametrize("name", recipe.builtin_names())
+@pytest.mark.parametrize("name", builtin_names())
 def test_builtin_quantize_conforms(project: Path, name: str) -> None:
     start, end = GOOD.index("quantize:"), GOOD.index("evaluate:")
     loaded = load(project, GOOD[:start] + f"quantize: {name}\n" + GOOD[end:])
     source = document.read(places.builtin("recipes") / f"{name}.yaml")
-    assert loaded.quantize == document.validate(source, recipe.Quantize)
+    assert loaded.quantize == document.validate(source, Quantize)
     assert loaded.quantize.activations.calibrator == name.removeprefix("int8-")
 
 
@@ -429,7 +431,7 @@ def test_image_instead_of_a_list_is_refused(project: Path) -> None:
 
 
 def test_every_builtin_recipe_is_named() -> None:
-    assert {"int8-max", "int8-entropy", "int8-percentile", "int8-mse"} <= {*recipe.builtin_names()}
+    assert {"int8-max", "int8-entropy", "int8-percentile", "int8-mse"} <= {*builtin_names()}
 
 
 def valid(text: str) -> bool:
@@ -453,12 +455,12 @@ def test_a_power_mode_is_no_number_and_not_empty(project: Path) -> None:
 
 
 def test_nothing_is_repaired_unless_the_recipe_says_so(project: Path) -> None:
-    assert load(project).repair == recipe.Repair()
-    assert not recipe.Repair().is_wanted
+    assert load(project).repair == Repair()
+    assert not Repair().is_wanted
     for text, needs_plan in (("equalize", False), ("bias_correction", True), ("adaround", True)):
         repair = load(project, f"{GOOD}repair: {{{text}: true}}\n").repair
         assert (repair.is_wanted, repair.needs_plan) == (True, needs_plan)
-    assert load(project, f"{GOOD}repair: {{adaround: true}}\n").repair.adaround == recipe.AdaRound()
+    assert load(project, f"{GOOD}repair: {{adaround: true}}\n").repair.adaround == AdaRound()
     assert not load(project, f"{GOOD}repair: {{adaround: false, seed: 3}}\n").repair.is_wanted
 
 

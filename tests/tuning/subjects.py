@@ -20,7 +20,8 @@ from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.images import Image, image_of
-from edgeq.spec.recipe import Quantize, Recipe
+from edgeq.spec.quantize import Quantize
+from edgeq.spec.recipe import Recipe
 from edgeq.stages.prepare import Prepared
 from tests.nets import Net
 

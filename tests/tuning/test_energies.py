@@ -14,7 +14,7 @@ from edgeq.graph.merging import Merged
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import qdq_nodes
-from edgeq.spec.recipe import Activations, Quantize
+from edgeq.spec.quantize import Activations, Quantize
 from edgeq.stages.prepare import Prepared
 from edgeq.tuning import variants
 from edgeq.tuning.compared import compared_tensors

@@ -12,8 +12,9 @@ from edgeq.graph.hard_swish import gate_of_product, product_of_gate
 from edgeq.graph.model import attribute, number
 from edgeq.quantization.arithmetic import quantize
 from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.emission import Unsupported
 from edgeq.runtimes.litert.fusion import ACTIVATIONS, activation_of
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported
+from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.pointwise import binary, unary
 
 _INT32 = (np.iinfo(np.int32).min, np.iinfo(np.int32).max)

@@ -10,9 +10,10 @@ import onnx
 
 from edgeq.graph.model import attribute, integer, integers
 from edgeq.quantization.bias import bias_of, has_bias
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
 from edgeq.runtimes.litert.layout import Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.pointwise import ended
 from edgeq.runtimes.litert.weights import Floats, layer_constants
 from edgeq.runtimes.litert.window import (

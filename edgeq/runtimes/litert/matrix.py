@@ -8,8 +8,9 @@ import onnx
 from edgeq.graph.model import attribute, number
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
 from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.fusion import ACTIVATIONS
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.pointwise import ended
 from edgeq.runtimes.litert.weights import Floats, layer_constants
 

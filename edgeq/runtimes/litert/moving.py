@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from edgeq.graph.model import attribute, integer
 from edgeq.quantization.arithmetic import quantize
 from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.layout import Layout, Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value, axis_of
+from edgeq.runtimes.litert.lowering import Lowering, axis_of
 from edgeq.runtimes.litert.resize import gathered
 
 

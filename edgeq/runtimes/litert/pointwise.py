@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from edgeq.graph.model import attribute, number
 from edgeq.quantization.arithmetic import LIMITS, quantize
 from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.flatbuffer import DType
 from edgeq.runtimes.litert.fusion import ACTIVATIONS, BOUNDS
 from edgeq.runtimes.litert.layout import Layout, Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 
 Lower = Callable[[Lowering, onnx.NodeProto], None]
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from edgeq.graph.model import attribute, integers
 from edgeq.quantization.arithmetic import LIMITS
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.layout import Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.window import (
     Window,
     image,

@@ -9,7 +9,8 @@ import onnx
 
 from edgeq.graph.model import attribute
 from edgeq.runtimes.litert import layout as layouts
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, axis_of
+from edgeq.runtimes.litert.emission import Unsupported
+from edgeq.runtimes.litert.lowering import Lowering, axis_of
 
 _OWN_SCALE = ("MEAN", "SUM")
 """Their int8 kernels rescale; those of the others hand on the input's scale."""

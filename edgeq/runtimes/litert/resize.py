@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from edgeq.graph.model import attribute
 from edgeq.runtimes.litert import layout as layouts
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.layout import Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 
 Places = NDArray[np.float64]
 _IMAGE = (0, 2, 3, 1)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from edgeq.quantization import arithmetic
 from edgeq.quantization.bias import has_bias
-from edgeq.runtimes.litert.lowering import Lowering, Value
+from edgeq.runtimes.litert.emission import Value
+from edgeq.runtimes.litert.lowering import Lowering
 
 Floats = NDArray[np.float32]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import onnx
 
 from edgeq.graph.model import attribute, integers
+from edgeq.runtimes.litert.emission import Unsupported, Value
 from edgeq.runtimes.litert.layout import Shape
-from edgeq.runtimes.litert.lowering import Lowering, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 
 
 @dataclass(frozen=True)

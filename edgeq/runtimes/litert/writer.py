@@ -12,7 +12,8 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.litert import gelu
 from edgeq.runtimes.litert import layout as layouts
-from edgeq.runtimes.litert.lowering import Lowering, Origin, Unsupported, Value
+from edgeq.runtimes.litert.emission import Origin, Unsupported, Value
+from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.operators import OPERATORS
 
 

@@ -13,7 +13,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.runtimes import builds
 from tests.runtimes.litert.test_plan import placement
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.runtimes.litert.lowering import Origin
+from edgeq.runtimes.litert.emission import Origin
 from edgeq.runtimes.litert.writer import write_tflite
 
 

@@ -14,7 +14,7 @@ from edgeq.quantization.planner import check
 from edgeq.runtimes import runtime
 from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.spec import target as targets
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 from tests.runtimes import builds
 

@@ -20,7 +20,8 @@ from edgeq.runtimes.litert.writer import write_tflite
 from edgeq.spec import target as targets
 from edgeq.spec.image_list import image_files
 from edgeq.spec.images import Image, images_of
-from edgeq.spec.recipe import Preprocess, Quantize
+from edgeq.spec.quantize import Quantize
+from edgeq.spec.recipe import Preprocess
 from tests.runtimes.builds import run, snr_db
 
 from .engines import run_tflite

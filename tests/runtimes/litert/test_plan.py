@@ -18,7 +18,7 @@ from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Placement
 from edgeq.runtimes.litert.rules import RULES
 from edgeq.runtimes.qdq import write_qdq
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 
 from .. import builds

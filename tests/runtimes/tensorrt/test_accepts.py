@@ -20,7 +20,8 @@ from edgeq.quantization.planner import make_plan
 from edgeq.runtimes.tensorrt import RUNTIME
 from edgeq.spec.image_list import image_files
 from edgeq.spec.images import images_of
-from edgeq.spec.recipe import Preprocess, Quantize
+from edgeq.spec.quantize import Quantize
+from edgeq.spec.recipe import Preprocess
 from edgeq.stages.prepare import cores
 from tests.nets import Net
 

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.tensorrt import RUNTIME
 from edgeq.runtimes.tensorrt.lint import lint
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 
 from ..builds import plan_of

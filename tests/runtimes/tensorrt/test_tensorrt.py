@@ -20,7 +20,7 @@ from edgeq.quantization.rules import Placement
 from edgeq.runtimes import runtime
 from edgeq.runtimes.tensorrt import RULES, RUNTIME
 from edgeq.spec import target as targets
-from edgeq.spec.recipe import Quantize
+from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 
 from ... import probes
