@@ -45,6 +45,7 @@ class Key(str):
     parts: tuple[str, ...]
 
     def __new__(cls, *parts: str) -> Self:
+        """The key of these parts, from the top of the recipe."""
         key = super().__new__(cls, ".".join(parts))
         key.parts = parts
         return key

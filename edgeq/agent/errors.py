@@ -102,6 +102,7 @@ class Reported(AgentError):
 
     @property
     def message(self) -> str:
+        """As the child put it."""
         return self.what
 
 

@@ -1,1 +1,1 @@
-
+"""Calibration: one pass over the images, a histogram for every tensor."""

@@ -94,14 +94,15 @@ def extremes(
 def _session(model: Model, outputs: Sequence[str], threads: int) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tapped.onnx"
-        _save(model, outputs, file)
+        save_with(model, outputs, file)
         _release_heap()
         session = open_session(file, str(model.path), threads)
     _release_heap()
     return session
 
 
-def _save(model: Model, outputs: Sequence[str], file: Path) -> None:
+def save_with(model: Model, outputs: Sequence[str], file: Path) -> None:
+    """Write the model with these tensors as its outputs, and its data in a file beside it."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     del proto.graph.output[:]

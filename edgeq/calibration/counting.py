@@ -37,8 +37,8 @@ class Counter:
     def __init__(self, feeds_silu: bool = False) -> None:
         # Untouched pages of this megabyte are never resident; a tensor's values meet some tens
         # of them. A recycled piece of the heap would be zeroed, and so touched, as a whole.
-        self._recent = np.frombuffer(mmap.mmap(-1, 4 * BINS), np.uint32)
-        self._recent_total = 0
+        self.recent = np.frombuffer(mmap.mmap(-1, 4 * BINS), np.uint32)
+        self.recent_total = 0
         self._counts: NDArray[np.int64] | None = None
         self.low, self.high = np.inf, -np.inf
         self.feeds_silu = feeds_silu
@@ -47,13 +47,13 @@ class Counter:
     def add(self, values: Floats) -> bool:
         """Count a float32 array; False, and nothing counted, if a value of it is not finite."""
         flat = np.ascontiguousarray(values).reshape(-1)
-        if self._recent_total + flat.size >= 2**32:
+        if self.recent_total + flat.size >= 2**32:
             self._flush()
-        self._recent_total += flat.size
+        self.recent_total += flat.size
         low, high = _extremes(flat)
         if not np.isfinite(low) or not np.isfinite(high):
             return False
-        _count()(flat.view(np.uint32), self._recent, np.uint32(SHIFT))
+        compiled_count()(flat.view(np.uint32), self.recent, np.uint32(SHIFT))
         self.low, self.high = min(self.low, low), max(self.high, high)
         # A distance d from the minimiser moves the minimum by about d²/4, so that closer than
         # this nothing is won any more within float32.
@@ -65,7 +65,7 @@ class Counter:
 
     def histogram(self) -> Histogram:
         """Everything counted so far."""
-        counts = self._recent.astype(np.int64)
+        counts = self.recent.astype(np.int64)
         return from_dense(
             counts if self._counts is None else counts + self._counts,
             float(self.low),
@@ -74,9 +74,9 @@ class Counter:
 
     def _flush(self) -> None:
         counts = np.zeros(BINS, np.int64) if self._counts is None else self._counts
-        self._counts = counts + self._recent
-        self._recent[:] = 0
-        self._recent_total = 0
+        self._counts = counts + self.recent
+        self.recent[:] = 0
+        self.recent_total = 0
 
 
 def accelerated() -> bool:
@@ -90,9 +90,10 @@ def _extremes(flat: Floats) -> tuple[float, float]:
 
 
 @cache
-def _count() -> Count:
+def compiled_count() -> Count:
+    """What counts: compiled for this machine where llvmlite is there, otherwise numpy."""
     if not accelerated():
-        return _count_numpy
+        return numpy_count
     pointer = ctypes.c_void_p
     form = ctypes.CFUNCTYPE(None, pointer, ctypes.c_int64, pointer, ctypes.c_uint32)
     loop = form(_engine().get_function_address("count"))
@@ -115,7 +116,8 @@ def _engine() -> Any:
     return engine
 
 
-def _count_numpy(bits: NDArray[np.uint32], counts: NDArray[np.uint32], shift: np.uint32) -> None:
+def numpy_count(bits: NDArray[np.uint32], counts: NDArray[np.uint32], shift: np.uint32) -> None:
+    """Add one to `counts` at the upper bits of each of `bits`."""
     hit = np.bincount(bits >> shift)
     counts[: hit.size] += hit.astype(np.uint32)
 

@@ -1,1 +1,1 @@
-
+"""A device: a target that is reached through a transport."""

@@ -1,1 +1,1 @@
-
+"""Quantization: arithmetic, placement rules, decisions, the plan."""

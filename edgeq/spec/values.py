@@ -93,6 +93,7 @@ def existing(value: object, info: ValidationInfo) -> Path:
 
 
 def file_path(value: object, info: ValidationInfo) -> Path:
+    """A path as `existing`, of a file."""
     path = existing(value, info)
     if path.is_dir():
         raise Invalid(f"'{value}' is a folder", "name a file")
@@ -100,6 +101,7 @@ def file_path(value: object, info: ValidationInfo) -> Path:
 
 
 def folder_path(value: object, info: ValidationInfo) -> Path:
+    """A path as `existing`, of a folder."""
     path = existing(value, info)
     if not path.is_dir():
         raise Invalid(f"'{value}' is no folder", "name the folder of the images")

@@ -27,6 +27,10 @@ def bench(
     probe: Probe,
     progress: Progress,
 ) -> Measurement:
+    """Time a release on some images, in the engine, with the threads and as long as asked for.
+
+    Raises DeviceError.
+    """
     paths = device.files.put(images, progress)
     job = {
         "release": release,
@@ -41,6 +45,7 @@ def bench(
 
 
 def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:
+    """How many the engine gets: what the recipe says, the target says, or all cores."""
     return options.threads or target.threads or probe.cpu.cores_available or 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgeq.records.report import Column, ColumnName, Divergence
 from edgeq.stages.bench import bench, bench_images, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
-from edgeq.stages.predict import DIVERGENCE_IMAGES, Predictions, compare_outputs, predict
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, compare_outputs, predict
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import float_artifact, fp16_artifact, simulation
 
@@ -77,12 +78,12 @@ def predicted_here(
         return {}
     files = evaluation.files
     count = prepared.recipe.measure.threads or cores()
-    simulated, kept = "disabled", DIVERGENCE_IMAGES
+    simulated = Manner(count, "disabled", DIVERGENCE_IMAGES)
     reference, model = float_artifact(prepared), simulation(prepared, built)
     with host() as here:
         return {
-            "float": predict(here, reference, files, "all", count, progress, "float"),
-            "simulated": predict(here, model, files, simulated, count, progress, "simulated", kept),
+            "float": predict(here, reference, files, Manner(count), progress, "float"),
+            "simulated": predict(here, model, files, simulated, progress, "simulated"),
         }
 
 
@@ -95,15 +96,14 @@ def _predicted(
 ) -> dict[str, Predictions]:
     if checked.evaluation is None:
         return {}
-    files, kept = checked.evaluation.files, DIVERGENCE_IMAGES
+    files = checked.evaluation.files
     count = threads(checked.prepared.recipe.measure, checked.prepared.target, checked.probe)
+    manner = Manner(count, is_known=False)
     device, found = checked.device, dict(here)
     if half is not None:
-        found["fp16"] = predict(device, half, files, "all", count, progress, "fp16", remember=False)
-    made = built.artifact
-    found["device"] = predict(
-        device, made, files, "all", count, progress, "device", kept, remember=False
-    )
+        found["fp16"] = predict(device, half, files, manner, progress, "fp16")
+    kept = replace(manner, keep_count=DIVERGENCE_IMAGES)
+    found["device"] = predict(device, built.artifact, files, kept, progress, "device")
     return found
 
 

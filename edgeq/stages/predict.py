@@ -41,26 +41,38 @@ class Predictions:
     outputs: dict[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How an engine looks at images.
+
+    `graph_optimization` disabled simulates a Q/DQ graph in float. The raw outputs of the first
+    `keep_count` images are kept. `is_known` says that it depends on nothing but model and images,
+    so that it can be remembered.
+    """
+
+    threads: int
+    graph_optimization: str = "all"
+    keep_count: int = 0
+    is_known: bool = True
+
+
 def predict(
     device: Device,
     artifact: Artifact,
     files: Mapping[int, Image],
-    graph_optimization: str,
-    threads: int,
+    manner: Manner,
     progress: Progress,
     label: str,
-    keep_count: int = 0,
-    remember: bool = True,
 ) -> Predictions:
     """Have a device's agent predict on images by their ids; kept ones are read back.
 
-    `graph_optimization` disabled simulates a Q/DQ graph in float. Raises DeviceError.
+    Raises DeviceError.
     """
-    key = _key(artifact, files, graph_optimization, keep_count)
-    known = CACHE.read(key) if remember else None
+    key = _key(artifact, files, manner.graph_optimization, manner.keep_count)
+    known = CACHE.read(key) if manner.is_known else None
     if known is not None:
         return _decoded(known)
-    release = device.push(artifact, progress, graph_optimization)
+    release = device.push(artifact, progress, manner.graph_optimization)
     placed = device.files.put(files.values(), progress)
     images: list[ImagePrediction] = []
     lines: list[dict[str, Any]] = []
@@ -73,13 +85,13 @@ def predict(
     job = {
         "release": release,
         "images": [{"id": id_, "path": placed[image.path]} for id_, image in files.items()],
-        "threads": threads,
-        "graph_optimization": graph_optimization,
+        "threads": manner.threads,
+        "graph_optimization": manner.graph_optimization,
     }
     outputs: dict[str, NDArray[Any]] = {}
     name, kept = device.files.work_name(".npz")
-    if keep_count:
-        job |= {"keep_outputs": kept, "keep_count": keep_count}
+    if manner.keep_count:
+        job |= {"keep_outputs": kept, "keep_count": manner.keep_count}
 
     def run() -> dict[str, Any]:
         images.clear()
@@ -87,10 +99,10 @@ def predict(
         return device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
 
     over_images(device, placed, run, progress)
-    if keep_count:
+    if manner.keep_count:
         with np.load(io.BytesIO(device.files.take(name))) as stored:
             outputs = {name: stored[name] for name in stored.files}
-    if remember:
+    if manner.is_known:
         CACHE.write(key, _encoded(lines, outputs))
     return Predictions(tuple(images), outputs)
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from edgeq.repair.constants import with_constants
 from edgeq.spec.recipe import Recipe
 from edgeq.stages import plan as planning
 from edgeq.stages.build import Build, build
-from edgeq.stages.predict import predict
+from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import float_artifact, simulation
 from edgeq.tuning.yardstick import Yardstick
@@ -53,7 +54,8 @@ class Trials:
         artifact, optimization = self._runnable(prepared, built)
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (built.plan.layers_quantized, built.plan.layers_float)
-        return self._scored(stage, name, final, artifact, optimization, changes, counts, started)
+        tried = _Tried(stage, name, final, changes, counts, started)
+        return self._scored(tried, artifact, optimization)
 
     def weights_alone(self, name: str, recipe: Recipe) -> Trial:
         """Try the weights of a recipe, with everything else in float."""
@@ -64,7 +66,8 @@ class Trials:
         artifact = float_artifact(replace(prepared, model=_rounded(made.model, plan)))
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (plan.layers_quantized, plan.layers_float)
-        return self._scored("weights", name, False, artifact, "all", changes, counts, started)
+        tried = _Tried("weights", name, False, changes, counts, started)
+        return self._scored(tried, artifact, "all")
 
     def altered(self, recipe: Recipe) -> Prepared:
         """What was prepared, with another way to quantize. Raises InputError(s) for a wrong one."""
@@ -78,37 +81,27 @@ class Trials:
             return built.artifact, "all"
         return simulation(prepared, built), "disabled"
 
-    def _scored(
-        self,
-        stage: str,
-        name: str,
-        final: bool,
-        artifact: Artifact,
-        optimization: str,
-        changes: dict[str, object],
-        counts: tuple[int, int],
-        started: float,
-    ) -> Trial:
-        yardstick = self.final if final else self.yardstick
+    def _scored(self, tried: _Tried, artifact: Artifact, optimization: str) -> Trial:
+        yardstick = self.final if tried.final else self.yardstick
         assert yardstick is not None
         key = _key(artifact, optimization, yardstick)
         known = CACHE.read(key)
         figures = None if known is None else _Figures.model_validate_json(known)
         is_new = figures is None
         if figures is None:
-            label = f"{stage}: {name}"
-            files, count = yardstick.labels.files, cores()
-            found = predict(self.here, artifact, files, optimization, count, self.progress, label)
+            label = f"{tried.stage}: {tried.name}"
+            files, manner = yardstick.labels.files, Manner(cores(), optimization)
+            found = predict(self.here, artifact, files, manner, self.progress, label)
             figures = _figures(yardstick, found.images)
         trial = Trial(
-            stage=stage,
-            name=name,
-            final=final,
-            changes=changes,
-            layers_quantized=counts[0],
-            layers_float=counts[1],
+            stage=tried.stage,
+            name=tried.name,
+            final=tried.final,
+            changes=tried.changes,
+            layers_quantized=tried.counts[0],
+            layers_float=tried.counts[1],
             artifact=artifact.id,
-            seconds=round(time.monotonic() - started, 3),
+            seconds=round(time.monotonic() - tried.started_s, 3),
             **dict(figures),
         )
         if is_new:
@@ -117,6 +110,17 @@ class Trials:
             CACHE.write(key, figures.model_dump_json().encode())
         self.done.append(trial)
         return trial
+
+
+class _Tried(NamedTuple):
+    """What a trial is of; `counts` are layers in int8 and in float, `started_s` is monotonic."""
+
+    stage: str
+    name: str
+    final: bool
+    changes: dict[str, object]
+    counts: tuple[int, int]
+    started_s: float
 
 
 class _Figures(Record):

@@ -12,7 +12,7 @@ from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec.images import Image
-from edgeq.stages.predict import predict
+from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import float_artifact
 from edgeq.tuning.scoring import LABEL_SCORE, own_labels
@@ -60,7 +60,7 @@ def _float(
     here: Device, prepared: Prepared, files: Mapping[int, Image], progress: Progress
 ) -> tuple[ImagePrediction, ...]:
     model = float_artifact(prepared)
-    return predict(here, model, files, "all", cores(), progress, "float").images
+    return predict(here, model, files, Manner(cores()), progress, "float").images
 
 
 def _matched(labels: Dataset, predictions: Sequence[ImagePrediction]) -> Matches:

@@ -83,7 +83,7 @@ def _remote(target: str | Target) -> Target:
 
 def _require_fit(target: Target, device: Device) -> None:
     require_fit(target, device)
-    room = _room(device.hello.free_bytes, device.hello.environment)
+    room = free_disk(device.hello.free_bytes, device.hello.environment)
     if room.state == "wrong":
         raise DeviceError(device.address, f"free disk: {room.found}", room.remedy, kind=NO_ROOM)
 
@@ -104,7 +104,7 @@ def _requirements(target: Target, device: Device) -> list[str]:
 
 def _examined(target: Target, device: Device) -> Examination:
     status, probe = device.status(), device.probe()
-    found = [*findings(target, device), _room(status.free_bytes, status.environment)]
+    found = [*findings(target, device), free_disk(status.free_bytes, status.environment)]
     found += [*_engine(target, probe), *_facts(target, probe)]
     if (other := holder(device, status)) is not None:
         text = f"held by {other.who} for {other.what}"
@@ -117,7 +117,8 @@ def _examined(target: Target, device: Device) -> Examination:
     )
 
 
-def _room(free_bytes: int, environment: str | None) -> Finding:
+def free_disk(free_bytes: int, environment: str | None) -> Finding:
+    """Whether there is room for an environment, or beside the one that is there."""
     # One that is there is enough; for another beside it `install` asks, which knows its size.
     needed = _ROOM_BYTES if environment is None else RESERVE_BYTES
     enough = free_bytes >= needed

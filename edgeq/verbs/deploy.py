@@ -43,6 +43,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Add what the block takes to a stage's time."""
         started = time.monotonic()
         yield
         spent = time.monotonic() - started
@@ -139,7 +140,7 @@ def deploy_steps(
         if report_path is not None:
             check_writable(report_path)
         trust.require_key(checked.prepared.target, device, sign)
-        return list(_steps(checked))
+        return list(steps(checked))
 
 
 def _report(
@@ -200,7 +201,7 @@ def _notes(checked: Checked, built: Build) -> tuple[str, ...]:
     return (*checked.prepared.notes, *lint, *checked.device.notes)
 
 
-def _steps(checked: Checked) -> Iterator[str]:
+def steps(checked: Checked) -> Iterator[str]:
     """What `deploy` would do, in words."""
     recipe, device = checked.prepared.recipe, checked.device
     yield from steps_of(checked.prepared)

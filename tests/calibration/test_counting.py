@@ -21,8 +21,8 @@ def test_the_compiled_and_the_numpy_loop_count_alike(values: Floats) -> None:
     compiled, plain = np.zeros(BINS, np.uint32), np.zeros(BINS, np.uint32)
     bits = values.view(np.uint32)
 
-    counting._count()(bits, compiled, np.uint32(SHIFT))
-    counting._count_numpy(bits, plain, np.uint32(SHIFT))
+    counting.compiled_count()(bits, compiled, np.uint32(SHIFT))
+    counting.numpy_count(bits, plain, np.uint32(SHIFT))
 
     np.testing.assert_array_equal(compiled, plain)
 
@@ -45,7 +45,7 @@ def test_counts_beyond_32_bits_are_kept(values: Floats, rounds: int) -> None:
 
     for _ in range(rounds):
         counter.add(values)
-        counter._recent_total = 2**32 - 1  # as if that many had been counted
+        counter.recent_total = 2**32 - 1  # as if that many had been counted
 
     expected = of(np.concatenate([values] * rounds))
     assert_same(counter.histogram(), expected)
@@ -55,8 +55,8 @@ def test_a_full_bin_does_not_wrap_around() -> None:
     counter = Counter()
     values = np.ones(16, np.float32)
     counter.add(values)
-    counter._recent[counter._recent > 0] = 2**32 - 1
-    counter._recent_total = 2**32 - 1
+    counter.recent[counter.recent > 0] = 2**32 - 1
+    counter.recent_total = 2**32 - 1
 
     counter.add(values)
 

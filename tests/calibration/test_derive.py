@@ -24,7 +24,7 @@ def seen_directly(model: Model, inputs: list[Floats]) -> dict[str, Floats]:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names = [name for name in wanted_tensors(model) if name not in model.inputs]
-    collect._save(model, names, model.path.with_suffix(".all.onnx"))
+    collect.save_with(model, names, model.path.with_suffix(".all.onnx"))
     session = ort.InferenceSession(str(model.path.with_suffix(".all.onnx")), options)
     runs = [session.run(names, {"x": x}) for x in inputs]
     found = {

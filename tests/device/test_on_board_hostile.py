@@ -226,9 +226,7 @@ def test_request_without_end_ends_nothing(host: Board) -> None:
     with device(host) as board:
         session = board.session
         line = b'{"op": "' + b"x" * (20 << 20)
-        with session._writing:
-            session._write(line + b'"}\n')
-            session._write(b"\xff\x00 no json\n[]\n7\n")
+        session.process.write(line + b'"}\n' + b"\xff\x00 no json\n[]\n7\n")
         for _ in range(4):
             refusal(session.answer, "bad-request")
         assert board.status().current is None

@@ -18,7 +18,7 @@ from edgeq.progress import silent
 from edgeq.records.report import Report
 from edgeq.spec.image_list import image_files
 from edgeq.spec.images import images_of
-from edgeq.stages.predict import compare_outputs, predict
+from edgeq.stages.predict import Manner, compare_outputs, predict
 from edgeq.verbs import boards
 
 from .board.board import Board
@@ -81,11 +81,9 @@ def test_board_computes_what_this_machine_computes(
     user.meet(board)
     _, made = deployed
     files = dict(enumerate(images_of(image_files(small_demo / "evaluation", "")[:2])))
+    manner = Manner(2, keep_count=2, is_known=False)
     with host() as here, device(board) as there:
-        found = [
-            predict(place, made, files, "all", 2, silent, "outputs", 2, remember=False)
-            for place in (here, there)
-        ]
+        found = [predict(place, made, files, manner, silent, "outputs") for place in (here, there)]
     snr_db = outputs_snr_db(compare_outputs(*found))
     assert set(snr_db) == set(LEAST_SNR_DB)
     for name, found_db in snr_db.items():

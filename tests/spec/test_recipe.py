@@ -436,7 +436,7 @@ def test_every_builtin_recipe_is_named() -> None:
 
 def valid(text: str) -> bool:
     """Whether an editor with our schema accepts a recipe."""
-    content = json.loads(json.dumps(yaml.load(text, document._Loader)))
+    content = json.loads(json.dumps(yaml.load(text, document.Loader)))
     return jsonschema.Draft202012Validator(recipe.schema()).is_valid(content)
 
 

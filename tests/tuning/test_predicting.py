@@ -13,6 +13,7 @@ from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.stages import predict as prediction
 from edgeq.stages.build import build
+from edgeq.stages.predict import Manner
 from edgeq.stages.prepare import Prepared, prepare
 from edgeq.stages.references import float_artifact, simulation
 from edgeq.tuning import variants
@@ -35,7 +36,9 @@ def test_finds_what_a_deploy_finds(start: Prepared) -> None:
     levels = {FLOAT: "all", "all": "disabled"}
     with host() as here:
         deployed = {
-            name: prediction.predict(here, model, files, levels[name], 1, silent, name).images
+            name: prediction.predict(
+                here, model, files, Manner(1, levels[name]), silent, name
+            ).images
             for name, model in models.items()
         }
 

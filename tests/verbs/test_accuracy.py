@@ -28,7 +28,7 @@ from edgeq.spec.images import images_of
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.build import build
-from edgeq.stages.predict import predict
+from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import cores, prepare
 from edgeq.stages.references import simulation
 
@@ -168,7 +168,9 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
     images = dict(zip(files, images_of(list(files.values())), strict=True))
     categories = resolve.categories_by_name(annotations, recipe.task.classes)
     with host() as here:
-        found = predict(here, artifact, images, graph_optimization, cores(), silent, "scored")
+        found = predict(
+            here, artifact, images, Manner(cores(), graph_optimization), silent, "scored"
+        )
     return score.accuracy(match(annotations, found.images, categories, list(files)))
 
 

@@ -78,5 +78,5 @@ def test_engine_that_this_machine_has_is_named_with_its_version() -> None:
 def test_disk_without_the_reserve_is_not_ready(
     free_mib: int, environment: str | None, state: str
 ) -> None:
-    found = boards._room(free_mib << 20, environment)
+    found = boards.free_disk(free_mib << 20, environment)
     assert (found.state, bool(found.remedy)) == (state, state == "wrong")

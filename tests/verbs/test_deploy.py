@@ -28,10 +28,10 @@ from edgeq.spec.images import images_of
 from edgeq.stages.build import build, is_built
 from edgeq.stages.check import check
 from edgeq.stages.columns import predicted_here
-from edgeq.stages.predict import predict
+from edgeq.stages.predict import Manner, predict
 from edgeq.store import open_store
 from edgeq.verbs.build import build_steps
-from edgeq.verbs.deploy import _steps, attempt, deploy_steps, promote
+from edgeq.verbs.deploy import attempt, deploy_steps, promote, steps
 
 
 class Stages:
@@ -293,9 +293,10 @@ def test_image_that_was_damaged_on_the_device_is_sent_again(
 
     def predicted() -> list[int]:
         images = dict(enumerate(images_of(list(files.values()))))
+        manner = Manner(1, keep_count=2, is_known=False)
         # A session of its own, which does not know what an earlier one has put.
         with connect(targets.load("local")) as device:
-            found = predict(device, built, images, "all", 1, Stages(), "test", 2, remember=False)
+            found = predict(device, built, images, manner, Stages(), "test")
         return [image.id for image in found.images]
 
     assert predicted() == list(files)
@@ -344,10 +345,10 @@ def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_home: Path) -> None:
-    steps = list(_steps(check(project / "recipe.yaml", "local")))
+    said = list(steps(check(project / "recipe.yaml", "local")))
 
-    assert "run the float model over 8 calibration images" in steps
-    assert any("judge mask_ap_drop, artifact_bytes" in step for step in steps)
+    assert "run the float model over 8 calibration images" in said
+    assert any("judge mask_ap_drop, artifact_bytes" in step for step in said)
     assert not list((edgeq_home / "cache" / "statistics").glob("*"))
     assert not (edgeq_home / "store.sqlite").exists()
     assert current(edgeq_home) is None

@@ -49,7 +49,7 @@ class LiteRtEngine(LoadedModel):
         self._interpreter, self._model, self._is_delegated = interpreter, model, is_delegated
         named = _names(interpreter)
         inputs = [_tensor(details, named) for details in interpreter.get_input_details()]
-        self._input = _only(inputs, model)
+        self._input = only_input(inputs, model)
         self._outputs = [_tensor(details, named) for details in interpreter.get_output_details()]
         self.input = InputSpec(self._input.name, self._input.shape, "float32")
         # Where floats are rounded, again and again.
@@ -147,7 +147,7 @@ def _tensor(details: dict[str, Any], names: dict[int, str]) -> LiteRtTensor:
     )
 
 
-def _only(inputs: list[LiteRtTensor], model: str) -> LiteRtTensor:
+def only_input(inputs: list[LiteRtTensor], model: str) -> LiteRtTensor:
     """The one input, float or quantized to int8."""
     if len(inputs) == 1:
         [given] = inputs

@@ -52,7 +52,7 @@ class TensorRtEngine(LoadedModel):
     def __init__(self, trt: Any, cuda: Cuda, plan: bytes, where: str) -> None:
         self.version = str(trt.__version__)
         self.last_gpu_ms: float | None = None
-        self._trt, self._cuda, self._where = trt, cuda, where
+        self._trt, self.cuda, self._where = trt, cuda, where
         self._messages = Messages()
         self._log = make_log(trt, self._messages)
         if hasattr(trt, "init_libnvinfer_plugins"):
@@ -63,13 +63,13 @@ class TensorRtEngine(LoadedModel):
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise self._failed("cannot be loaded")
-        self._context = self._new_context()
+        self.context = self._new_context()
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         is_input = [self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT for n in names]
         tensors = [self._tensor(name) for name in names]
         self._inputs = [tensor for tensor, given in zip(tensors, is_input) if given]
         self._outputs = [tensor for tensor, given in zip(tensors, is_input) if not given]
-        self._address(self._context)
+        self._address(self.context)
         self._stream = cuda.stream()
         self._start, self._stop = cuda.event(), cuda.event()
         self._loaded_bytes = cuda.used_bytes() - used_bytes
@@ -78,20 +78,20 @@ class TensorRtEngine(LoadedModel):
 
     def run(self, tensor: Array) -> list[Output]:
         """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
-        self._infer(self._context, tensor)
-        self.last_gpu_ms = self._cuda.elapsed_ms(self._start, self._stop)
+        self._infer(self.context, tensor)
+        self.last_gpu_ms = self.cuda.elapsed_ms(self._start, self._stop)
         # The buffers are used again by the next inference.
         return [Output(output.name, output.host.copy()) for output in self._outputs]
 
     def use_graph(self, tensor: Array) -> None:
         """Launch what an inference does on the GPU as one CUDA graph from now on."""
         # Outside of a capture first: TensorRT sets things up in the first one.
-        self._infer(self._context, tensor)
-        self._cuda.begin_capture(self._stream)
-        is_put = self._context.execute_async_v3(self._stream)
-        graph = self._cuda.end_capture(self._stream)
+        self._infer(self.context, tensor)
+        self.cuda.begin_capture(self._stream)
+        is_put = self.context.execute_async_v3(self._stream)
+        graph = self.cuda.end_capture(self._stream)
         if not is_put:
-            self._cuda.destroy_graph(graph)
+            self.cuda.destroy_graph(graph)
             raise self._failed("cannot be captured in a CUDA graph")
         self._graph = graph
 
@@ -104,7 +104,7 @@ class TensorRtEngine(LoadedModel):
             "device_memory_bytes": int(getattr(self._engine, size)),
             "gpu_memory_used_bytes": self._loaded_bytes,
             "num_layers": int(self._engine.num_layers),
-            "layers": inspect(self._trt, self._engine, self._context),
+            "layers": inspect(self._trt, self._engine, self.context),
         }
 
     def layer_times(self, tensor: Array, passes: int = 10) -> list[dict[str, Any]]:
@@ -125,19 +125,19 @@ class TensorRtEngine(LoadedModel):
     def close(self) -> None:
         """Give everything back; the engine cannot be used any more."""
         if self._graph is not None:
-            self._cuda.destroy_graph(self._graph)
+            self.cuda.destroy_graph(self._graph)
         self._graph = None
-        self._context = self._engine = self._runtime = None
+        self.context = self._engine = self._runtime = None
         for tensor in (*self._inputs, *self._outputs):
-            self._cuda.free(tensor.device_address)
-            self._cuda.free_host(tensor.host_address)
+            self.cuda.free(tensor.device_address)
+            self.cuda.free_host(tensor.host_address)
         self._inputs, self._outputs = [], []
         for event in (self._start, self._stop):
-            self._cuda.destroy_event(event)
-        self._cuda.destroy_stream(self._stream)
+            self.cuda.destroy_event(event)
+        self.cuda.destroy_stream(self._stream)
 
     def _infer(self, context: Any, tensor: Array) -> None:
-        cuda, stream = self._cuda, self._stream
+        cuda, stream = self.cuda, self._stream
         given = self._inputs[0]
         if tensor.shape != given.host.shape or tensor.dtype != given.host.dtype:
             what = f"the tensor is {list(tensor.shape)} {tensor.dtype}, the engine takes "
@@ -146,7 +146,7 @@ class TensorRtEngine(LoadedModel):
         np.copyto(given.host, tensor)
         cuda.upload(given.device_address, given.host_address, given.host.nbytes, stream)
         cuda.record(self._start, stream)
-        if self._graph is not None and context is self._context:
+        if self._graph is not None and context is self.context:
             cuda.launch(self._graph, stream)
         elif not context.execute_async_v3(stream):
             raise self._failed("inference failed")
@@ -175,11 +175,11 @@ class TensorRtEngine(LoadedModel):
             raise AgentError(BAD_ARTIFACT, self._where, what, remedy)
         dtype = np.dtype(_DTYPES[kind])
         size_bytes = max(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, 1)
-        address = self._cuda.malloc_host(size_bytes)
+        address = self.cuda.malloc_host(size_bytes)
         memory = memoryview((ctypes.c_uint8 * size_bytes).from_address(address))
         count = int(np.prod(shape, dtype=np.int64))
         host = np.frombuffer(memory, dtype, count).reshape(shape)
-        return GpuTensor(name, host, address, self._cuda.malloc(size_bytes))
+        return GpuTensor(name, host, address, self.cuda.malloc(size_bytes))
 
     def _failed(self, what: str) -> AgentError:
         return converted(self._where, what, self._messages.last())

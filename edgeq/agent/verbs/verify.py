@@ -1,4 +1,4 @@
-"""The verb `verify`: is the release folder what its manifest says, and does its model run here?"""
+"""The verb `verify`: whether a release is what its manifest says, and its model runs here."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Fields:
         return value
 
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
-        """true or false."""
+        """True or false."""
         return bool(self._value(name, default, bool, "true or false", False))
 
     def integer(self, name: str, minimum: int, default: Any = _REQUIRED) -> int:

@@ -75,7 +75,7 @@ class Session:
     ) -> None:
         self.address = transport.address
         self.sent_bytes = 0
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._frames: queue.SimpleQueue[Answer | EdgeqError] = queue.SimpleQueue()
         self._writing = threading.Lock()
         self._written_s = time.monotonic()
@@ -86,7 +86,7 @@ class Session:
         digest = hashlib.sha256(content).hexdigest()
         mode = "keep" if keep else "memory"
         loader = (LOADER, root, digest, str(len(content)), mode)
-        self._process = transport.start([transport.python, "-IS", "-c", *loader])
+        self.process = transport.start([transport.python, "-IS", "-c", *loader])
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
         self._reader.start()
         self._beats = threading.Thread(target=self._beat, name="edgeq-beat", daemon=True)
@@ -128,7 +128,7 @@ class Session:
             except BaseException:
                 # Half a frame cannot be taken back; the agent would take what follows for its rest.
                 self._over.set()
-                self._process.close()
+                self.process.close()
                 raise
 
     def answer(self, on_event: OnEvent | None = None) -> Answer:
@@ -150,14 +150,14 @@ class Session:
     def close(self) -> None:
         """End the agent and whatever it runs."""
         self._over.set()
-        self._process.close()
+        self.process.close()
         for thread in (self._reader, self._beats):
             if thread.is_alive():
                 thread.join(5.0)
 
     def _write(self, data: bytes | memoryview) -> None:
         try:
-            self._process.write(data)
+            self.process.write(data)
         except DeviceError as exc:
             raise self._reason(exc) from exc
         self.sent_bytes += len(data)
@@ -203,7 +203,7 @@ class Session:
 
     def _beat(self) -> None:
         """Say every few seconds that this side lives: a thread of its own, as writing may block."""
-        beat_s = min(_ALIVE_S, self._patience_s / 4)
+        beat_s = min(_ALIVE_S, self.patience_s / 4)
         while not self._over.wait(max(0.0, self._written_s + beat_s - time.monotonic())):
             if time.monotonic() < self._written_s + beat_s:
                 continue
@@ -212,7 +212,7 @@ class Session:
                 self._over.wait(beat_s)
                 continue
             try:
-                self._process.write(_ALIVE)
+                self.process.write(_ALIVE)
             except DeviceError:
                 return  # the reader finds out why
             finally:
@@ -230,10 +230,10 @@ class Session:
         except Exception as exc:  # must not end a thread unheard
             self._frames.put(EdgeqError(self.address, f"{type(exc).__name__}: {exc}"))
         self._over.set()
-        self._process.close()  # wakes who is writing; the reason stands in the queue by now
+        self.process.close()  # wakes who is writing; the reason stands in the queue by now
 
     def _read_frames(self) -> None:
-        stream = Stream(self._process, self._check_silence)
+        stream = Stream(self.process, self._check_silence)
         noise = 0
         while True:
             line = stream.line()
@@ -263,14 +263,14 @@ class Session:
             self._frames.put(Answer(frame, content))
 
     def _check_silence(self, silence_s: float) -> None:
-        if silence_s > self._patience_s:
+        if silence_s > self.patience_s:
             what = f"the connection is lost: nothing came for {silence_s:.0f} s"
             raise DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
 
     def _ended(self) -> EdgeqError:
         if self._over.is_set():
             return DeviceError(self.address, "the session is closed")
-        ended = self._process.ended(5.0)
+        ended = self.process.ended(5.0)
         tail = (ended.stderr.strip().splitlines() or [self._noise])[-1]
         if "Unknown option: -I" in ended.stderr:
             what, remedy = "its Python is older than 3.4", "name a Python of 3.8 or later there"

@@ -138,7 +138,7 @@ def main() -> None:
     import torchvision.ops
 
     if "--without-operators" in sys.argv:
-        torchvision.extension._has_ops = operators_exist
+        torchvision.extension._has_ops = operators_exist  # noqa: SLF001
         sys.modules["torchvision.ops.roi_align"].__dict__["_has_ops"] = operators_exist
     import onnxruntime
     from torchvision.models.detection import roi_heads, transform

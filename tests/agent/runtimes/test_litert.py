@@ -191,7 +191,7 @@ def test_an_inference_that_fails_is_the_engines_error(litert_release: Make, kind
 )
 def test_inputs_that_are_no_image_are_refused(inputs: Any) -> None:
     with pytest.raises(AgentError, match="one image of float, or of int8 with a scale") as caught:
-        engine_litert._only(inputs, "model.tflite")
+        engine_litert.only_input(inputs, "model.tflite")
     assert caught.value.kind == "bad-artifact"
 
 

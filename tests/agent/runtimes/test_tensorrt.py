@@ -83,7 +83,7 @@ def test_what_it_cost(plan: Path, folder: Path) -> None:
     times = [{"layer": "conv", "ms": 0.5}, {"layer": "head", "ms": 0.25}]
     assert engine.layer_times(IMAGE, passes=4) == times
     # No profiler is left behind on the context that is timed.
-    assert engine._context.profiler is None
+    assert engine.context.profiler is None
     engine.close()
     assert cuda.load_cuda([str(folder / "libcudart.so.13")]).used_bytes() == 1000
 
@@ -100,7 +100,7 @@ def test_graph_is_launched_instead_of_the_layers(
     engine.run(IMAGE)
     engine.use_graph(IMAGE)
     launched = []
-    launch = engine._cuda.launch
+    launch = engine.cuda.launch
 
     def watched(graph: int, stream: int) -> None:
         launched.append(graph)
@@ -109,8 +109,8 @@ def test_graph_is_launched_instead_of_the_layers(
     def never(stream: int) -> bool:
         raise AssertionError("put layer by layer")
 
-    monkeypatch.setattr(engine._cuda, "launch", watched)
-    monkeypatch.setattr(engine._context, "execute_async_v3", never)
+    monkeypatch.setattr(engine.cuda, "launch", watched)
+    monkeypatch.setattr(engine.context, "execute_async_v3", never)
     engine.run(IMAGE)
     assert len(launched) == 1 and launched[0]
     # The profile has a context of its own, which goes layer by layer.

@@ -297,7 +297,7 @@ def _hook(event: str, arguments: Tuple[Any, ...]) -> None:
         path = os.readlink(f"/proc/self/fd/{path}")  # noqa: PTH115
     if not os.fsdecode(path).startswith(root):
         return
-    frame = sys._getframe(1)
+    frame = sys._getframe(1)  # noqa: SLF001
     while "/edgeq/agent/" not in frame.f_code.co_filename:
         if frame.f_back is None:
             return

@@ -175,7 +175,7 @@ def test_idle_session_lives_on(root: str) -> None:
 
 def test_silence_is_noticed_while_waiting() -> None:
     session = Session(says(READY, then="time.sleep(60)"), "/", patience_s=30)
-    session._patience_s = 1.0
+    session.patience_s = 1.0
     start = time.monotonic()
     try:
         with pytest.raises(DeviceError, match="the connection is lost") as caught:
@@ -189,7 +189,7 @@ def test_silence_is_noticed_while_waiting() -> None:
 def test_silence_is_noticed_while_sending() -> None:
     """More than any pipe holds is written to somebody who never reads."""
     session = Session(says(READY, then="time.sleep(60)"), "/")
-    session._patience_s = 1.0
+    session.patience_s = 1.0
     try:
         with pytest.raises(DeviceError, match="the connection is lost"):
             session.send("put", {}, 64 << 20, (bytes(1 << 20) for _ in range(64)))
