@@ -78,8 +78,9 @@ def _dispatch(arguments: Sequence[str], events: Events) -> dict[str, Any]:
         raise AgentError(BAD_JOB, "command line", f"cannot make sense of '{given}'", USAGE)
     verb = VERBS[arguments[0]]
     wanted = verb.read(read_document(arguments[1] if len(arguments) == 2 else None))
-    if verb.threads is not None:
-        _limit_threads(verb.threads(wanted))
+    threads = verb.threads(wanted) if verb.threads is not None else None
+    if threads is not None:
+        _limit_threads(threads)
     return _on_disk(verb, wanted, events) if verb.on_store else verb.run(wanted, events)
 
 

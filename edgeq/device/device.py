@@ -125,31 +125,39 @@ class Device:
         return self._place(artifact, progress)
 
     def verify(
-        self, artifact: Artifact, progress: Progress = silent, graph_optimization: str = "all"
+        self,
+        artifact: Artifact,
+        progress: Progress = silent,
+        graph_optimization: str = "all",
+        load: bool = True,
     ) -> None:
         """Check a release that was sent by hash and by loading it; once in the life of this object.
 
-        What is damaged there is sent again: then it is right, or the disk is failing.
+        Without `load` by hash alone, where it is not compiled. What is damaged there is sent again:
+        then it is right, or the disk is failing.
         """
         if artifact.id in self._verified:
             return
         try:
-            self._verify(artifact, progress, graph_optimization)
+            self._verify(artifact, progress, graph_optimization, load)
         except DeviceError as exc:
             if exc.kind != BAD_ARTIFACT:
                 raise
             self._recheck(artifact)
             self._place(artifact, progress)
-            self._verify(artifact, progress, graph_optimization)
+            self._verify(artifact, progress, graph_optimization, load)
         self._verified.add(artifact.id)
 
     def push(
         self, artifact: Artifact, progress: Progress = silent, graph_optimization: str = "all"
     ) -> str:
-        """Send an artifact and verify it; the folder of the release."""
+        """Send an artifact to be run, and verify it; the folder of the release.
+
+        One that was there is not loaded: what runs it does that next.
+        """
         if artifact.id not in self._verified:
-            self.send(artifact, progress)
-            self.verify(artifact, progress, graph_optimization)
+            is_new = self.send(artifact, progress)
+            self.verify(artifact, progress, graph_optimization, load=is_new)
         return self.release(artifact.id)
 
     def activate(self, artifact_id: str, signers: Sequence[str] = ()) -> None:
@@ -223,7 +231,9 @@ class Device:
         """The folder of a release."""
         return f"{self.root}/releases/{artifact_id}"
 
-    def _verify(self, artifact: Artifact, progress: Progress, graph_optimization: str) -> None:
+    def _verify(
+        self, artifact: Artifact, progress: Progress, graph_optimization: str, load: bool
+    ) -> None:
         release, compiled = self.release(artifact.id), artifact.manifest.runtime.compile
         job = {"release": release, "id": artifact.id, "threads": 1}
         job["graph_optimization"] = graph_optimization
@@ -231,7 +241,8 @@ class Device:
             # By hash before minutes go into an engine of it.
             self._job("verify", {**job, "load": False})
             self.engines.make(release, compiled, progress)
-        self._job("verify", {**job, "load": True})
+            load = True
+        self._job("verify", {**job, "load": load})
 
     def _place(self, artifact: Artifact, progress: Progress) -> bool:
         contents: dict[str, Content] = {

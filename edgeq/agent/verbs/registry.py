@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional
 
 from ..wire import job
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Verb(NamedTuple):
     """One of them: how its job is read, and what runs it.
 
-    `threads` says of a job how many it may use, None where the verb computes nothing. One that is
+    `threads` says of a job how many it may use, None where it computes nothing. One that is
     `on_store` works on what the store holds. A private one is started by another, as a process of
     its own, and no session asks for it.
     """
@@ -22,7 +22,7 @@ class Verb(NamedTuple):
     name: str
     read: Callable[[Fields], Any]
     run: Callable[[Any, Events], Dict[str, Any]]
-    threads: Callable[[Any], int] | None = None
+    threads: Callable[[Any], Optional[int]] | None = None
     on_store: bool = False
     is_private: bool = False
 
@@ -82,6 +82,10 @@ def _own_threads(wanted: Any) -> int:
     return int(wanted.threads)
 
 
+def _threads_of_load(wanted: job.VerifyJob) -> int | None:
+    return wanted.threads if wanted.load else None
+
+
 def _one_thread(wanted: Any) -> int:
     return 1
 
@@ -90,7 +94,7 @@ VERBS = {
     verb.name: verb
     for verb in (
         Verb("probe", job.probe_job, _probe),
-        Verb("verify", job.verify_job, _verify, _own_threads),
+        Verb("verify", job.verify_job, _verify, _threads_of_load),
         Verb("bench", job.bench_job, _bench, _own_threads),
         Verb("predict", job.predict_job, _predict, _own_threads),
         Verb("build", job.build_job, _build, on_store=True),

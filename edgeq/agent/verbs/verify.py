@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import BAD_ARTIFACT, raise_problems
 from ..manifest import (
     MANIFEST_NAME,
@@ -16,9 +14,6 @@ from ..manifest import (
     ReleaseManifest,
     read_manifest,
 )
-from ..runtimes.base import fit_tensor, load
-from ..vision.decode import decoder_for
-from .predict import output_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +81,13 @@ def extra_files(manifest: ReleaseManifest) -> list[str]:
 
 
 def _run_once(manifest: ReleaseManifest, job: VerifyJob) -> dict[str, Any]:
+    # Not at the top: hashes are checked without what takes long to import.
+    import numpy as np
+
+    from ..runtimes.base import fit_tensor, load
+    from ..vision.decode import decoder_for
+    from .predict import output_fields
+
     decoder_for(manifest.task)  # one that this agent lacks
     engine = load(manifest, job.threads, job.graph_optimization, job.engine)
     preprocess = manifest.preprocess
