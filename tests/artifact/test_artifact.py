@@ -20,7 +20,7 @@ from edgeq.artifact import archive as archives
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
 from edgeq.artifact.manifest import Input, Manifest, ManifestTask, RuntimeEntry, describe
-from edgeq.errors import InputError, InputErrors
+from edgeq.errors import EdgeqError, InputError, InputErrors
 
 FILES = {"model.onnx": b"weights" * 1000, "plan.json": b"{}"}
 
@@ -65,6 +65,16 @@ def refused(path: Path) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     """An artifact in a folder of its own."""
     return archives.copy(kept(), tmp_path / "artifact")
+
+
+def test_manifest_that_the_agent_would_refuse_is_found_here(edgeq_home: Path) -> None:
+    wrong = manifest(FILES).model_copy(
+        update={"runtime": RuntimeEntry(name="abacus", model="model.onnx")}
+    )
+    with pytest.raises(EdgeqError, match=r"runtime\.name is 'abacus'; it must be one of") as caught:
+        shelf.keep(wrong, FILES)
+    assert caught.value.exit_code == 5
+    assert not list((edgeq_home / "cache").rglob("manifest.json"))
 
 
 def test_id_is_the_hash_of_the_manifest_file(folder: Path) -> None:

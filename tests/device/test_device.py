@@ -72,6 +72,16 @@ def test_pushed_artifact_is_verified_by_loading_it(root: Path) -> None:
     assert archives.read(release).id == demo().id
 
 
+def test_release_that_was_there_is_verified_by_hash_alone(root: Path) -> None:
+    broken = made({"model.onnx": b"no model"})
+    with at(root) as device, pytest.raises(DeviceError):
+        device.push(broken)
+    with at(root) as later:
+        later.push(broken)  # what runs it loads it
+    with at(root) as last, pytest.raises(DeviceError, match="cannot be loaded"):
+        last.verify(broken)
+
+
 def test_damaged_blob_is_sent_again(root: Path) -> None:
     with at(root) as device:
         device.push(demo())
