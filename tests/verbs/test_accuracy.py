@@ -54,6 +54,17 @@ gates: {{mask_ap_drop: {drop[0]}, box_ap_drop: {drop[1]}, artifact_bytes: 4 MiB}
 """
 
 
+@pytest.fixture(scope="module")
+def home_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One $EDGEQ_HOME: what the float model finds, and its statistics, are made once."""
+    return tmp_path_factory.mktemp("accuracy-home")
+
+
+@pytest.fixture(autouse=True)
+def shared_home(edgeq_home: Path, home_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEQ_HOME", str(home_of_all))
+
+
 def written(
     folder: Path,
     real_data: Callable[[str], Path],
