@@ -21,7 +21,9 @@ from edgeq.device.transport import Transport
 from edgeq.device.wheels import unpacked_bytes
 from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
+from edgeq.records.accuracy import ImagePrediction
 from edgeq.records.answers import Contents, Hello, Made, Probe
+from edgeq.records.measurement import Measurement
 
 
 class Device:
@@ -184,18 +186,25 @@ class Device:
         """Remove what nothing refers to; needs the lock."""
         self._ask("collect")
 
-    def bench(self, job: Mapping[str, Any], progress: Progress = silent) -> Event:
-        """Measure latency and memory; the raw result of the agent."""
-        return self._job("bench", job, progress)
+    def bench(self, job: Mapping[str, Any], progress: Progress = silent) -> Measurement:
+        """Measure latency and memory."""
+        told = self._job("bench", job, progress)
+        fields = {name: told[name] for name in Measurement.model_fields if name in told}
+        return self._parsed(Measurement, fields)
 
     def predict(
         self,
         job: Mapping[str, Any],
-        on_image: Callable[[Event], None],
+        on_image: Callable[[ImagePrediction], None],
         progress: Progress = silent,
-    ) -> Event:
-        """Find instances; `on_image` gets the event of each image."""
-        return self._job("predict", job, progress, on_image)
+    ) -> None:
+        """Find instances; `on_image` gets what was found in each image."""
+
+        def on_event(event: Event) -> None:
+            fields = {name: value for name, value in event.items() if name != "event"}
+            on_image(self._parsed(ImagePrediction, fields))
+
+        self._job("predict", job, progress, on_event)
 
     def install(
         self,

@@ -104,7 +104,12 @@ class Engines:
         job = {"release": settings["release"], "root": self._root, "fingerprint": fingerprint}
         try:
             told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
-            sharing.keep(fingerprint, told, self._files.take(plan), self._files.take(golden))
+            sharing.keep(
+                fingerprint,
+                self._parsed(sharing.EngineRecord, told),
+                self._files.take(plan),
+                self._files.take(golden),
+            )
         except (DeviceError, OSError) as exc:
             if isinstance(exc, DeviceError) and exc.kind == LINK_LOST:
                 raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +46,10 @@ def kept(fingerprint: str) -> tuple[EngineRecord, dict[str, Path]] | None:
     return None
 
 
-def keep(fingerprint: str, told: Mapping[str, Any], plan: bytes, golden: bytes) -> None:
-    """Keep an engine in the place of what is there; `told` is the board's word for it."""
+def keep(fingerprint: str, record: EngineRecord, plan: bytes, golden: bytes) -> None:
+    """Keep an engine in the place of what is there; `record` is the board's word for it."""
     folder = CACHE.folder(fingerprint)
     partial = folder.with_name(f".{fingerprint}.{uuid.uuid4().hex}")
-    record = EngineRecord.model_validate(told)
     try:
         places.write_whole(partial / "engine.plan", plan)
         places.write_whole(partial / "golden.npz", golden)

@@ -68,9 +68,9 @@ class MemoryAnswer(Reply):
 
 
 class EmulationAnswer(Reply):
-    """Whether the device is emulated, so that its latency says nothing."""
+    """Whether the device is emulated, so that its latency says nothing; None if nothing tells."""
 
-    emulated: bool
+    emulated: bool | None
 
 
 class Probe(Reply):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 from edgeq.device.device import Device
 from edgeq.progress import Progress
@@ -12,10 +13,10 @@ from edgeq.records.measurement import Measurement
 from edgeq.spec import recipe as recipes
 from edgeq.spec.images import Image
 from edgeq.spec.target import Target
-from edgeq.stages.check import T
 from edgeq.stages.predict import over_images
 
 BENCH_IMAGES = 32
+T = TypeVar("T")
 
 
 def bench(
@@ -38,10 +39,8 @@ def bench(
         **options.model_dump(exclude={"threads"}, exclude_none=True),
         "threads": threads(options, target, probe),
     }
-    result = over_images(device, paths, partial(device.bench, job, progress), progress)
-    fields = {name: result[name] for name in Measurement.model_fields if name in result}
-    emulated = probe.emulated.emulated
-    return Measurement.model_validate({**fields, "emulated": emulated})
+    found = over_images(device, paths, partial(device.bench, job, progress), progress)
+    return found.model_copy(update={"emulated": bool(probe.emulated.emulated)})
 
 
 def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
@@ -22,8 +21,6 @@ from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.fitness import check_device
 from edgeq.stages.prepare import Prepared, for_device, prepare
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from edgeq.spec.images import Image
 CACHE = cache.Cache("predictions")
 
 Outputs = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 DIVERGENCE_IMAGES = 4
 """Images whose raw outputs are compared between simulation and device."""
@@ -75,13 +76,6 @@ def predict(
     release = device.push(artifact, progress, manner.graph_optimization)
     placed = device.files.put(files.values(), progress)
     images: list[ImagePrediction] = []
-    lines: list[dict[str, Any]] = []
-
-    def on_image(event: dict[str, Any]) -> None:
-        fields = {name: value for name, value in event.items() if name != "event"}
-        lines.append(fields)
-        images.append(ImagePrediction.model_validate(fields))
-
     job = {
         "release": release,
         "images": [{"id": id_, "path": placed[image.path]} for id_, image in files.items()],
@@ -93,26 +87,28 @@ def predict(
     if manner.keep_count:
         job |= {"keep_outputs": kept, "keep_count": manner.keep_count}
 
-    def run() -> dict[str, Any]:
+    def told(_: str, done: int, total: int) -> None:
+        progress(label, done, total)
+
+    def run() -> None:
         images.clear()
-        lines.clear()
-        return device.predict(job, on_image, lambda _, done, total: progress(label, done, total))
+        device.predict(job, images.append, told)
 
     over_images(device, placed, run, progress)
     if manner.keep_count:
         with np.load(io.BytesIO(device.files.take(name))) as stored:
             outputs = {name: stored[name] for name in stored.files}
     if manner.is_known:
-        CACHE.write(key, _encoded(lines, outputs))
+        CACHE.write(key, _encoded(images, outputs))
     return Predictions(tuple(images), outputs)
 
 
 def over_images(
     device: Device,
     placed: Mapping[Path, str],
-    run: Callable[[], dict[str, Any]],
+    run: Callable[[], T],
     progress: Progress,
-) -> dict[str, Any]:
+) -> T:
     """What a job over images comes to (file to path on the device).
 
     Where it cannot read one, what is damaged there is sent again and the job run once more. Raises
@@ -167,8 +163,9 @@ def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep
     return cache.key(described)
 
 
-def _encoded(lines: list[dict[str, Any]], outputs: dict[str, NDArray[Any]]) -> bytes:
+def _encoded(images: Sequence[ImagePrediction], outputs: dict[str, NDArray[Any]]) -> bytes:
     content = io.BytesIO()
+    lines = [image.model_dump(mode="json") for image in images]
     np.savez_compressed(content, **{"edgeq images": np.array(json.dumps(lines)), **outputs})  # type: ignore[arg-type]
     return content.getvalue()
 

@@ -15,6 +15,7 @@ from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
 from edgeq.device.local.transport import LocalTransport
 from edgeq.errors import DeviceError, InputError
+from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec import target
 from edgeq.spec.images import Image, image_of
 
@@ -111,7 +112,7 @@ def test_artifact_that_cannot_be_loaded_is_refused(root: Path) -> None:
 
 def test_bench_and_predict_report_their_progress(root: Path, image: Image) -> None:
     stages: list[str] = []
-    images: list[dict[str, Any]] = []
+    images: list[ImagePrediction] = []
 
     def progress(stage: str, done: int, total: int) -> None:
         stages.append(stage)
@@ -126,8 +127,8 @@ def test_bench_and_predict_report_their_progress(root: Path, image: Image) -> No
         predict = {"release": release, "threads": 1, "images": [{"id": 7, "path": path}]}
         device.predict(predict, images.append, progress)
 
-    assert timed
-    assert [event["id"] for event in images] == [7]
+    assert len(timed.inference_ns) >= 2
+    assert [found.id for found in images] == [7]
     assert {"warm-up", "bench"} & set(stages)
 
 

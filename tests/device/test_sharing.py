@@ -15,11 +15,13 @@ KEY = "a" * 64
 PLAN, GOLDEN = b"a plan " * 100, b"golden outputs"
 
 
-def told(plan: bytes = PLAN) -> dict[str, object]:
+def told(plan: bytes = PLAN) -> sharing.EngineRecord:
     digests = {
         name: hashlib.sha256(c).hexdigest() for name, c in (("plan", plan), ("golden", GOLDEN))
     }
-    return {"fields": {"tensorrt": "10.3.0", "sm_count": 8}, "build_s": 1.5, **digests}
+    return sharing.EngineRecord.model_validate(
+        {"fields": {"tensorrt": "10.3.0", "sm_count": 8}, "build_s": 1.5, **digests}
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgeq.agent.errors import BUG, GARBLED
 from edgeq.device.session.bundle import bundle
@@ -25,7 +25,6 @@ from edgeq.device.transport import Transport
 from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, DeviceError, EdgeqError
 from edgeq.progress import Progress
 from edgeq.records.answers import Hello
-from edgeq.records.answers import Reply as Parsed
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -40,7 +39,7 @@ _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
 
 
-P = TypeVar("P", bound=Parsed)
+P = TypeVar("P", bound=BaseModel)
 
 
 def parsed_answer(kind: type[P], fields: Event, where: str) -> P:
