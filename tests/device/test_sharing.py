@@ -36,7 +36,7 @@ def test_engine_is_kept_whole(folder: Path) -> None:
     found = sharing.kept(KEY)
     assert found is not None
     record, files = found
-    assert record.model_dump() == told()
+    assert record == told()
     assert [file.read_bytes() for file in files.values()] == [PLAN, GOLDEN]
     assert [path.name for path in folder.parent.iterdir()] == [KEY]
 
