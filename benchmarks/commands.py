@@ -20,9 +20,11 @@ from benchmarks.inputs import Subject
 
 PART = "commands"
 HELP_RUNS = 9
-HELP_S = at_most(0.3)
+HELP_S = at_most(0.2)
 IMAGES = 16
 DONE_TWICE = "statistics or builds written by the second deploy"
+OWN = ("check", "build", "push")
+"""Stages whose time is edgeq's own; the others last as long as the recipe says."""
 STATUSES = (0, 1, 4)
 """Deploys that came to their end; 4 says that the short measurement was unstable."""
 
@@ -54,6 +56,9 @@ def _deploys(subject: Subject, folder: Path) -> Iterator[Figure]:
         written.append(len(_cached(folder) - before))
     note = f"the first one wrote {written[0]}"
     yield Figure(PART, DONE_TWICE, written[1], "", at_most(0), note)
+    own = [sum(found[stage] for stage in OWN) for found in stages]
+    note = f"check, build and push; first deploy {own[0]:.2f} s"
+    yield Figure(PART, "second deploy, but for evaluating and measuring", own[1], "s", None, note)
     for stage, first in stages[0].items():
         note = f"first deploy {first:.2f} s"
         yield Figure(

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -16,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import edgeq.agent
+from edgeq.device.session.bundle import bundle
 
 from .serving import Host, command
 
@@ -131,13 +130,9 @@ def red_rectangle(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def agent_pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The agent as it travels: one file with the package `agent` and a __main__.py."""
-    folder = Path(edgeq.agent.__file__).parent
+    """The agent as it travels."""
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for source in sorted(folder.rglob("*.py")):
-            archive.write(source, f"agent/{source.relative_to(folder)}")
-        archive.writestr("__main__.py", "from agent.main import main; main()")
+    path.write_bytes(bundle())
     return path
 
 
