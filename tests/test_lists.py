@@ -234,3 +234,15 @@ def test_host_asks_for_nothing_that_the_agent_lacks() -> None:
     assert operations <= serve.OPERATIONS.keys()
     # A session's own: the host never names them there.
     assert serve.OPERATIONS.keys() - operations <= {"put", "commit"}
+
+
+# Words
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    places: dict[str, list[Path]] = {}
+    for file, tree in trees(SOURCE):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(file)
+    assert not {name: found for name, found in places.items() if len(found) > 1}

@@ -16,7 +16,7 @@ from edgeq.spec.target import Target
 
 
 @dataclass(frozen=True)
-class Written:
+class ModelFile:
     """What a writer writes: the model file, which the agent loads, and the form of its input."""
 
     model: str
@@ -57,7 +57,7 @@ class Runtime(Protocol):
     """One engine: its placement rules for a target, and its writer."""
 
     name: str
-    written: Written
+    written: ModelFile
     packages: tuple[Package, ...]
     """what the agent needs to run it"""
     from_system: Mapping[str, Lack]

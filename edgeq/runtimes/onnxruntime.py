@@ -10,7 +10,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, Package, Written
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec.target import Target
@@ -92,7 +92,7 @@ class _OnnxRuntime:
     """The engine of targets with `runtime: onnxruntime`."""
 
     name = "onnxruntime"
-    written = Written("model.onnx")
+    written = ModelFile("model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, Package("onnxruntime", "onnxruntime"))
     cuda_graphs = False
     written_with: tuple[str, ...] = ()

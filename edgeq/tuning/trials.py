@@ -54,7 +54,7 @@ class Trials:
         artifact, optimization = self._runnable(prepared, built)
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (built.plan.layers_quantized, built.plan.layers_float)
-        tried = _Tried(stage, name, final, changes, counts, started)
+        tried = _Attempt(stage, name, final, changes, counts, started)
         return self._scored(tried, artifact, optimization)
 
     def weights_alone(self, name: str, recipe: Recipe) -> Trial:
@@ -66,7 +66,7 @@ class Trials:
         artifact = float_artifact(replace(prepared, model=_rounded(made.model, plan)))
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (plan.layers_quantized, plan.layers_float)
-        tried = _Tried("weights", name, False, changes, counts, started)
+        tried = _Attempt("weights", name, False, changes, counts, started)
         return self._scored(tried, artifact, "all")
 
     def altered(self, recipe: Recipe) -> Prepared:
@@ -81,7 +81,7 @@ class Trials:
             return built.artifact, "all"
         return simulation(prepared, built), "disabled"
 
-    def _scored(self, tried: _Tried, artifact: Artifact, optimization: str) -> Trial:
+    def _scored(self, tried: _Attempt, artifact: Artifact, optimization: str) -> Trial:
         yardstick = self.final if tried.final else self.yardstick
         assert yardstick is not None
         key = _key(artifact, optimization, yardstick)
@@ -112,7 +112,7 @@ class Trials:
         return trial
 
 
-class _Tried(NamedTuple):
+class _Attempt(NamedTuple):
     """What a trial is of; `counts` are layers in int8 and in float, `started_s` is monotonic."""
 
     stage: str

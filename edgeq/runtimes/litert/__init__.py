@@ -10,7 +10,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, Package, Written
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.litert.rules import RULES
 from edgeq.runtimes.litert.writer import refuse_unsupported, write_tflite
@@ -26,7 +26,7 @@ class _LiteRT:
     """The engine of targets with `runtime: litert`."""
 
     name = "litert"
-    written = Written("model.tflite", layout="nhwc")
+    written = ModelFile("model.tflite", layout="nhwc")
     packages: tuple[Package, ...] = (NUMPY, OPENCV, LITERT)
     cuda_graphs = False
     written_with: tuple[str, ...] = ("ai-edge-litert",)

@@ -18,7 +18,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, Package, Written
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.runtimes.tensorrt.float16 import to_float16
@@ -128,7 +128,7 @@ class _TensorRT:
     """The engine of targets with `runtime: tensorrt`."""
 
     name = "tensorrt"
-    written = Written("model.onnx")
+    written = ModelFile("model.onnx")
     packages: tuple[Package, ...] = (NUMPY, OPENCV)
     cuda_graphs = True
     written_with: tuple[str, ...] = ()
