@@ -2,7 +2,8 @@
 
     report = edgeq.deploy("recipe.yaml", "local")
 
-Everything here is imported when it is first used: `import edgeq` costs nothing.
+Each verb of the command line is a function here. They are imported when they are first used:
+`import edgeq` costs nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +12,61 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.tuning.sensitivity import sensitivity
+    from edgeq.tuning.study import study
+    from edgeq.tuning.tune import tune
+    from edgeq.verbs.boards import check as check_board
+    from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
     from edgeq.verbs.deploy import deploy
     from edgeq.verbs.inspect import inspect
+    from edgeq.verbs.lint import lint
     from edgeq.verbs.measure import measure
-    from edgeq.version import version
+    from edgeq.verbs.push import push
+    from edgeq.verbs.releases import rollback, status
+    from edgeq.versions import version
 
-__all__ = ["build", "deploy", "inspect", "measure", "version"]
+__all__ = [
+    "build",
+    "check_board",
+    "deploy",
+    "inspect",
+    "lint",
+    "measure",
+    "push",
+    "rollback",
+    "sensitivity",
+    "setup_board",
+    "status",
+    "study",
+    "tune",
+    "version",
+]
+
+_HOMES = {
+    "build": "verbs.build:build",
+    "check_board": "verbs.boards:check",
+    "deploy": "verbs.deploy:deploy",
+    "inspect": "verbs.inspect:inspect",
+    "lint": "verbs.lint:lint",
+    "measure": "verbs.measure:measure",
+    "push": "verbs.push:push",
+    "rollback": "verbs.releases:rollback",
+    "sensitivity": "tuning.sensitivity:sensitivity",
+    "setup_board": "verbs.boards:setup",
+    "status": "verbs.releases:status",
+    "study": "tuning.study:study",
+    "tune": "tuning.tune:tune",
+    "version": "versions:version",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'edgeq' has no attribute '{name}'")
-    home = "edgeq.version" if name == "version" else f"edgeq.verbs.{name}"
-    return getattr(importlib.import_module(home), name)
+    module, _, function = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(f"edgeq.{module}"), function)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 
 from edgeq import places
 from edgeq.errors import InputError
-from edgeq.version import source_hash, versions
+from edgeq.versions import source_hash, versions
 
 Name = Literal[
     "hashes",

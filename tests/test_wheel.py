@@ -18,7 +18,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import edgeq
 from edgeq.spec.quantize import builtin_names, builtin_quantize
-from edgeq import places, version
+from edgeq import places, versions
 from edgeq.spec import quantize, target
 from edgeq.device.connection import host
 print(json.dumps({

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(
     name="edgeq",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Put a trained instance-segmentation model, quantized to int8, on the board where it "
@@ -25,3 +26,20 @@ cache_app = typer.Typer(
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
 app.add_typer(cache_app, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from edgeq.versions import version
+
+        typer.echo(f"edgeq {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="say which this is")
+    ] = False,
+) -> None:
+    """What holds for edgeq itself; `app` has the help."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app, targets_app
-from edgeq.cli.options import TARGET_HELP, DryRun, Host, Identity, Json, TargetName, address_of
+from edgeq.cli.options import DryRun, Host, Identity, Json, TargetArgument, TargetName, address_of
 from edgeq.cli.output import print_examination, print_json, print_rendered, print_steps
 
 
@@ -84,7 +84,7 @@ def status(
 
 @targets_app.command("check", epilog="Example: edgeq targets check raspberry-pi-5 --host pi@barn7")
 def targets_check(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=TARGET_HELP)],
+    name: TargetArgument,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -97,7 +97,7 @@ def targets_check(
 
 @targets_app.command("setup", epilog="Example: edgeq targets setup raspberry-pi-5 --host pi@barn7")
 def targets_setup(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=TARGET_HELP)],
+    name: TargetArgument,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app, recipe_app, targets_app
-from edgeq.cli.options import DryRun, Host, Identity, Json, Recipe, TargetName, address_of, size_of
+from edgeq.cli.options import (
+    DryRun,
+    Host,
+    Identity,
+    Json,
+    Recipe,
+    TargetArgument,
+    TargetName,
+    address_of,
+    size_of,
+)
 from edgeq.cli.output import print_json, print_rendered, print_steps
 
 
@@ -129,7 +139,7 @@ def targets_list(as_json: Json = False) -> None:
 
 
 @targets_app.command("show", epilog="Example: edgeq targets show local")
-def targets_show(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+def targets_show(name: TargetArgument, as_json: Json = False) -> None:
     """One target with all its facts, as YAML."""
     import yaml
 

@@ -11,9 +11,25 @@ import typer
 if TYPE_CHECKING:
     from edgeq.device.connection import Address
 
+
+def target_names(incomplete: str) -> list[str]:
+    """The targets that begin so, for the shell's completion."""
+    from edgeq.spec import target as targets
+
+    return [name for name in targets.names() if name.startswith(incomplete)]
+
+
 Recipe = Annotated[Path, typer.Argument(help="the recipe, a YAML file")]
 TARGET_HELP = "a name or a YAML file; with :ENGINE for another engine of that board"
-TargetName = Annotated[str, typer.Option("--target", "-t", metavar="NAME|FILE", help=TARGET_HELP)]
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target", "-t", metavar="NAME|FILE", help=TARGET_HELP, autocompletion=target_names
+    ),
+]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", help=TARGET_HELP, autocompletion=target_names)
+]
 Host = Annotated[
     str | None,
     typer.Option("--host", "-H", metavar="[USER@]HOST", help="the board: address or SSH alias"),

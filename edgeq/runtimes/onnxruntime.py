@@ -88,7 +88,7 @@ RULES = (
 )
 
 
-class _OnnxRuntime:
+class OnnxRuntime:
     """The engine of targets with `runtime: onnxruntime`."""
 
     name = "onnxruntime"
@@ -105,7 +105,7 @@ class _OnnxRuntime:
         """
         dtype, bits, note = _integers(target, probe)
         placement = Placement(
-            "onnxruntime", RULES, dtype, bits, "affine", ("scale", "affine"), quantized_bias=True
+            self.name, RULES, dtype, bits, "affine", ("scale", "affine"), quantized_bias=True
         )
         return placement, note
 
@@ -166,4 +166,4 @@ def _integers(
     return "uint8", target.weight_bits or 7, note
 
 
-RUNTIME = _OnnxRuntime()
+RUNTIME = OnnxRuntime()

@@ -19,7 +19,7 @@ from edgeq.runtimes.base import Runtime
 from edgeq.spec.recipe import Recipe
 from edgeq.stages.plan import measured_mixing, planned
 from edgeq.stages.prepare import Prepared, input_of, task_of
-from edgeq.version import versions
+from edgeq.versions import versions
 
 CACHE = cache.Cache("builds")
 WITHOUT_EFFECT = {

@@ -9,7 +9,7 @@ from edgeq.runtimes import REFERENCE, runtime
 from edgeq.stages.build import Build
 from edgeq.stages.plan import planned
 from edgeq.stages.prepare import Prepared, input_of, task_of
-from edgeq.version import versions
+from edgeq.versions import versions
 
 
 def float_artifact(prepared: Prepared) -> Artifact:

@@ -35,7 +35,7 @@ from edgeq.tuning.search import Search
 from edgeq.tuning.steps import SPENT, searched
 from edgeq.tuning.trials import Trials
 from edgeq.tuning.yardstick import Yardstick
-from edgeq.version import version
+from edgeq.versions import version
 
 ALLOWED = Limit(0.003)
 

@@ -32,7 +32,7 @@ from edgeq.stages.columns import evaluate, measured, predicted_here
 from edgeq.stages.predict import Predictions
 from edgeq.store import open_store
 from edgeq.verbs.build import steps_of
-from edgeq.version import version, versions
+from edgeq.versions import version, versions
 
 
 @dataclass

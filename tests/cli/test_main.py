@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 import yaml
 
+from edgeq.versions import version
+
 COMMANDS = (
     ["deploy"],
     ["build"],
@@ -71,6 +73,39 @@ def test_help_needs_no_engine(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "deploy" in done.stdout
+
+
+def test_version_needs_no_engine() -> None:
+    heavy = ["onnxruntime", "onnx", "numpy", "cv2", "pydantic", "paramiko"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({heavy}))\n"
+    code += "sys.argv = ['edgeq', '--version']\nfrom edgeq.cli.main import run\nrun()"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, f"edgeq {version()}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("edgeq dep", ["deploy"]),
+        ("edgeq deploy r.yaml --target ras", ["raspberry-pi-4", "raspberry-pi-5"]),
+        ("edgeq targets show loc", ["local"]),
+    ],
+)
+def test_shell_completes_commands_and_targets(typed: str, completed: list[str]) -> None:
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    code = "import sys; sys.argv = ['edgeq']\nfrom edgeq.cli.main import run\nrun()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked, "_EDGEQ_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == completed, done.stderr
 
 
 def test_unknown_target_exits_with_2(small_demo: Path) -> None:
