@@ -109,9 +109,13 @@ class Device:
         who = f"{_user()}@{platform.node()}, process {os.getpid()}"
         self._ask("lock", {"who": who, "what": what, "shared": shared, "wait_s": wait_s})
 
-    def probe(self) -> Probe:
-        """What the device is: architecture, CPU, memory, engines. As the agent reports it."""
-        return self._parsed(Probe, self._job("probe", {"root": self.root}))
+    def probe(self, modules: Sequence[str] = ()) -> Probe:
+        """What the device is: architecture, CPU, memory, engines. As the agent reports it.
+
+        `modules` are looked for beside those that it knows by itself.
+        """
+        asked = {"modules": list(modules)} if modules else {}
+        return self._parsed(Probe, self._job("probe", {"root": self.root, **asked}))
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.

@@ -20,6 +20,12 @@ class Presence:
     remedy: str = ""
 
 
+def modules(engine: Runtime) -> list[str]:
+    """Every module that an engine may need on a device, for its probe."""
+    packages = [one.module for package in engine.packages for one in package.alternatives]
+    return [*packages, *engine.from_system]
+
+
 def presence(engine: Runtime, target: Target, probe: Probe) -> Iterator[Presence]:
     """Every package of an engine in a probe; of several that do as well, the one that is used.
 

@@ -8,15 +8,15 @@ from edgeq.device.examination import require_fit
 from edgeq.errors import DeviceError
 from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
-from edgeq.runtimes.presence import presence
+from edgeq.runtimes.presence import modules, presence
 from edgeq.spec.target import Target
 
 
 def check_device(target: Target, device: Device) -> Probe:
     """What the device is, as probed. Raises DeviceError when it is not fit or lacks the engine."""
     require_fit(target, device)
-    probe = device.probe()
     engine = runtime(target.runtime)
+    probe = device.probe(modules(engine))
     for module, lack in engine.from_system.items():
         if probe.packages.get(module) is None:
             raise DeviceError(device.address, lack.what, lack.remedy, kind=MISSING_ENGINE)

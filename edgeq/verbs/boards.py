@@ -16,7 +16,7 @@ from edgeq.progress import Progress, silent
 from edgeq.records.answers import Probe
 from edgeq.records.examination import Examination, Finding, State
 from edgeq.runtimes import runtime
-from edgeq.runtimes.presence import presence
+from edgeq.runtimes.presence import modules, presence
 from edgeq.spec import target as targets
 from edgeq.spec.target import Target
 from edgeq.verbs.releases import holder
@@ -91,8 +91,10 @@ def _require_fit(target: Target, device: Device) -> None:
 def _install(target: Target, device: Device, wheels: Wheels, progress: Progress) -> bool:
     requirements = _requirements(target, device)
     changed = device.install(wheels.key, wheels.files, requirements, progress)
-    lacking = {finding.name for finding in _engine(target, device.probe()) if finding.state != "ok"}
-    if not lacking - set(runtime(target.runtime).from_system):
+    engine = runtime(target.runtime)
+    probe = device.probe(modules(engine))
+    lacking = {finding.name for finding in _engine(target, probe) if finding.state != "ok"}
+    if not lacking - set(engine.from_system):
         return changed
     # What is there under this key was damaged.
     return device.install(wheels.key, wheels.files, requirements, progress, anew=True)
@@ -103,7 +105,7 @@ def _requirements(target: Target, device: Device) -> list[str]:
 
 
 def _examined(target: Target, device: Device) -> Examination:
-    status, probe = device.status(), device.probe()
+    status, probe = device.status(), device.probe(modules(runtime(target.runtime)))
     found = [*findings(target, device), free_disk(status.free_bytes, status.environment)]
     found += [*_engine(target, probe), *_facts(target, probe)]
     if (other := holder(device, status)) is not None:

@@ -51,6 +51,8 @@ def test_probe_says_what_this_machine_is(root: Path) -> None:
         found = device.probe()
         assert found.arch == device.architecture == platform.machine()
         assert device.root == str(root)
+        assert device.probe(["numpy", "yaml"]).packages["yaml"]
+        assert "yaml" not in found.packages
 
 
 def test_device_that_was_only_looked_at_is_left_as_it_was(root: Path) -> None:

@@ -18,7 +18,7 @@ transport: ssh
 root: /opt/edgeq
 """
 BUILTIN = sorted(places.builtin("targets").glob("*.yaml"))
-REMOTE = [path for path in BUILTIN if path.stem != "local"]
+REMOTE = [path for path in BUILTIN if target.load(str(path)).transport == "ssh"]
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 if TYPE_CHECKING:
     from .reading import Reader
@@ -72,10 +72,14 @@ class Packages(NamedTuple):
     providers: list[str] | None
 
 
-def installed(reader: Reader) -> Packages:
-    """Every package of interest; those that jobs import are imported, in another process."""
-    found = _imported([module for module in _TRIED if _is_there(module)], reader)
-    versions = {module: _usable(module, found, reader) for module in DISTRIBUTIONS}
+def installed(reader: Reader, modules: Sequence[str] = ()) -> Packages:
+    """Every package of interest, and of what is asked for besides; what jobs import is imported.
+
+    That happens in another process.
+    """
+    others = [module for module in modules if module not in DISTRIBUTIONS]
+    found = _imported([module for module in (*_TRIED, *others) if _is_there(module)], reader)
+    versions = {module: _usable(module, found, reader) for module in (*DISTRIBUTIONS, *others)}
     providers = found.get("onnxruntime", {}).get("providers")
     return Packages(versions, None if providers is None else [str(name) for name in providers])
 
@@ -89,7 +93,7 @@ def package_version(module: str, reader: Reader) -> str | None:
 
 def _usable(module: str, found: dict[str, dict[str, Any]], reader: Reader) -> str | None:
     """The version of a package, unless it was tried and cannot be imported."""
-    if module not in _TRIED:
+    if module in DISTRIBUTIONS and module not in _TRIED:
         return package_version(module, reader)
     if module not in found:
         return None
@@ -104,7 +108,7 @@ def _imported(modules: list[str], reader: Reader) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     left = list(modules)
     while left:
-        done = _run(f"packages.{left[0]}", reader, _TRY, *(_TRIED[module] for module in left))
+        done = _run(f"packages.{left[0]}", reader, _TRY, *(_TRIED.get(name, name) for name in left))
         lines = [] if done is None else done.stdout.decode("utf-8", "replace").splitlines()
         for tried, answer in map(json.loads, lines):
             name = tried.split(".")[0]

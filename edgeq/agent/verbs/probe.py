@@ -29,7 +29,7 @@ def probe(job: ProbeJob) -> dict[str, Any]:
     reader = Reader()
     cpuinfo = reader.text("cpu", "/proc/cpuinfo")
     libc, libc_version = _libc(reader)
-    packages, providers = installed(reader)
+    packages, providers = installed(reader, job.modules)
     result = {
         "arch": platform.machine(),
         "system": platform.system(),

@@ -17,9 +17,10 @@ _Job = TypeVar("_Job")
 
 
 class ProbeJob(NamedTuple):
-    """Look at the device; free disk space is that of `root`."""
+    """Look at the device; free disk space is that of `root`, `modules` are looked for besides."""
 
     root: Path
+    modules: tuple[str, ...] = ()
 
 
 class VerifyJob(NamedTuple):
@@ -137,7 +138,8 @@ def read_document(argument: str | None) -> Fields:
 
 def probe_job(fields: Fields) -> ProbeJob:
     """The job of `probe`; AgentError (bad-job) lists every problem, here and below."""
-    job = ProbeJob(Path(fields.text("root", "/")))
+    modules = fields.texts("modules") if "modules" in fields else ()
+    job = ProbeJob(Path(fields.text("root", "/")), modules)
     return _checked(fields, job)
 
 

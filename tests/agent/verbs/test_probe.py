@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
 import pytest
 
 from edgeq.agent.system import packages
@@ -184,6 +185,20 @@ def test_a_package_that_crashes_on_import_is_noted(
     assert versions["tensorrt"] is None
     assert reader.not_readable == {"packages.tensorrt": "importing it ended with signal 11"}
     assert versions["tflite_runtime"] == "2.14.0"
+
+
+def test_a_package_that_the_agent_knows_nothing_of_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "abacus.py").write_text("__version__ = '3.1'")
+    (tmp_path / "broken.py").write_text("import absent")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reader = Reader()
+    found = installed(reader, ("numpy", "abacus", "broken", "absent")).versions
+    assert found["numpy"] == np.__version__
+    assert (found["abacus"], found["broken"], found["absent"]) == ("3.1", None, None)
+    assert "packages.broken" in reader.not_readable
 
 
 def make_tflite_runtime(folder: Path, interpreter: str = "pass") -> None:
