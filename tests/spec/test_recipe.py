@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from edgeq import places
+from edgeq.agent.vision.decode import DECODERS
+from edgeq.calibrators import calibrators
 from edgeq.errors import InputError, InputErrors
 from edgeq.spec import document, recipe
 from edgeq.spec.image_list import image_files
@@ -265,13 +267,13 @@ def by_name(name: str) -> str:
         # Wrong words.
         (
             replaced("yolov8-seg", "yolo8-seg"),
-            "3: decoder 'yolo8-seg' is unknown; did you mean 'yolov8-seg'? (end2end-seg, "
-            "mask-rcnn, yolov5-seg, yolov8-seg)",
+            "3: decoder 'yolo8-seg' is unknown; did you mean 'yolov8-seg'? "
+            f"({', '.join(sorted(DECODERS))})",
         ),
         (
             replaced("calibrator: max", "calibrator: entrpy"),
-            "12: calibrator 'entrpy' is unknown; did you mean 'entropy'? (entropy, max, mse, "
-            "percentile)",
+            "12: calibrator 'entrpy' is unknown; did you mean 'entropy'? "
+            f"({', '.join(sorted(calibrators()))})",
         ),
         (by_name("int8-percentil"), "11: quantize 'int8-percentil' is unknown; did you mean 'int8"),
         # Wrong numbers.

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeq import places
+from edgeq.agent.names import runtime_names
 from edgeq.errors import InputError, InputErrors
 from edgeq.runtimes import runtime
 from edgeq.spec import target
@@ -144,7 +145,7 @@ def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
         target.load(str(path))
     assert [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems] == [
         "1: runtime 'onnxruntim' is unknown; did you mean 'onnxruntime'? "
-        "(litert, onnxruntime, tensorrt)",
+        f"({', '.join(runtime_names())})",
         "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
         "4: 'roott' is unknown; did you mean 'root'? (activation_type, allowed_signers, "
         "alternatives, architecture, description, engine_version, facts, limits, name, python, "

@@ -55,5 +55,5 @@ def test_wrong_ranks_and_batches_are_refused(shapes: Any) -> None:
 
 
 def test_an_unknown_decoder_lists_the_known_ones() -> None:
-    with pytest.raises(AgentError, match="use one of: yolov5-seg, yolov8-seg"):
+    with pytest.raises(AgentError, match=f"use one of: {', '.join(DECODERS)}"):
         decoder_for(task(decoder="yolov9"))
