@@ -186,6 +186,7 @@ def trim(limit_bytes: int | None = None) -> int:
 
 
 def _see_to_limit() -> None:
+    limit_bytes = _limit_bytes()  # a wrong one is an error every time
     mark = places.cache("") / ".trimmed"
     try:
         if mark.exists() and 0 <= time.time() - mark.stat().st_mtime < EVERY_S:
@@ -193,7 +194,7 @@ def _see_to_limit() -> None:
         mark.touch()
     except OSError:  # where nothing can be written, nothing can be removed
         return
-    trim()
+    trim(limit_bytes)
 
 
 def _limit_bytes() -> int:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
+from typing import Tuple
 
 from .members import module_names
 
 TENSORRT_MODULES = ("tensorrt", "tensorrt_rtx")
 
 
-def runtime_names() -> list[str]:
+@lru_cache(maxsize=None)
+def runtime_names() -> Tuple[str, ...]:
     """The runtimes that there are: the modules in `runtimes/`, but for their base.
 
     None is imported: a board may lack what one of them needs.
     """
     folder = os.path.join(os.path.dirname(__file__), "runtimes")  # noqa: PTH118, PTH120
-    return [name for name in module_names([folder]) if name != "base"]
+    return tuple(name for name in module_names([folder]) if name != "base")
 
 
 def is_hash(text: str) -> bool:

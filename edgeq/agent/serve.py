@@ -190,7 +190,7 @@ def _ready(session: AgentSession) -> Dict[str, Any]:
 
 
 def _is_installed(program: str) -> bool:
-    # As shutil.which, whose import takes longer than all else here.
+    # As shutil.which, for what may be started there.
     return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path())
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq.agent.errors import AgentError
+from edgeq.agent.manifest import parse_manifest
 from edgeq.artifact.manifest import MANIFEST, SIGNATURE, FileHash, Manifest, parsed
 from edgeq.errors import InputError, raise_all
 
@@ -78,7 +80,14 @@ def contents(artifact: Artifact) -> dict[str, bytes]:
 
 
 def check(manifest: Manifest, found: Mapping[str, FileHash | None], path: Path) -> None:
-    """Raise InputError(s) for every file that is missing, changed or too many."""
+    """Raise InputError(s) for every file that is missing, changed or too many.
+
+    And for a manifest that the agent would refuse, which another version of edgeq may have written.
+    """
+    try:
+        parse_manifest(manifest.encoded(), path)
+    except AgentError as exc:
+        raise InputError(str(path), exc.what, "build it again with this edgeq") from exc
     expected = manifest.files
     problems = dict.fromkeys(expected.keys() - found.keys(), "is missing")
     problems |= {

@@ -15,7 +15,7 @@ SILU_MINIMISER = -1.2784645427610738
 
 
 def silu(x: Values) -> Values:
-    """X * sigmoid(x)."""
+    """SiLU: x * sigmoid(x)."""
     return np.asarray(x * sigmoid(x))
 
 

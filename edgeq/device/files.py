@@ -7,10 +7,13 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from edgeq.agent.errors import NO_ROOM
+from edgeq.agent.store.room import RESERVE_BYTES
 from edgeq.device.sending import Content, Sent, send_blobs
 from edgeq.device.session.session import Event, P, Session, parsed_answer
+from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
-from edgeq.records.answers import Blobs
+from edgeq.records.answers import Blobs, Contents
 from edgeq.spec.images import Image
 
 
@@ -53,18 +56,37 @@ class Files:
         self.send(contents, progress)
         return self.sent.blobs > before
 
+    def require_possible_room(
+        self, images: Iterable[Image], more_bytes: int, there: Contents
+    ) -> None:
+        """DeviceError (no-room) when these would not fit, whatever of what is `there` went.
+
+        Asks for no lock. Whether they do fit, `require_room` finds out.
+        """
+        needed = self._needed({image.sha256: image.path for image in images}, more_bytes)
+        most = there.used_bytes + there.free_bytes - RESERVE_BYTES
+        most = most if self._limit_bytes is None else min(most, self._limit_bytes)
+        if needed > most:
+            what = f"{needed / 2**20:.1f} MiB are to come, and there is never room for more than "
+            what += f"{max(most, 0) / 2**20:.1f} MiB"
+            remedy = "free some space, raise the limit, or choose another root"
+            raise DeviceError(self._session().address, what, remedy, NO_ROOM)
+
     def require_room(self, images: Iterable[Image], more_bytes: int) -> None:
         """DeviceError (no-room) when what the device lacks of images, and more, would not fit."""
         self.require_room_for({image.sha256: image.path for image in images}, more_bytes)
 
     def require_room_for(self, files: Mapping[str, Path], more_bytes: int) -> None:
         """As `require_room`, for files by their hashes."""
+        needed = self._needed(files, more_bytes)
+        self._session().ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
+
+    def _needed(self, files: Mapping[str, Path], more_bytes: int) -> int:
         sizes = {digest: file.stat().st_size for digest, file in files.items()}
         found = self._parsed(Blobs, self._session().ask("have", {"hashes": list(sizes)}))
         there = {digest: min(count, sizes[digest]) for digest, count in found.partial.items()}
         missing = sum(sizes[digest] - there.get(digest, 0) for digest in found.missing)
-        needed = more_bytes + missing
-        self._session().ask("room", {"bytes": needed, "limit_bytes": self._limit_bytes})
+        return more_bytes + missing
 
     def work_name(self, suffix: str) -> tuple[str, str]:
         """Name and path of a new file that only one run needs."""

@@ -135,8 +135,8 @@ class Walk:
         part = helper.make_model(
             graph, opset_imports=self._proto.opset_import, ir_version=self._proto.ir_version
         )
-        # What the plan means, not what kernels make of it.
         content = part.SerializeToString()
+        # Disabled: what the plan means, not what kernels make of it.
         return open_session(content, self._where, self._threads, "disabled")
 
 

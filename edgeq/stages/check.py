@@ -17,6 +17,7 @@ from edgeq.spec import document
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.document import Document
+from edgeq.spec.images import Image
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.fitness import check_device
@@ -93,16 +94,27 @@ def prepared_for_build(
     return prepared
 
 
+def check_possible_room(checked: Checked) -> None:
+    """DeviceError when what is to come could not fit on the device, whatever was removed there."""
+    files = checked.device.files
+    files.require_possible_room(*_to_come(checked), checked.device.status())
+
+
 def check_room(checked: Checked) -> None:
-    """DeviceError when what the device lacks of the images, and the models, would not fit there.
+    """DeviceError when what is to come does not fit there; the device has to be locked."""
+    checked.device.files.require_room(*_to_come(checked))
+
+
+def _to_come(checked: Checked) -> tuple[list[Image], int]:
+    """The images, and the bytes of the models.
 
     These are two, and where they are compiled there four more: fp16's, and the engines.
     """
-    images = checked.evaluation.files.values() if checked.evaluation else ()
+    images = list(checked.evaluation.files.values()) if checked.evaluation else []
     placement = checked.prepared.placement
     compiled = runtime(placement.runtime).compiled(placement.form, "int8") is not None
     model_bytes = checked.prepared.recipe.model.stat().st_size
-    checked.device.files.require_room(images, (6 if compiled else 2) * model_bytes)
+    return images, (6 if compiled else 2) * model_bytes
 
 
 def _loaded(

@@ -15,8 +15,10 @@ PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 
 def calibrators(recipe: Recipe, placement: Placement) -> Iterator[tuple[str, Recipe]]:
     """The recipe with every calibrator in every scheme that a runtime has, and what to call it."""
-    # Those with a parameter of their own come with values of it.
-    names = [name for name, found in registry.calibrators().items() if found.parameter is None]
+    # Max first, which wins a tie. Those with a parameter of their own come with values of it.
+    found = registry.calibrators().values()
+    names = [calibrator.name for calibrator in found if calibrator.parameter is None]
+    names.sort(key=lambda name: name != "max")
     ways = [(name, Activations(calibrator=name)) for name in names]
     ways += [
         (f"percentile {p:g}", Activations(calibrator="percentile", percentile=p))

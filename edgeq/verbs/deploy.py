@@ -27,7 +27,7 @@ from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages import build as building
 from edgeq.stages.build import Build
-from edgeq.stages.check import Checked, check, check_room
+from edgeq.stages.check import Checked, check, check_possible_room, check_room
 from edgeq.stages.columns import evaluate, measured, predicted_here
 from edgeq.stages.predict import Predictions
 from edgeq.store import open_store
@@ -76,6 +76,7 @@ def deploy(
                 check_writable(report_path)
             demanded = trust.signers(checked.prepared.target)
             trust.require_key(checked.prepared.target, device, sign)
+            check_possible_room(checked)
         with clock.stage("build"):
             built = building.build(checked.prepared, progress)
             if sign is not None:

@@ -37,7 +37,7 @@ class LiteRtTensor(NamedTuple):
 
 
 class LiteRtEngine(LoadedModel):
-    """An interpreter on the CPU; see `engine.LoadedModel`.
+    """An interpreter on the CPU; see `base.LoadedModel`.
 
     Integers of the model stay in here: a quantized input takes floats, and outputs are floats.
     """
@@ -56,7 +56,7 @@ class LiteRtEngine(LoadedModel):
         self._floats = np.empty(self._input.shape if self._input.scale else 0, np.float32)
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `base.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         interpreter = self._interpreter
         try:
             interpreter.set_tensor(self._input.number, self._given(tensor))

@@ -22,7 +22,7 @@ _NO_MEMORY = ("failed to allocate memory", "bad_alloc", "bad allocation")
 
 
 class OnnxRuntimeEngine(LoadedModel):
-    """A session on the CPU; see `engine.LoadedModel`."""
+    """A session on the CPU; see `base.LoadedModel`."""
 
     name = "onnxruntime"
 
@@ -34,7 +34,7 @@ class OnnxRuntimeEngine(LoadedModel):
         self._output_names = [output.name for output in session.get_outputs()]
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `base.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         try:
             arrays = self._session.run(self._output_names, {self.input.name: tensor})
         except Exception as exc:

@@ -42,7 +42,7 @@ class GpuTensor(NamedTuple):
 
 
 class TensorRtEngine(LoadedModel):
-    """An engine with its buffers; see `engine.LoadedModel`.
+    """An engine with its buffers; see `base.LoadedModel`.
 
     `last_gpu_ms` is what the GPU took for the last inference, without the copies.
     """
@@ -77,7 +77,7 @@ class TensorRtEngine(LoadedModel):
         self._graph: int | None = None
 
     def run(self, tensor: Array) -> list[Output]:
-        """See `engine.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
+        """See `base.LoadedModel`; AgentError (engine or out-of-memory) when inference fails."""
         self._infer(self.context, tensor)
         self.last_gpu_ms = self.cuda.elapsed_ms(self._start, self._stop)
         # The buffers are used again by the next inference.

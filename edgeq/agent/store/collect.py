@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..names import is_hash, unique
 from . import disk
 from .engines import artifact_of
+from .installation import discard
 from .layout import link_name
 from .sets import read_set
 from .states import read_state
@@ -127,9 +128,6 @@ def _remove_environments(session: AgentSession) -> int:
     unwanted = [path for path in folder.iterdir() if path.name not in kept]
     if not unwanted:
         return 0
-    # Not before: what builds environments imports what starts processes.
-    from .installation import discard
-
     return sum(map(discard, unwanted))
 
 

@@ -70,7 +70,7 @@ def _connected(
     bias: Floats,
     ends: bool,
 ) -> Value:
-    """Left [..., k] times rows [n, k] transposed, plus bias [n] or [1]."""
+    """The product of left [..., k] and rows [n, k] transposed, plus bias [n] or [1]."""
     result = low.result(node)
     scale = result.scale if left.scale is not None else None
     constants = layer_constants(low, node, rows, 0, bias, left, alpha)
@@ -91,7 +91,7 @@ def _connected(
 def _multiplied(
     low: Lowering, node: onnx.NodeProto, left: Value, right: Value, flipped: bool
 ) -> Value:
-    """Left [..., m, k] times right [..., k, n], or right [..., n, k] if it is flipped."""
+    """The product of left [..., m, k] and right [..., k, n]; [..., n, k] if it is flipped."""
     columns = right.shape[-2] if flipped else right.shape[-1]
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     shape = (*batch, left.shape[-2], columns)
