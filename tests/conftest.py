@@ -22,7 +22,16 @@ pytest_plugins = ["tests.demo_project"]
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 ON_BOARDS, BOARDS = ("tests/device/board/", "tests/device/test_on_board_"), "boards"
 # What takes minutes in one process begins first, so that no process works alone at the end.
-FIRST = (BOARDS, "tests/verbs/test_accuracy.py", "tests/runtimes/tensorrt/test_accepts.py")
+FIRST = (
+    BOARDS,
+    "tests/verbs/test_accuracy.py",
+    "tests/runtimes/tensorrt/test_accepts.py",
+    *(f"tests/tuning/test_{name}.py" for name in ("tune", "sensitivity", "study")),
+    "tests/verbs/test_deploy.py",
+    "tests/test_adding.py",
+    "tests/verbs/test_jetson.py",
+    "tests/agent/store/test_installation.py",
+)
 
 # No deadline, as the machines that test share their cores; a sample is the same every time.
 settings.register_profile("edgeq", deadline=None, derandomize=not sampling.WHOLE)
