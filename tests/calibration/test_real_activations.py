@@ -43,9 +43,9 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(real_folder: Path) -> Seen:
-    model = load(real_folder / "models" / "yolov5n-seg.onnx", PREPROCESS.size)
-    files = images_of(sorted((real_folder / "coco-calib").glob("*.jpg"))[:3])
+def seen(real_data: Callable[[str], Path]) -> Seen:
+    model = load(real_data("models/yolov5n-seg.onnx"), PREPROCESS.size)
+    files = images_of(sorted(real_data("coco-calib").glob("*.jpg"))[:3])
     wanted = wanted_tensors(model, find_tail(model).nodes)
     rules = derivations(model, wanted)
 
