@@ -67,8 +67,13 @@ class Files:
         most = there.used_bytes + there.free_bytes - RESERVE_BYTES
         most = most if self._limit_bytes is None else min(most, self._limit_bytes)
         if needed > most:
-            what = f"{needed / 2**20:.1f} MiB are to come, and there is never room for more than "
-            what += f"{max(most, 0) / 2**20:.1f} MiB"
+            limit = self._limit_bytes
+            what = (
+                f"{_mib(needed)} are to come, {_mib(there.used_bytes)} are used, "
+                f"{'no limit' if limit is None else f'the limit is {_mib(limit)}'}, "
+                f"{_mib(there.free_bytes)} are free on the disk, of which {_mib(RESERVE_BYTES)} "
+                "stay free"
+            )
             remedy = "free some space, raise the limit, or choose another root"
             raise DeviceError(self._session().address, what, remedy, NO_ROOM)
 
@@ -104,3 +109,7 @@ class Files:
         """Send what the device lacks of hash to content. Raises as `send_blobs`."""
         moved = send_blobs(self._session(), contents, self._limit_bytes, progress)
         self.sent = Sent(self.sent.blobs + moved.blobs, self.sent.size_bytes + moved.size_bytes)
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"

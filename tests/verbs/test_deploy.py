@@ -488,5 +488,7 @@ def test_images_that_would_not_fit_are_refused(project: Path, tmp_path: Path) ->
         f"root: {tmp_path / 'device'}\nlimits: {{disk_bytes: 1000}}\n"
     )
 
+    stages = Stages()
     with pytest.raises(DeviceError, match=r"8\.\d MiB are to come.*the limit is 0\.0 MiB"):
-        edgeq.deploy(project / "recipe.yaml", str(target))
+        edgeq.deploy(project / "recipe.yaml", str(target), progress=stages)
+    assert "calibrate" not in stages.seen
