@@ -16,7 +16,8 @@ from edgeq.artifact.folder import Artifact
 from edgeq.device.engines import Engines
 from edgeq.device.files import Files
 from edgeq.device.sending import Content, hash_of
-from edgeq.device.session.session import PATIENCE_S, Event, P, Session, listener, parsed_answer
+from edgeq.device.session.parsing import P, parsed_answer
+from edgeq.device.session.session import PATIENCE_S, Event, Session, listener
 from edgeq.device.transport import Transport
 from edgeq.device.wheels import unpacked_bytes
 from edgeq.errors import DeviceError

@@ -9,7 +9,8 @@ from typing import Any
 from edgeq.artifact.manifest import Compile
 from edgeq.device import sharing
 from edgeq.device.files import Files
-from edgeq.device.session.session import Event, P, Session, listener, parsed_answer
+from edgeq.device.session.parsing import P, parsed_answer
+from edgeq.device.session.session import Event, Session, listener
 from edgeq.errors import LINK_LOST, DeviceError
 from edgeq.progress import Progress
 from edgeq.records.answers import EngineAnswer

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from edgeq.agent.errors import NO_ROOM
-from edgeq.agent.store.room import RESERVE_BYTES
+from edgeq.agent.store.room import REMEDY, RESERVE_BYTES, shortage
 from edgeq.device.sending import Content, Sent, send_blobs
-from edgeq.device.session.session import Event, P, Session, parsed_answer
+from edgeq.device.session.parsing import P, parsed_answer
+from edgeq.device.session.session import Event, Session
 from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
 from edgeq.records.answers import Blobs, Contents
@@ -67,15 +68,9 @@ class Files:
         most = there.used_bytes + there.free_bytes - RESERVE_BYTES
         most = most if self._limit_bytes is None else min(most, self._limit_bytes)
         if needed > most:
-            limit = self._limit_bytes
-            what = (
-                f"{_mib(needed)} are to come, {_mib(there.used_bytes)} are used, "
-                f"{'no limit' if limit is None else f'the limit is {_mib(limit)}'}, "
-                f"{_mib(there.free_bytes)} are free on the disk, of which {_mib(RESERVE_BYTES)} "
-                "stay free"
-            )
-            remedy = "free some space, raise the limit, or choose another root"
-            raise DeviceError(self._session().address, what, remedy, NO_ROOM)
+            figures = there.used_bytes, there.free_bytes
+            what = shortage(needed, self._limit_bytes, *figures)
+            raise DeviceError(self._session().address, what, REMEDY, NO_ROOM)
 
     def require_room(self, images: Iterable[Image], more_bytes: int) -> None:
         """DeviceError (no-room) when what the device lacks of images, and more, would not fit."""
@@ -109,7 +104,3 @@ class Files:
         """Send what the device lacks of hash to content. Raises as `send_blobs`."""
         moved = send_blobs(self._session(), contents, self._limit_bytes, progress)
         self.sent = Sent(self.sent.blobs + moved.blobs, self.sent.size_bytes + moved.size_bytes)
-
-
-def _mib(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB"

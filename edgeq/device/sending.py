@@ -11,7 +11,8 @@ from io import BufferedReader
 from pathlib import Path
 
 from edgeq.agent.errors import BAD_BLOB, LOCKED
-from edgeq.device.session.session import Session, parsed_answer
+from edgeq.device.session.parsing import parsed_answer
+from edgeq.device.session.session import Session
 from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress, silent
 from edgeq.records.answers import Blobs

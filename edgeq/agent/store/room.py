@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .session import AgentSession
 
 RESERVE_BYTES = 16 << 20
+REMEDY = "free some space, raise the limit, or choose another root"
 _MIB = 1 << 20
 
 
@@ -36,14 +37,17 @@ def room(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
         figures = measure(session)
         if _fits(figures, needed_bytes, limit_bytes):
             return figures
-    used_bytes, free_bytes = figures["used_bytes"], figures["free_bytes"]
+    what = shortage(needed_bytes, limit_bytes, **figures)
+    raise AgentError(NO_ROOM, str(session.layout.root), what, REMEDY)
+
+
+def shortage(needed_bytes: int, limit_bytes: int | None, used_bytes: int, free_bytes: int) -> str:
+    """What does not fit where, with all figures; the host says it in the same words."""
     limit = "no limit" if limit_bytes is None else f"the limit is {_mib(limit_bytes)}"
-    what = (
+    return (
         f"{_mib(needed_bytes)} are to come, {_mib(used_bytes)} are used, {limit}, "
         f"{_mib(free_bytes)} are free on the disk, of which {_mib(RESERVE_BYTES)} stay free"
     )
-    remedy = "free some space, raise the limit, or choose another root"
-    raise AgentError(NO_ROOM, str(session.layout.root), what, remedy)
 
 
 def measure(session: AgentSession) -> dict[str, int]:

@@ -13,14 +13,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
-from pydantic import BaseModel, ValidationError
-
-from edgeq.agent.errors import BUG, GARBLED
+from edgeq.agent.errors import BUG
 from edgeq.device.session.bundle import bundle
 from edgeq.device.session.frames import Stream, parsed
 from edgeq.device.session.loader import LOADER
+from edgeq.device.session.parsing import parsed_answer
 from edgeq.device.transport import Transport
 from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, DeviceError, EdgeqError
 from edgeq.progress import Progress
@@ -37,21 +36,6 @@ _LOST_REMEDY = "see to the link and run it again; what was sent is kept there"
 _CHUNK = 1 << 20
 _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
-
-
-P = TypeVar("P", bound=BaseModel)
-
-
-def parsed_answer(kind: type[P], fields: Event, where: str) -> P:
-    """An answer as the type that it has to be; DeviceError (garbled) names the field."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        what = f"its answer is not what it should be: {kind.__name__}.{field}: {first['msg']}"
-        remedy = "another version of edgeq may be at work there"
-        raise DeviceError(where, what, remedy, GARBLED) from exc
 
 
 class Answer(NamedTuple):
