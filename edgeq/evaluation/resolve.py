@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError
-from edgeq.evaluation.annotations import Annotations, raise_first
+from edgeq.errors import InputError, raise_all
+from edgeq.evaluation.annotations import Annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def image_files(annotations: Annotations, folder: Path) -> dict[int, Path]:
             problems.append(InputError(str(folder), what, "add the image or drop its entry"))
         else:
             files[image.id] = file
-    raise_first(str(folder), problems)
+    raise_all(problems)
     return files
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeq import reading
 from edgeq.errors import InputError, raise_all
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+LARGEST_LIST = 64 * 2**20
+"""Half a million long paths."""
 
 
 def image_files(source: Path, where: str) -> list[Path]:
@@ -21,10 +24,11 @@ def image_files(source: Path, where: str) -> list[Path]:
             )
         return files
     try:
-        lines = enumerate(source.read_text(encoding="utf-8").splitlines(), 1)
-    except (OSError, UnicodeDecodeError) as exc:
-        what = f"{source} is no list of images"
+        text = reading.text(source, LARGEST_LIST)
+    except InputError as exc:
+        what = f"{source} is no list of images: it {exc.what}"
         raise InputError(where, what, "name a folder, or a text file with one path a line") from exc
+    lines = enumerate(text.splitlines(), 1)
     listed = {number: source.parent / line.strip() for number, line in lines if line.strip()}
     raise_all(
         [
