@@ -14,6 +14,7 @@ from pathlib import Path
 from edgeq.errors import InputError
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32's marks begin with, or hold, one
+_PIECE = 2**20
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -38,13 +39,26 @@ def content(path: Path, limit: int) -> bytes:
                 raise InputError(where, what, "write what it should say to a file, and name that")
             if found.st_size > limit:
                 raise _too_large(where, found.st_size, limit)
-            read = file.read(limit + 1)
+            # Python makes room for as much as is asked for; /proc tells no size.
+            read = file.read(found.st_size + 1)
+            while len(read) <= limit and (more := file.read(_PIECE)):
+                read += more
     except (OSError, ValueError) as exc:  # ValueError: a name with a NUL
         reason = "does not exist" if isinstance(exc, FileNotFoundError) else _reason(exc)
         raise InputError(where, f"cannot be read: {reason}", "check the path") from exc
     if len(read) > limit:
         raise _too_large(where, len(read), limit)
     return read
+
+
+def why_no_file(path: Path) -> str:
+    """Why a name leads to no regular file, in words; empty where it does."""
+    try:
+        if path.is_file():
+            return ""
+        return "is no regular file" if path.exists() else "does not exist"
+    except OSError as exc:  # such as a name that is too long
+        return f"cannot be read: {_reason(exc)}"
 
 
 def unmarked(read: bytes, where: str) -> bytes:

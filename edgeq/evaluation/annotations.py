@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from edgeq.records.accuracy import RunLength
 
+_LONGEST_SIDE = 2**16
+"""In pixels, as far as JPEG goes."""
 LARGEST = 2**30
 """All of COCO's training set has half of it."""
 
@@ -34,8 +36,8 @@ class AnnotatedImage(_CocoEntry):
 
     id: int
     file_name: str
-    height: Annotated[int, Field(gt=0)]
-    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0, lt=_LONGEST_SIDE)]
+    width: Annotated[int, Field(gt=0, lt=_LONGEST_SIDE)]
 
 
 class Category(_CocoEntry):

@@ -7,9 +7,9 @@ from pathlib import Path
 from edgeq import reading
 from edgeq.errors import InputError, raise_all
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LARGEST_LIST = 64 * 2**20
 """Half a million long paths."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def image_files(source: Path, where: str) -> list[Path]:
@@ -32,9 +32,9 @@ def image_files(source: Path, where: str) -> list[Path]:
     listed = {number: source.parent / line.strip() for number, line in lines if line.strip()}
     raise_all(
         [
-            InputError(f"{source}:{number}", f"'{file}' does not exist", "correct the list")
+            InputError(f"{source}:{number}", f"'{file}' {what}", "correct the list")
             for number, file in listed.items()
-            if not file.is_file()
+            if (what := reading.why_no_file(file))
         ]
     )
     files = list(listed.values())
