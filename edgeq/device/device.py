@@ -277,7 +277,7 @@ class Device:
     def _ask(
         self, op: str, fields: Mapping[str, Any] | None = None, progress: Progress = silent
     ) -> Event:
-        return self.session.ask(op, fields, listener(progress))
+        return self.session.ask(op, fields, listener(self.address, progress))
 
     def _parsed(self, kind: type[P], fields: Event) -> P:
         return parsed_answer(kind, fields, self.address)
@@ -289,7 +289,7 @@ class Device:
         progress: Progress = silent,
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
-        heard = listener(progress, on_image)
+        heard = listener(self.address, progress, on_image)
         engine = self.engines.of(str(job.get("release")))
         uses = engine is not None and verb in ("verify", "bench", "predict")
         made = {"engine": engine.path} if engine is not None and uses else {}
