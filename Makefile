@@ -13,7 +13,7 @@ AGENT_ENVS := $(foreach python,$(AGENT_PYTHONS),$(VENV)/agent-$(notdir $(python)
 PYTEST = EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" \
     $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-all nightly check bench format clean
+.PHONY: demo test test-all nightly fuzz check bench format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -28,6 +28,10 @@ test-all: $(VENV)/installed-dev check agent-envs
 	EDGEQ_TESTS=all $(PYTEST)
 
 nightly: test-all
+
+# Each reader of what is foreign, fed what is almost right, for $EDGEQ_FUZZ_S seconds (an hour).
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m tests.fuzz
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from tests.fuzz.campaign import Fault, feed
@@ -24,35 +26,34 @@ def main() -> int:
     if len(sys.argv) > 1:
         return _one(sys.argv[1], float(sys.argv[2]), int((sys.argv[3:] or ["0"])[0]))
     share_s = float(os.environ.get("EDGEQ_FUZZ_S", HOUR_S)) / len(SUBJECTS)
-    start = int(os.environ.get("EDGEQ_FUZZ_SEED", time.time_ns() // 10**9 % 10**9))
-    print(f"{len(SUBJECTS)} subjects, {share_s:.0f} s each, seeds from {start}", flush=True)
-    failed = [name for name in SUBJECTS if _child(name, share_s, start)]
-    if failed:
-        print(f"FAULTS in: {', '.join(failed)}")
-    return 1 if failed else 0
+    first = int(os.environ.get("EDGEQ_FUZZ_SEED", time.time_ns() // 10**9 % 10**9))
+    print(f"{len(SUBJECTS)} subjects, {share_s:.0f} s each, seeds from {first}", flush=True)
+    said = [_child(name, share_s, first) for name in SUBJECTS]
+    counts = [int(found[1]) for line in said if (found := re.search(r": (\d+) inputs in", line))]
+    print("\n".join([*said, f"{sum(counts)} inputs in all"]))
+    return 0 if len(counts) == len(SUBJECTS) else 1
 
 
-def _child(name: str, duration_s: float, start: int) -> int:
-    command = [sys.executable, "-m", "tests.fuzz", name, str(duration_s), str(start)]
-    status = subprocess.run(command, check=False).returncode
-    if status not in (0, 1):
-        print(f"{name}: ended with {status}", flush=True)
-    return status
+def _child(name: str, duration_s: float, first: int) -> str:
+    """What a process of its own came to, in a line: a crash or a hang ends no more than that."""
+    command = [sys.executable, "-m", "tests.fuzz", name, str(duration_s), str(first)]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    line = done.stdout.strip() or f"{name}: FAULT: it ended with status {done.returncode}"
+    print(line, flush=True)
+    return line
 
 
-def _one(name: str, duration_s: float, start: int) -> int:
+def _one(name: str, duration_s: float, first: int) -> int:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-", dir=memory))
     os.environ["EDGEQ_HOME"] = str(folder / "work")
-    print(f"{name}: the input in hand is {folder}/{name}.input", file=sys.stderr, flush=True)
+    print(f"{name}: the input in hand is {folder}/input", file=sys.stderr, flush=True)
     begun_s = time.monotonic()
     try:
-        count = feed(name, duration_s, start, folder)
+        count = feed(SUBJECTS[name], duration_s, first, folder)
     except Fault as exc:
-        import traceback
-
-        traceback.print_exception(exc.__cause__ or exc)
-        print(f"{name}: {exc}", flush=True)
+        traceback.print_exception(exc)
+        print(f"{name}: FAULT: {exc}", flush=True)
         return 1
     shutil.rmtree(folder)
     print(f"{name}: {count} inputs in {time.monotonic() - begun_s:.0f} s", flush=True)

@@ -6,43 +6,56 @@ import faulthandler
 import os
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 from edgeq.agent.errors import BUG, AgentError
 from edgeq.errors import EdgeqError
-from tests.fuzz.subjects import SUBJECTS, Subject
 
 HANG_S = 10
 MOST_BYTES = 2 << 30
 _BATCH = 200
 
 
+Read = Callable[[bytes, Path], None]
+
+
+class Subject(NamedTuple):
+    """Almost valid inputs, and what reads one in a folder of its own.
+
+    What is refused raises EdgeqError or AgentError; anything else that is raised is a fault.
+    """
+
+    inputs: SearchStrategy[bytes]
+    read: Read
+
+
 class Fault(Exception):
     """What was found: an input that is neither read nor refused."""
 
 
-def feed(name: str, duration_s: float, first_seed: int, folder: Path) -> int:
+def feed(subject: Subject, duration_s: float, first_seed: int, folder: Path) -> int:
     """How many inputs a subject read or refused within that time, in batches by their seeds.
 
-    Raises Fault for the first (and smallest) input that it did neither to; it stands in `folder`,
-    as does the one in hand when this process is ended for taking too long or too much.
+    Raises Fault for the first (and smallest) input that it did neither to: that is the file `input`
+    in `folder`, as is the one in hand when this process is ended for taking too long.
     """
-    subject, last = SUBJECTS[name], folder / f"{name}.input"
-    work = folder / "work"
-    work.mkdir()
+    (folder / "work").mkdir()
     _bound()
     faulthandler.enable()
     end_s = time.monotonic() + duration_s
     count, number = 0, first_seed
     while count == 0 or time.monotonic() < end_s:
-        count += _batch(subject, number, end_s, last, work)
+        count += _batch(subject, number, end_s, folder)
         number += 1
     return count
 
 
-def _batch(subject: Subject, number: int, end_s: float, last: Path, work: Path) -> int:
+def _batch(subject: Subject, number: int, end_s: float, folder: Path) -> int:
     count, fault = 0, False
 
     @seed(number)
@@ -58,30 +71,35 @@ def _batch(subject: Subject, number: int, end_s: float, last: Path, work: Path) 
         nonlocal count, fault
         if count and not fault and time.monotonic() > end_s:
             return  # hypothesis would go on to the end of its batch
-        last.write_bytes(content)
+        (folder / "input").write_bytes(content)
         fault = True  # until it went well
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
-        try:
-            subject.read(content, work)
-        except EdgeqError as exc:
-            if exc.exit_code == EdgeqError.exit_code:
-                raise
-        except AgentError as exc:
-            if exc.kind == BUG:
-                raise
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        _read(subject, content, folder / "work")
         count, fault = count + 1, False
 
     try:
         one()
     except Exception as exc:
-        what = f"seed {number}: {type(exc).__name__}: {exc}; the input stands in {last}"
+        what = f"seed {number}: {type(exc).__name__}: {exc}; the input is {folder}/input"
         raise Fault(what) from exc
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     if peak > MOST_BYTES:
         raise Fault(f"seed {number}: {peak >> 20} MiB were needed at once")
     return count
+
+
+def _read(subject: Subject, content: bytes, work: Path) -> None:
+    """Raise what is no refusal; a hang ends the process, as code in C hears no signal."""
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    try:
+        subject.read(content, work)
+    except EdgeqError as exc:
+        if exc.exit_code == EdgeqError.exit_code:
+            raise
+    except AgentError as exc:
+        if exc.kind == BUG:
+            raise
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _bound() -> None:

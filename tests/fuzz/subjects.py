@@ -10,10 +10,8 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,24 +31,12 @@ from edgeq.evaluation.dataset import annotated
 from edgeq.graph.layers import layers
 from edgeq.graph.load import load as load_model
 from edgeq.graph.tail import find_tail
-from edgeq.spec import recipe, target
+from edgeq.spec import document, recipe, target
 from edgeq.spec.recipe import Evaluate, Task
+from tests.fuzz.campaign import Subject
 from tests.fuzz.mutation import bytes_like, json_like, lines_like
 from tests.fuzz.network import network_like
 from tests.fuzz.replay import TRANSCRIPT, Replay
-
-Read = Callable[[bytes, Path], None]
-
-
-class Subject(NamedTuple):
-    """Almost valid inputs, and what reads one in a folder of its own.
-
-    What is refused raises EdgeqError or AgentError; anything else that is raised is a fault.
-    """
-
-    inputs: st.SearchStrategy[bytes]
-    read: Read
-
 
 RECIPE = (Path(project.__file__).parent / "recipe.yaml").read_bytes()
 TARGET = b"""\
@@ -250,8 +236,8 @@ def _answers(content: bytes, folder: Path) -> None:
         device.status()
         device.probe()
         device.bench({})
-        device.predict({}, lambda found: None)
-        device.files.take("x.npz")
+        device.predict({"images": []}, lambda found: None)
+        device.files.take("x.npz", 1000)
 
 
 def _network(content: bytes, folder: Path) -> None:
@@ -261,21 +247,39 @@ def _network(content: bytes, folder: Path) -> None:
     find_tail(model)
 
 
-def _zip(compression: int) -> bytes:
+def _zip(compression: int, manifest: bytes = MANIFEST.encoded()) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", compression) as packed:
-        for name, data in {"manifest.json": MANIFEST.encoded(), **FILES}.items():
+        for name, data in {"manifest.json": manifest, **FILES}.items():
             packed.writestr(name, data)
     return content.getvalue()
 
 
-ZIPS = [
-    _zip(how)
-    for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)
-]
+_WAYS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)
+_WORDS = (
+    "model.onnx",
+    "calibration",
+    "recipe.yaml",
+    "/dev/zero",
+    "int8-mse",
+    "float",
+    "4 MiB",
+    "*",
+)
 _ZIP_TOKENS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"\x0e\0", b"\x63\0")
 _COCO_WORDS = ("a.png", "T35a0", "pig")
 _MANIFEST_WORDS = ("litert", "tensorrt", "model.onnx", "../x", "nhwc", "uint8")
+
+
+def _yaml_like(text: bytes) -> st.SearchStrategy[bytes]:
+    """Changed as text, and as what it says: JSON is YAML, too."""
+    said = json.dumps(document.parse(text.decode(), Path()).content).encode()
+    return st.one_of(bytes_like([text], _YAML), json_like([said], _WORDS))
+
+
+def _manifests() -> st.SearchStrategy[bytes]:
+    content = [MANIFEST.encoded()]
+    return st.one_of(json_like(content, _MANIFEST_WORDS), bytes_like(content))
 
 
 def _changed_json(line: bytes) -> st.SearchStrategy[bytes]:
@@ -283,8 +287,8 @@ def _changed_json(line: bytes) -> st.SearchStrategy[bytes]:
 
 
 SUBJECTS: dict[str, Subject] = {
-    "recipe": Subject(bytes_like([RECIPE], _YAML), _recipe),
-    "target": Subject(bytes_like([TARGET], _YAML), _target),
+    "recipe": Subject(_yaml_like(RECIPE), _recipe),
+    "target": Subject(_yaml_like(TARGET), _target),
     "names": Subject(
         bytes_like(
             [b"pig\nsheep\ncow\n", b'{"0": 1, "1": 2}', b"0.png\n1.png\n"], [b"calibration/0.png"]
@@ -292,13 +296,14 @@ SUBJECTS: dict[str, Subject] = {
         _names,
     ),
     "coco": Subject(st.one_of(json_like([COCO], _COCO_WORDS), bytes_like([COCO])), _coco),
-    "artifact": Subject(bytes_like(ZIPS, _ZIP_TOKENS), _artifact),
-    "manifest": Subject(
+    "artifact": Subject(
         st.one_of(
-            json_like([MANIFEST.encoded()], _MANIFEST_WORDS), bytes_like([MANIFEST.encoded()])
+            bytes_like([_zip(how) for how in _WAYS], _ZIP_TOKENS),
+            st.builds(_zip, st.just(zipfile.ZIP_STORED), _manifests()),
         ),
-        _manifest,
+        _artifact,
     ),
+    "manifest": Subject(_manifests(), _manifest),
     "frames": Subject(lines_like([REQUESTS], _changed_json), _frames),
     "answers": Subject(lines_like([TRANSCRIPT], _changed_json), _answers),
     "network": Subject(network_like(), _network),
