@@ -75,7 +75,23 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
         raise InputError(str(path), what, "copy or export it again") from exc
     if not proto.graph.node:
         raise InputError(str(path), "holds no nodes", "is this an ONNX model? export it again")
+    _check_names(proto.graph, path)
     return proto
+
+
+def _check_names(graph: onnx.GraphProto, path: Path) -> None:
+    """InputError for names that are no text; protobuf gives them as bytes."""
+    names = [named.name for named in (*graph.input, *graph.output, *graph.initializer)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        for attribute in node.attribute:
+            names.append(attribute.name)
+            for subgraph in (attribute.g, *attribute.graphs):
+                _check_names(subgraph, path)
+    wrong = next((name for name in names if isinstance(name, bytes)), None)
+    if wrong is not None:
+        what = f"has a name that is not UTF-8 text: {wrong[:60]!r}"
+        raise InputError(str(path), what, "export it again")
 
 
 def _inline(proto: onnx.ModelProto, path: Path, digest: hashlib._Hash) -> None:

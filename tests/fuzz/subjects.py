@@ -28,11 +28,9 @@ from edgeq.demo import project
 from edgeq.device.device import Device
 from edgeq.errors import InputError
 from edgeq.evaluation.dataset import annotated
-from edgeq.graph.layers import layers
-from edgeq.graph.load import load as load_model
-from edgeq.graph.tail import find_tail
 from edgeq.spec import document, recipe, target
 from edgeq.spec.recipe import Evaluate, Task
+from edgeq.verbs.inspect import inspect
 from tests.fuzz.campaign import Subject
 from tests.fuzz.mutation import bytes_like, json_like, lines_like
 from tests.fuzz.network import network_like
@@ -242,9 +240,7 @@ def _answers(content: bytes, folder: Path) -> None:
 
 def _network(content: bytes, folder: Path) -> None:
     (folder / "model.onnx").write_bytes(content)
-    model = load_model(folder / "model.onnx")
-    layers(model)
-    find_tail(model)
+    inspect(folder / "model.onnx")
 
 
 def _zip(compression: int, manifest: bytes = MANIFEST.encoded()) -> bytes:
