@@ -49,6 +49,21 @@ def test_several_problems_are_raised_together() -> None:
     assert str(caught.value) == f"{FIRST}\n{SECOND}"
 
 
+@pytest.mark.parametrize(
+    ("count", "last"), [(21, "and 1 more problem"), (99, "and 79 more problems")]
+)
+def test_many_problems_are_shown_in_part_and_counted(count: int, last: str) -> None:
+    problems = [InputError(f"a.yaml:{line}", "is wrong") for line in range(count)]
+    raised = InputErrors(problems)
+    assert raised.problems == tuple(problems)
+    assert [str(shown) for shown in raised.shown] == [*map(str, problems[:20]), last]
+    assert str(raised).splitlines()[-1] == last
+
+
+def test_as_many_problems_as_are_shown_are_all_shown() -> None:
+    assert len(InputErrors([FIRST] * 20).shown) == 20
+
+
 def fail(error: Exception) -> int:
     raise error
 

@@ -167,3 +167,21 @@ def test_bytes_that_are_no_text_are_named(project: Path) -> None:
     (project / "classes.txt").write_bytes("Kälber".encode("latin-1"))
     with pytest.raises(InputError, match=r"'classes\.txt' is not UTF-8 text; name a text file"):
         recipe.load(project / "recipe.yaml")
+
+
+def test_name_that_no_file_system_takes_is_one_that_cannot_be_read(project: Path) -> None:
+    (project / "list.txt").write_text("a.png\n" + "x" * 300 + "\n")
+    with pytest.raises(
+        InputError, match=r"x' cannot be read: File name too long; correct the list"
+    ):
+        recipe.load(project / "recipe.yaml")
+    (project / "list.txt").write_text("x\0y\n")
+    with pytest.raises(InputError, match="does not exist; correct the list"):
+        recipe.load(project / "recipe.yaml")
+
+
+def test_pipe_in_a_list_of_images_is_named(project: Path) -> None:
+    pipe(project / "pipe.png")
+    (project / "list.txt").write_text("pipe.png\n")
+    with pytest.raises(InputError, match=r"pipe\.png' is no regular file"):
+        recipe.load(project / "recipe.yaml")

@@ -108,3 +108,26 @@ def test_no_manifest_at_all_is_refused(raw: bytes) -> None:
 def test_a_missing_manifest_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match=r"manifest\.json: cannot be read"):
         read_manifest(tmp_path)
+
+
+def test_numbers_beyond_every_float_are_refused(manifest_document: Dict[str, Any]) -> None:
+    manifest_document["task"]["score_threshold"] = 10**400
+    manifest_document["preprocess"]["mean"] = [0, 10**400, 0]
+    with pytest.raises(AgentError) as caught:
+        parsed(manifest_document)
+    assert "task.score_threshold is 1000" in caught.value.what
+    assert "preprocess.mean must be a list of 3 numbers" in caught.value.what
+
+
+def test_nesting_without_end_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="is not JSON"):
+        parse_manifest(b"[" * 100_000, tmp_path)
+
+
+def test_many_problems_are_counted(manifest_document: Dict[str, Any]) -> None:
+    manifest_document["files"].update({f"../{number}": {} for number in range(1000)})
+    with pytest.raises(AgentError) as caught:
+        parsed(manifest_document)
+    lines = caught.value.what.strip().splitlines()
+    assert lines[0] == "1000 problems:"
+    assert (len(lines), lines[-1]) == (22, "  and 980 more")

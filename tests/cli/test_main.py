@@ -136,6 +136,17 @@ def test_problems_as_json(tmp_path: Path) -> None:
     assert "does not exist" in problem["what"]
 
 
+def test_many_problems_are_counted_on_the_terminal_and_as_json(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("".join(f"key{number}: 1\n" for number in range(500)))
+    done = edgeq("recipe", "check", recipe, "--json")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert (len(lines), lines[-1]) == (21, "error: and 484 more problems")
+    problems = json.loads(done.stdout)["problems"]
+    assert (len(problems), problems[-1]["what"]) == (21, "and 484 more problems")
+
+
 def test_recipe_check_finds_nothing_wrong_with_the_demo(small_demo: Path) -> None:
     alone = edgeq("recipe", "check", small_demo / "recipe.yaml")
     whole = edgeq("recipe", "check", small_demo / "recipe.yaml", "--target", "local", "--json")

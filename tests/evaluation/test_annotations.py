@@ -189,6 +189,25 @@ def test_many_problems_are_capped_and_counted(tmp_path: Path) -> None:
     assert shown[-1] == "and 30 more problems"
 
 
+@pytest.mark.parametrize("side", ["height", "width"])
+def test_image_larger_than_any_is_refused(tmp_path: Path, side: str) -> None:
+    content = _content()
+    content["images"][0][side] = 2**31
+    with pytest.raises(InputError, match=rf"images\[0\]\.{side}: input should be less than 65536"):
+        load(_written(tmp_path, content))
+
+
+def test_coordinate_beyond_every_number_is_refused(tmp_path: Path) -> None:
+    content = _content(segmentation=[[1, 1, 10**400, 1, 5, 5]])
+    with pytest.raises(InputError, match="a polygon lies far outside its image"):
+        load(_written(tmp_path, content))
+
+
+def test_run_of_endless_digits_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="are no run lengths"):
+        run_length({"size": [4, 4], "counts": "P" * 2_000_000}, 4, 4, "here")
+
+
 def test_images_are_found_with_and_without_their_folder(tmp_path: Path) -> None:
     annotations = load(_written(tmp_path, _content()))
     (tmp_path / "a.jpg").touch()
