@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from edgeq import reading
 from edgeq.errors import InputError, Invalid, raise_all
 from edgeq.spec import traps
-from edgeq.spec.loader import Loader, Location, Survey, Written
+from edgeq.spec.loader import Loader, Location, Spelling, Survey
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +34,7 @@ class Document:
     content: Any
     lines: dict[Location, int]
     sha256: str
-    written: dict[Location, Written]
+    written: dict[Location, Spelling]
     """every scalar as it stands there"""
 
     def line(self, location: Sequence[object]) -> int:
@@ -67,7 +67,7 @@ def parse(text: str, path: Path) -> Document:
         if not isinstance(node, yaml.MappingNode):
             raise InputError(f"{path}:1", "holds no keys", "write 'key: value' lines")
         survey.look(node)
-        raise_all(survey.problems)
+        raise_all(sorted(survey.problems, key=_line_of))
         content = loader.construct_document(node)
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
@@ -82,6 +82,10 @@ def parse(text: str, path: Path) -> Document:
         raise InputError(str(path), what, "write it without the anchor") from exc
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Document(path, content, survey.lines, digest, survey.written)
+
+
+def _line_of(problem: InputError) -> int:
+    return int(problem.where.rpartition(":")[2])
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -58,7 +58,7 @@ Loader.add_constructor(_MERGE, Loader.construct_text)
 
 
 @dataclass(frozen=True)
-class Written:
+class Spelling:
     """A scalar as it stands in the file, and whether without quotes."""
 
     text: str
@@ -71,7 +71,7 @@ class Survey:
 
     path: Path
     lines: dict[Location, int] = field(default_factory=lambda: {(): 1})
-    written: dict[Location, Written] = field(default_factory=dict)
+    written: dict[Location, Spelling] = field(default_factory=dict)
     problems: list[InputError] = field(default_factory=list)
     characters: int = 0
 
@@ -85,7 +85,7 @@ class Survey:
                 self.lines[(*at, str(index))] = item.start_mark.line + 1
                 self.look(item, (*at, str(index)))
         elif isinstance(node, yaml.ScalarNode):
-            self.written[at] = Written(node.value, plain=node.style is None)
+            self.written[at] = Spelling(node.value, plain=node.style is None)
             self._check_text(node)
             self._check_number(node)
 
@@ -94,33 +94,34 @@ class Survey:
         pairs = []
         # What is written here counts more than what is merged, so its line is noted later.
         for key, value in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
-            name, line = str(key.value), key.start_mark.line + 1
-            merges = key.tag == _MERGE
             if not isinstance(key, yaml.ScalarNode):
                 self._note(key, "a list or a mapping stands where a key should be", "write a text")
                 continue
+            merges, name = key.tag == _MERGE, key.value
             if name in seen:
                 remedy = "merge several so: '<<: [*one, *other]'" if merges else "keep one"
                 self._note(key, f"'{name}' is given twice, first on line {seen[name]}", remedy)
-            seen[name] = line
-            if merges:  # what is merged stands where the anchor is
-                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
-                if not all(isinstance(part, yaml.MappingNode) for part in parts):
-                    self._note(
-                        key, "'<<' merges something else than a mapping", "write '<<: *name'"
-                    )
-                    continue
-                for part in parts:
-                    self.look(part, at)
+            seen[name] = key.start_mark.line + 1
+            if merges:
+                self._look_at_merged(key, value, at)
                 pairs.append((key, value))
                 continue
             self._check_text(key)
-            self.lines[(*at, name)] = line
+            self.lines[(*at, name)] = seen[name]
+            self.look(value, (*at, name))
             # Whatever YAML sees in it: 'no', '010' and '1:30' are the names that were written.
             marks = (key.start_mark, key.end_mark)
-            pairs.append((yaml.ScalarNode(f"{_TAG}str", key.value, *marks, key.style), value))
-            self.look(value, (*at, name))
+            pairs.append((yaml.ScalarNode(f"{_TAG}str", name, *marks, key.style), value))
         node.value = pairs
+
+    def _look_at_merged(self, key: yaml.ScalarNode, value: yaml.Node, at: Location) -> None:
+        """What is merged stands where the anchor is."""
+        parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for part in parts:
+            if isinstance(part, yaml.MappingNode):
+                self.look(part, at)
+            else:
+                self._note(key, "'<<' merges something else than a mapping", "write '<<: *name'")
 
     def _check_text(self, node: yaml.ScalarNode) -> None:
         if any("\ud800" <= character <= "\udfff" for character in node.value):
@@ -129,13 +130,10 @@ class Survey:
     def _check_number(self, node: yaml.ScalarNode) -> None:
         if node.style is not None or node.tag not in (f"{_TAG}int", f"{_TAG}float"):
             return
-        way = next(
-            (w for p, w in ((_OCTAL, "octal"), (_SIXTIES, "base 60")) if p.fullmatch(node.value)),
-            "",
-        )
-        if way:
-            what = f"YAML reads {_brief(node.value)} in {way}"
-            self._note(node, what, "write the number in decimal, or the text in quotes")
+        for way, pattern in (("octal", _OCTAL), ("base 60", _SIXTIES)):
+            if pattern.fullmatch(node.value):
+                what = f"YAML reads {_brief(node.value)} in {way}"
+                self._note(node, what, "write the number in decimal, or the text in quotes")
 
     def _count(self, node: yaml.Node) -> None:
         # A list of nothing but lists has no text, and still takes its time.

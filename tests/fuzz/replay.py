@@ -69,7 +69,7 @@ _FRAMES: tuple[dict[str, object], ...] = (
 )
 TRANSCRIPT = [json.dumps(frame).encode() for frame in _FRAMES]
 """What a device answers to `status`, `probe`, `bench`, `predict` and `get`."""
-_STILL_S = 0.02
+_STILL_S = 0.005
 
 
 class Replay:
