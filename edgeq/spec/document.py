@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from edgeq import reading
 from edgeq.errors import InputError, Invalid, raise_all
 from edgeq.spec import traps
-from edgeq.spec.loader import Loader, Location, Spelling, Survey
+from edgeq.spec.loader import Loader, Location, Scalar, Survey
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +34,7 @@ class Document:
     content: Any
     lines: dict[Location, int]
     sha256: str
-    written: dict[Location, Spelling]
+    written: dict[Location, Scalar]
     """every scalar as it stands there"""
 
     def line(self, location: Sequence[object]) -> int:

@@ -58,7 +58,7 @@ Loader.add_constructor(_MERGE, Loader.construct_text)
 
 
 @dataclass(frozen=True)
-class Spelling:
+class Scalar:
     """A scalar as it stands in the file, and whether without quotes."""
 
     text: str
@@ -71,7 +71,7 @@ class Survey:
 
     path: Path
     lines: dict[Location, int] = field(default_factory=lambda: {(): 1})
-    written: dict[Location, Spelling] = field(default_factory=dict)
+    written: dict[Location, Scalar] = field(default_factory=dict)
     problems: list[InputError] = field(default_factory=list)
     characters: int = 0
 
@@ -85,7 +85,7 @@ class Survey:
                 self.lines[(*at, str(index))] = item.start_mark.line + 1
                 self.look(item, (*at, str(index)))
         elif isinstance(node, yaml.ScalarNode):
-            self.written[at] = Spelling(node.value, plain=node.style is None)
+            self.written[at] = Scalar(node.value, plain=node.style is None)
             self._check_text(node)
             self._check_number(node)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from edgeq.spec.loader import Spelling
+from edgeq.spec.loader import Scalar
 
 _QUOTES = "check indentation and quotes"
 _SHOWN = 40
@@ -39,7 +39,7 @@ def syntax(exc: yaml.YAMLError) -> tuple[str, str]:
     return f"is not valid YAML: {what}", remedy
 
 
-def remedy(kind: str, given: Any, written: Spelling | None) -> str:
+def remedy(kind: str, given: Any, written: Scalar | None) -> str:
     """How to write what was meant where a value is no `kind` (a pydantic type of error); or ''."""
     if kind == "string_type":
         return _as_text(given, written)
@@ -50,7 +50,7 @@ def remedy(kind: str, given: Any, written: Spelling | None) -> str:
     return ""
 
 
-def _as_text(given: Any, written: Spelling | None) -> str:
+def _as_text(given: Any, written: Scalar | None) -> str:
     if isinstance(given, Mapping) and len(given) == 1:
         return "write it in quotes: a colon with a space behind it makes a mapping"
     if written is None or not written.plain or not 0 < len(written.text) <= _SHOWN:
