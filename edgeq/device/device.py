@@ -113,10 +113,19 @@ class Device:
     def probe(self, modules: Sequence[str] = ()) -> Probe:
         """What the device is: architecture, CPU, memory, engines. As the agent reports it.
 
-        `modules` are looked for beside those that it knows by itself.
+        `modules` are looked for there and tried; without any, all that edgeq may use.
+        """
+        return self.begin_probe(modules)()
+
+    def begin_probe(self, modules: Sequence[str] = ()) -> Callable[[], Probe]:
+        """Have the device look while this side does other work; the result waits for the answer.
+
+        It has to be called before anything else is asked of the device.
         """
         asked = {"modules": list(modules)} if modules else {}
-        return self._parsed(Probe, self._job("probe", {"root": self.root, **asked}))
+        session = self.session
+        session.send("job", {"verb": "probe", "job": {"root": self.root, **asked}})
+        return lambda: self._parsed(Probe, session.answer().fields)
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.

@@ -17,7 +17,10 @@ _Job = TypeVar("_Job")
 
 
 class ProbeJob(NamedTuple):
-    """Look at the device; free disk space is that of `root`, `modules` are looked for besides."""
+    """Look at the device; free disk space is that of `root`.
+
+    `modules` are looked for and tried; without any, all that edgeq may use.
+    """
 
     root: Path
     modules: tuple[str, ...] = ()
