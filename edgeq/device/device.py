@@ -123,9 +123,8 @@ class Device:
         It has to be called before anything else is asked of the device.
         """
         asked = {"modules": list(modules)} if modules else {}
-        session = self.session
-        session.send("job", {"verb": "probe", "job": {"root": self.root, **asked}})
-        return lambda: self._parsed(Probe, session.answer().fields)
+        self._begin_job("probe", {"root": self.root, **asked})
+        return lambda: self._parsed(Probe, self.session.answer().fields)
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.
@@ -298,11 +297,14 @@ class Device:
         progress: Progress = silent,
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
-        heard = listener(progress, on_image)
+        self._begin_job(verb, job)
+        return self.session.answer(listener(progress, on_image)).fields
+
+    def _begin_job(self, verb: str, job: Mapping[str, Any]) -> None:
         engine = self.engines.of(str(job.get("release")))
         uses = engine is not None and verb in ("verify", "bench", "predict")
         made = {"engine": engine.path} if engine is not None and uses else {}
-        return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, heard)
+        self.session.send("job", {"verb": verb, "job": {**job, **made}})
 
 
 def _user() -> str:
