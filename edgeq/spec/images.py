@@ -31,12 +31,14 @@ TICK_NS = 2_000_000_000
 class Image:
     """A file, the sha256 that its content had when it was listed, and what its header said then.
 
-    The header is None where the format is not known, or the file no image.
+    The header is None where the format is not known, or the file no image. `stored` says that its
+    pixels are taken as they lie there, whatever EXIF says of turning them.
     """
 
     path: Path
     sha256: str
     header: Header | None = None
+    stored: bool = False
 
 
 def images_of(files: Sequence[Path]) -> tuple[Image, ...]:

@@ -19,6 +19,7 @@ from edgeq.device.connection import host
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve, score
 from edgeq.evaluation.matches import match
+from edgeq.evaluation.partners import partners
 from edgeq.progress import silent
 from edgeq.records.accuracy import Accuracy
 from edgeq.records.report import Report
@@ -178,7 +179,7 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
     annotations = coco.load(recipe.evaluate.annotations)
     files = resolve.image_files(annotations, recipe.evaluate.images)
     images = dict(zip(files, images_of(list(files.values())), strict=True))
-    categories = resolve.categories_by_name(annotations, recipe.task.classes)
+    categories = partners(annotations, recipe.task).categories
     with host() as here:
         found = predict(
             here, artifact, images, Manner(cores(), graph_optimization), silent, "scored"

@@ -54,10 +54,14 @@ class BenchJob(NamedTuple):
 
 
 class ImageRequest(NamedTuple):
-    """An image to look at, and the number under which to report it."""
+    """An image to look at, and the number under which to report it.
+
+    `stored`: as it lies in the file, whatever EXIF says of turning it.
+    """
 
     id: int
     path: Path
+    stored: bool = False
 
 
 class PredictJob(NamedTuple):
@@ -184,7 +188,7 @@ def bench_job(fields: Fields) -> BenchJob:
 def predict_job(fields: Fields) -> PredictJob:
     """The job of `predict`."""
     requests = [
-        ImageRequest(item.integer("id", 0), Path(item.text("path")))
+        ImageRequest(item.integer("id", 0), Path(item.text("path")), item.flag("stored", False))
         for item in fields.sections("images")
     ]
     job = PredictJob(
