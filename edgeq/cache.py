@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -41,6 +42,7 @@ KEPT_S = 24 * 3600.0
 EVERY_S = 60.0
 """How often the limit is seen to; what is written in between comes on top of it."""
 _SUFFIX = ".entry"
+_KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*(?:/[0-9A-Za-z][0-9A-Za-z_.-]*)*")
 
 
 def key(described: Mapping[str, Any]) -> str:
@@ -84,14 +86,14 @@ class Cache:
 
     def folder(self, key: str) -> Path:
         """Where the entry of a cache of folders lies, or would; it counts as used now."""
-        folder = places.cache(self.name) / key
+        folder = places.cache(self.name) / _plain(key)
         with suppress(OSError):
             os.utime(folder)
         _see_to_limit()
         return folder
 
     def _file(self, key: str) -> Path:
-        return places.cache(self.name) / f"{key}{_SUFFIX}"
+        return places.cache(self.name) / f"{_plain(key)}{_SUFFIX}"
 
     def _head(self, key: str, content: bytes) -> bytes:
         digest = hashlib.sha256(content).hexdigest()
@@ -183,6 +185,13 @@ def trim(limit_bytes: int | None = None) -> int:
             entry.remove()
             total -= entry.size_bytes
     return before - total
+
+
+def _plain(key: str) -> str:
+    """A key that stays in the folder of its cache. Raises ValueError for any other."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key[:80]!r} is no key of a cache")
+    return key
 
 
 def _see_to_limit() -> None:

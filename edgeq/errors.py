@@ -18,8 +18,12 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
+SHOWN = 20
+"""Of many problems so many are printed; the others are counted."""
+
 # Kinds of DeviceError that this side finds; the agent has kinds of its own, in agent/errors.py.
 LINK_LOST = "link-lost"  # the connection was cut, or the device gave it up
+TOO_SLOW = "too-slow"  # it lives, and an answer took longer than what was asked can take
 INPUT_CLOSED = "input-closed"  # the agent no longer reads; what it said last says why
 NO_PYTHON = "no-python"  # no Python could be started there
 PYTHON_TOO_OLD = "python-too-old"  # older than 3.8
@@ -76,7 +80,8 @@ class EdgeqError(Exception):
         super().__init__(where, what, remedy)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
+        said = f"{self.where}: {self.what}" if self.where else self.what
+        return said + (f"; {self.remedy}" if self.remedy else "")
 
 
 class InputError(EdgeqError):
@@ -93,8 +98,17 @@ class InputErrors(InputError):
         first = self.problems[0]
         super().__init__(first.where, first.what, first.remedy)
 
+    @property
+    def shown(self) -> tuple[InputError, ...]:
+        """What is printed of them: the first ones, and how many more there are."""
+        left = len(self.problems) - SHOWN
+        if left <= 0:
+            return self.problems
+        more = f"and {left} more problem" + ("s" if left > 1 else "")
+        return (*self.problems[:SHOWN], InputError("", more))
+
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        return "\n".join(str(problem) for problem in self.shown)
 
 
 class DeviceError(EdgeqError):
@@ -111,12 +125,10 @@ class DeviceError(EdgeqError):
         self.kind = kind
 
 
-def raise_all(problems: Sequence[InputError]) -> None:
+def raise_all(problems: Sequence[InputError], cause: Exception | None = None) -> None:
     """Raise the one problem, or all of them as `InputErrors`; nothing when there is none."""
-    if len(problems) == 1:
-        raise problems[0]
     if problems:
-        raise InputErrors(problems)
+        raise (problems[0] if len(problems) == 1 else InputErrors(problems)) from cause
 
 
 class Problems:

@@ -59,6 +59,8 @@ DENIED = "denied"
 NOT_A_FOLDER = "not-a-folder"
 DISK_FAILED = "disk-failed"
 
+SHOWN = 20  # of many problems so many are told; the others are counted
+
 _OF_ERRNO = {
     errno.ENOSPC: (DISK_FULL, "free some space on the device"),
     errno.EDQUOT: (DISK_FULL, "free some of the user's share of the disk"),
@@ -120,5 +122,7 @@ def raise_problems(kind: str, where: str, problems: list[str], remedy: str) -> N
     if len(problems) == 1:
         raise AgentError(kind, where, problems[0], remedy)
     if problems:
-        listed = "".join("\n  " + problem for problem in problems)
+        left = len(problems) - SHOWN
+        shown = problems[:SHOWN] + ([f"and {left} more"] if left > 0 else [])
+        listed = "".join("\n  " + problem for problem in shown)
         raise AgentError(kind, where, f"{len(problems)} problems:{listed}\n", remedy)

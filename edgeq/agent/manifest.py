@@ -96,7 +96,7 @@ def parse_manifest(raw: bytes, folder: Path) -> ReleaseManifest:
     where = str(folder / MANIFEST_NAME)
     try:
         document = json.loads(raw.decode("utf-8"))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise AgentError(BAD_ARTIFACT, where, f"is not JSON ({exc})", REMEDY) from exc
     problems: list[str] = []
     fields = Fields(document, problems)

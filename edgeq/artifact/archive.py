@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import zipfile
-import zlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +22,15 @@ from edgeq.artifact.folder import (
 )
 from edgeq.artifact.manifest import MANIFEST, SIGNATURE, FileHash, describe, parsed
 from edgeq.artifact.shelf import keep, place_whole
-from edgeq.errors import InputError
+from edgeq.errors import InputError, raise_all
 
 SUFFIX = ".edgeq"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
-"""What zipfile raises for files that are cut, damaged, encrypted or no zip at all."""
+_BROKEN_ZIP = (zipfile.BadZipFile, struct.error, EOFError, OSError, RuntimeError, ValueError)
+"""What zipfile raises for files that are cut, damaged or no zip at all."""
+_ENCRYPTED = 1
+_PIECE = 2**20
+_AGAIN = "build or copy it again"
 
 
 def read(path: Path) -> Artifact:
@@ -75,19 +81,58 @@ def pack(artifact: Artifact) -> bytes:
 
 def _unpack(path: Path) -> Artifact:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Sparing(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             if sizes.get(MANIFEST, LARGEST_MANIFEST + 1) > LARGEST_MANIFEST:
                 raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
-            manifest = parsed(archive.read(MANIFEST), path)
+            _check_members(archive.infolist(), path)
+            manifest = parsed(_member(archive, MANIFEST), path)
             # Only what has the size that the manifest says is unpacked.
             right = {n for n, file in manifest.files.items() if sizes.get(n) == file.bytes}
             if sizes.get(SIGNATURE, LARGEST_SIGNATURE + 1) <= LARGEST_SIGNATURE:
                 right.add(SIGNATURE)
-            content = {name: archive.read(name) for name in right}
+            content = {name: _member(archive, name) for name in right}
     except _BROKEN_ZIP as exc:
         raise InputError(str(path), f"is no artifact ({exc})", "run 'edgeq build'") from exc
     found = {name: FileHash(sha256="", bytes=size) for name, size in sizes.items()}
     check(manifest, {**found, **describe(content)}, path)
     files = {name: content[name] for name in manifest.files}
     return replace(keep(manifest, files), signature=content.get(SIGNATURE))
+
+
+def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """InputError(s) for what `pack` does not write, before anything is unpacked.
+
+    Stored as they are and each once, they cannot be more than the file itself.
+    """
+    problems = []
+    for member, count in Counter(member.filename for member in members).items():
+        if count > 1:
+            problems.append(InputError(f"{path}/{member}", "is in it more than once", _AGAIN))
+    for info in members:
+        if info.flag_bits & _ENCRYPTED:
+            problems.append(InputError(f"{path}/{info.filename}", "is encrypted", _AGAIN))
+        elif info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            what = "is compressed, where an artifact holds its files as they are"
+            problems.append(InputError(f"{path}/{info.filename}", what, _AGAIN))
+    claimed, size = sum(info.file_size for info in members), path.stat().st_size
+    if not problems and claimed > size:
+        what = f"claims to hold {claimed} bytes, and has {size} itself"
+        problems.append(InputError(str(path), what, _AGAIN))
+    raise_all(problems)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as member:
+        return b"".join(iter(lambda: member.read(_PIECE), b""))
+
+
+class _Sparing(io.BufferedReader):
+    """A file that is not read at once, whatever size its directory claims to have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            size = os.fstat(self.fileno()).st_size - self.tell()
+        if size > _PIECE:
+            raise zipfile.BadZipFile("its list of files is too long")
+        return super().read(size)

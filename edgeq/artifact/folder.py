@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq import reading
 from edgeq.agent.errors import AgentError
 from edgeq.agent.manifest import parse_manifest
 from edgeq.artifact.manifest import MANIFEST, SIGNATURE, FileHash, Manifest, parsed
@@ -41,23 +42,17 @@ class Artifact:
 
 def read_folder(path: Path) -> Artifact:
     """An artifact from a folder, every hash checked. Raises InputError(s) as `read`."""
+    if not (path / MANIFEST).exists():
+        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
+    manifest = parsed(reading.content(path / MANIFEST, LARGEST_MANIFEST), path)
     try:
-        manifest = parsed(_small(path / MANIFEST, LARGEST_MANIFEST), path)
         found = {file.name: _described(file, manifest) for file in path.iterdir()}
-        signed = SIGNATURE in found
-        signature = _small(path / SIGNATURE, LARGEST_SIGNATURE) if signed else None
     except OSError as exc:
-        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'") from exc
+        raise InputError(str(path), f"cannot be read: {exc.strerror}", "check its rights") from exc
+    signed = SIGNATURE in found
+    signature = reading.content(path / SIGNATURE, LARGEST_SIGNATURE) if signed else None
     check(manifest, found, path)
     return Artifact(path, manifest, signature)
-
-
-def _small(path: Path, limit: int) -> bytes:
-    with path.open("rb") as stream:
-        content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise InputError(str(path), f"is larger than {limit >> 10} KiB", "build or copy it again")
-    return content
 
 
 def _described(path: Path, manifest: Manifest) -> FileHash | None:

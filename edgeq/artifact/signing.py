@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edgeq import reading
 from edgeq.artifact.folder import Artifact
 from edgeq.errors import InputError
 
+LARGEST_SIGNERS = 2**20
 NAMESPACE = "edgeq"
 """Signatures made for another purpose do not count (`-n` of ssh-keygen)."""
 
@@ -48,10 +50,7 @@ def signature(content: bytes, key: Path) -> bytes:
 def read_signers(file: Path) -> str:
     """The text of a file of allowed signers. Raises InputError for what is none."""
     remedy = "a line is: name@example.org ssh-ed25519 AAAA..., as ALLOWED SIGNERS in ssh-keygen(1)"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(str(file), "cannot be read as text", remedy) from exc
+    text = reading.text(file, LARGEST_SIGNERS, remedy)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise InputError(str(file), "names no signer", remedy)

@@ -23,7 +23,7 @@ def run() -> None:
     try:
         app()
     except EdgeqError as exc:
-        problems = exc.problems if isinstance(exc, InputErrors) else (exc,)
+        problems = exc.shown if isinstance(exc, InputErrors) else (exc,)
         if wants_json:
             records = [{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
             typer.echo(json.dumps({"problems": records}))

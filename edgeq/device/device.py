@@ -285,7 +285,7 @@ class Device:
     def _ask(
         self, op: str, fields: Mapping[str, Any] | None = None, progress: Progress = silent
     ) -> Event:
-        return self.session.ask(op, fields, listener(progress))
+        return self.session.ask(op, fields, listener(self.address, progress))
 
     def _parsed(self, kind: type[P], fields: Event) -> P:
         return parsed_answer(kind, fields, self.address)
@@ -298,7 +298,7 @@ class Device:
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
         self._begin_job(verb, job)
-        return self.session.answer(listener(progress, on_image)).fields
+        return self.session.answer(listener(self.address, progress, on_image)).fields
 
     def _begin_job(self, verb: str, job: Mapping[str, Any]) -> None:
         engine = self.engines.of(str(job.get("release")))

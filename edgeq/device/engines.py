@@ -11,9 +11,12 @@ from edgeq.device import sharing
 from edgeq.device.files import Files
 from edgeq.device.session.parsing import P, parsed_answer
 from edgeq.device.session.session import Event, Session, listener
-from edgeq.errors import LINK_LOST, DeviceError
+from edgeq.errors import LINK_LOST, TOO_SLOW, DeviceError
 from edgeq.progress import Progress
-from edgeq.records.answers import EngineAnswer
+from edgeq.records.answers import EngineAnswer, LentEngine
+
+LARGEST_ENGINE = 2 << 30
+"""Bytes of an engine, or of what it computes, that are taken from a board."""
 
 
 class Engines:
@@ -56,7 +59,8 @@ class Engines:
         return parsed_answer(kind, fields, self._session().address)
 
     def _job(self, verb: str, job: Mapping[str, Any], progress: Progress) -> Event:
-        return self._session().ask("job", {"verb": verb, "job": {**job}}, listener(progress))
+        heard = listener(self._session().address, progress)
+        return self._session().ask("job", {"verb": verb, "job": {**job}}, heard)
 
     def _built(self, settings: Mapping[str, Any], progress: Progress) -> EngineAnswer:
         return self._parsed(EngineAnswer, self._job("build", settings, progress))
@@ -90,7 +94,7 @@ class Engines:
             told = self._job("adopt", {**settings, **record.model_dump()}, progress)
             engine = self._parsed(EngineAnswer, told)
         except DeviceError as exc:
-            if exc.kind == LINK_LOST:
+            if exc.kind in (LINK_LOST, TOO_SLOW):
                 raise
             self._note(f"of an identical board was refused and built here: {exc.what}", settings)
             return None
@@ -105,14 +109,12 @@ class Engines:
         job = {"release": settings["release"], "root": self._root, "fingerprint": fingerprint}
         try:
             told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
-            sharing.keep(
-                fingerprint,
-                self._parsed(sharing.EngineRecord, told),
-                self._files.take(plan),
-                self._files.take(golden),
-            )
+            lent = self._parsed(LentEngine, told)
+            record = sharing.EngineRecord.model_validate(lent, from_attributes=True)
+            engine = self._files.take(plan, LARGEST_ENGINE)
+            sharing.keep(fingerprint, record, engine, self._files.take(golden, LARGEST_ENGINE))
         except (DeviceError, OSError) as exc:
-            if isinstance(exc, DeviceError) and exc.kind == LINK_LOST:
+            if isinstance(exc, DeviceError) and exc.kind in (LINK_LOST, TOO_SLOW):
                 raise
             self._note(f"could not be kept for other boards: {exc}", settings)
 

@@ -93,9 +93,9 @@ class Files:
         name = f"{uuid.uuid4().hex}{suffix}"
         return name, f"{self._root}/work/{name}"
 
-    def take(self, name: str) -> bytes:
-        """The content of a file of `work/`, which is removed."""
-        self._session().send("get", {"name": name})
+    def take(self, name: str, limit_bytes: int) -> bytes:
+        """The content of a file of `work/`, which is removed; DeviceError for a larger one."""
+        self._session().send("get", {"name": name}, answer_bytes=limit_bytes)
         content = self._session().answer().content
         self._session().ask("remove", {"name": name})
         return content

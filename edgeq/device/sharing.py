@@ -17,6 +17,7 @@ from edgeq import places
 from edgeq.cache import Cache
 from edgeq.device.sending import hash_of
 from edgeq.errors import InputError
+from edgeq.records.limits import Hash, Positive
 
 CACHE = Cache("engines")
 _RECORD = "record.json"
@@ -28,9 +29,9 @@ class EngineRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     fields: dict[str, Any]
-    plan: str
-    golden: str
-    build_s: float
+    plan: Hash
+    golden: Hash
+    build_s: Positive
 
 
 def kept(fingerprint: str) -> tuple[EngineRecord, dict[str, Path]] | None:

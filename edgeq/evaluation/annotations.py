@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
+from edgeq import reading
 from edgeq.errors import InputError, raise_all
 from edgeq.evaluation.segmentation import extent, run_length
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from edgeq.records.accuracy import RunLength
 
-_PROBLEMS_SHOWN = 20
+_LONGEST_SIDE = 2**16
+"""In pixels, as far as JPEG goes."""
+LARGEST = 2**30
+"""All of COCO's training set has half of it."""
 
 
 class _CocoEntry(BaseModel):
@@ -33,8 +36,8 @@ class AnnotatedImage(_CocoEntry):
 
     id: int
     file_name: str
-    height: Annotated[int, Field(gt=0)]
-    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0, lt=_LONGEST_SIDE)]
+    width: Annotated[int, Field(gt=0, lt=_LONGEST_SIDE)]
 
 
 class Category(_CocoEntry):
@@ -88,35 +91,20 @@ class _File(_CocoEntry):
 def load(path: Path) -> Annotations:
     """The annotations of a COCO JSON file (https://cocodataset.org/#format-data).
 
-    Raises InputError, or InputErrors with the first problems and the count of the others.
+    Raises InputError(s) with all that is wrong.
     """
     where = str(path)
-    try:
-        text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    except OSError as exc:
-        what = f"cannot be read ({exc.strerror})"
-        raise InputError(where, what, "name a COCO JSON file of instances") from exc
+    text = reading.unmarked(reading.content(path, LARGEST), where)
     try:
         file = _File.model_validate_json(text)
     except ValidationError as exc:
-        raise_first(where, [_problem(path, text, error) for error in exc.errors()], exc)
+        raise_all([_problem(path, text, error) for error in exc.errors()], exc)
         raise
     instances, problems = _instances(where, file)
     problems += _repeated(where, "image", [image.id for image in file.images])
     problems += _repeated(where, "category", [category.id for category in file.categories])
-    raise_first(where, problems)
+    raise_all(problems)
     return Annotations(where, tuple(file.images), tuple(file.categories), tuple(instances))
-
-
-def raise_first(where: str, problems: list[InputError], cause: BaseException | None = None) -> None:
-    """Raise the problems, the first ones in full and the others as a number; nothing if none."""
-    shown = problems[:_PROBLEMS_SHOWN]
-    if len(problems) > len(shown):
-        shown.append(InputError(where, f"and {len(problems) - len(shown)} more problems"))
-    try:
-        raise_all(shown)
-    except InputError as exc:
-        raise exc from cause
 
 
 def _instances(where: str, file: _File) -> tuple[list[Instance], list[InputError]]:

@@ -6,14 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError
-from edgeq.evaluation.annotations import (
-    AnnotatedImage,
-    Annotations,
-    Category,
-    Instance,
-    raise_first,
-)
+from edgeq.errors import InputError, raise_all
+from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
 from edgeq.evaluation.evaluator import Cell, Detection, Kind, evaluate
 from edgeq.evaluation.hits import CategoryHits, category_hits
 
@@ -71,7 +65,7 @@ def match(
     images = _images(annotations, image_ids)
     categories = _categories(annotations, class_to_category)
     by_image = {prediction.id: prediction for prediction in predictions}
-    raise_first(where, [p for image in images for p in _problems(where, image, by_image)])
+    raise_all([p for image in images for p in _problems(where, image, by_image)])
     found = [by_image[image.id] for image in images]
     cells = _cells(images, categories, annotations.instances, found, class_to_category)
     sizes = [(image.height, image.width) for image in images]
@@ -95,9 +89,7 @@ def _images(
     if not wanted:
         raise InputError(where, "no image is to be scored", "name at least one")
     unknown = [id_ for id_ in wanted if id_ not in known]
-    raise_first(
-        where, [InputError(where, f"image {id_} is not among the images") for id_ in unknown]
-    )
+    raise_all([InputError(where, f"image {id_} is not among the images") for id_ in unknown])
     return tuple(known[id_] for id_ in wanted)
 
 
@@ -110,12 +102,11 @@ def _categories(
     if not wanted:
         raise InputError(where, "no class of the model maps to a category", remedy)
     unknown = [id_ for id_ in wanted if id_ not in known]
-    raise_first(
-        where,
+    raise_all(
         [
             InputError(where, f"category {id_} is not among the categories", remedy)
             for id_ in unknown
-        ],
+        ]
     )
     return tuple(known[id_] for id_ in wanted)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError
-from edgeq.evaluation.annotations import Annotations, raise_first
+from edgeq import reading
+from edgeq.errors import InputError, raise_all
+from edgeq.evaluation.annotations import Annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,13 +24,15 @@ def image_files(annotations: Annotations, folder: Path) -> dict[int, Path]:
     files, problems = {}, []
     for image in annotations.images:
         candidates = (folder / image.file_name, folder / Path(image.file_name).name)
-        file = next((candidate for candidate in candidates if candidate.is_file()), None)
+        file = next(
+            (candidate for candidate in candidates if not reading.why_no_file(candidate)), None
+        )
         if file is None:
             what = f"'{image.file_name}' is missing, which {annotations.where} names"
             problems.append(InputError(str(folder), what, "add the image or drop its entry"))
         else:
             files[image.id] = file
-    raise_first(str(folder), problems + _shared(annotations, files))
+    raise_all(problems + _shared(annotations, files))
     return files
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from edgeq.errors import InputError
 from edgeq.records.accuracy import RunLength
 
+_LONGEST_RUN_BITS = 64
 _REMEDY = "export masks as COCO polygons or run lengths"
 
 
@@ -85,6 +86,8 @@ def _decompressed(text: str) -> list[int] | None:
         value |= (group & 31) << shift
         shift += 5
         if group & 32:
+            if shift > _LONGEST_RUN_BITS:
+                return None
             continue
         if group & 16:
             value -= 1 << shift
@@ -94,4 +97,5 @@ def _decompressed(text: str) -> list[int] | None:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+    # a whole number may be beyond every float
+    return isinstance(value, int | float) and type(value) is not bool and abs(value) < math.inf

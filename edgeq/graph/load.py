@@ -12,6 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
+from edgeq import reading
 from edgeq.errors import InputError, Problems, raise_all
 from edgeq.graph.model import Model
 from edgeq.graph.simplify import simplify
@@ -54,17 +55,16 @@ def _content(path: Path) -> bytes:
     where = str(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
+        what = what if path.is_dir() or not path.exists() else "is no regular file"
         raise InputError(where, what, "name an ONNX file")
     size = path.stat().st_size
-    if size == 0:
-        raise InputError(where, "is empty", "export the model again")
     if size > MAXIMUM_BYTES:
         what = f"has {size / 2**30:.1f} GiB; ONNX files end at 2 GiB"
         raise InputError(where, what, "quantize a smaller model")
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise InputError(where, f"cannot be read: {exc.strerror}", "check its rights") from exc
+    content = reading.content(path, MAXIMUM_BYTES)
+    if not content:
+        raise InputError(where, "is empty", "export the model again")
+    return content
 
 
 def _parse(content: bytes, path: Path) -> onnx.ModelProto:
@@ -89,7 +89,7 @@ def _inline(proto: onnx.ModelProto, path: Path, digest: hashlib._Hash) -> None:
         what = f"has {total / 2**30:.1f} GiB with its external data; 2 GiB can be inlined"
         raise InputError(str(path), what, "quantize a smaller model")
     for file in sorted({piece.file for piece in pieces if piece}):
-        content = memoryview(file.read_bytes())
+        content = memoryview(reading.content(file, MAXIMUM_BYTES))
         digest.update(hashlib.sha256(content).digest())
         for tensor, piece in zip(external, pieces, strict=True):
             if piece and piece.file == file:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from edgeq.records.limits import Count, Finite, Share
 from edgeq.records.record import Record
+
+Side = Annotated[int, Field(strict=True, ge=1, le=1 << 20)]
+"""Pixels of an image's height or width."""
 
 
 class AveragePrecision(Record):
@@ -43,7 +51,7 @@ class Accuracy(Record):
 class RunLength(Record):
     """A mask as COCO's compressed run-length encoding; `size` is (height, width)."""
 
-    size: tuple[int, int]
+    size: tuple[Count, Count]
     counts: str
 
 
@@ -54,9 +62,23 @@ class ImagePrediction(Record):
     """
 
     id: int
-    height: int
-    width: int
-    boxes: tuple[tuple[float, float, float, float], ...]
-    labels: tuple[int, ...]
-    scores: tuple[float, ...]
+    height: Side
+    width: Side
+    boxes: tuple[tuple[Finite, Finite, Finite, Finite], ...]
+    labels: tuple[Count, ...]
+    scores: tuple[Share, ...]
     masks: tuple[RunLength, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        count = len(self.boxes)
+        for name in ("labels", "scores", "masks"):
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} are {len(getattr(self, name))} of {count} instances")
+        for box in self.boxes:
+            for value, side in zip(box, (self.width, self.height) * 2, strict=True):
+                if abs(value) > side + 1:
+                    raise ValueError(f"a box lies outside of {self.width} x {self.height} pixels")
+        if any(mask.size != (self.height, self.width) for mask in self.masks):
+            raise ValueError(f"a mask is not of the image's {self.height} x {self.width} pixels")
+        return self

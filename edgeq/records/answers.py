@@ -6,41 +6,46 @@ asked for are of the type that stands here, or the answer is refused.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgeq.records.limits import Count, Finite, Hash, Path, Positive, Text, Word
+
+Version = Annotated[str, Field(max_length=60, pattern=r"^[0-9]{1,3}\.[0-9]{1,3}(?:[^0-9]|$)")]
+"""Of a Python, as '3.11.2' or '3.13.0rc1+'."""
 
 
 class Reply(BaseModel):
     """Base of the answers: frozen, what is not known is kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Hello(Reply):
     """What the agent says when it begins: the machine it is on, its Python, and the root folder."""
 
-    root: str
-    machine: str
-    python: str
-    executable: str
-    libc: str | None
-    clock_unix_s: float
-    pid: int
+    root: Path
+    machine: Word
+    python: Version
+    executable: Path
+    libc: Word | None
+    clock_unix_s: Finite
+    pid: Count
     read_only: bool
     noexec: bool
     writable: bool
-    free_bytes: int
+    free_bytes: Count
     ssh_keygen: bool
-    signers: str | None
+    signers: str | None = Field(max_length=1 << 20)
     """the device's own list of allowed signers; None where it demands no signatures"""
-    environment: str | None
+    environment: Word | None
 
 
 class PythonAnswer(Reply):
     """The Python that jobs run in, as '3.11.2'."""
 
-    version: str
+    version: Version
 
     @property
     def major_minor(self) -> tuple[int, int]:
@@ -52,8 +57,8 @@ class PythonAnswer(Reply):
 class CpuAnswer(Reply):
     """The CPU; `flags` are the kernel's words for what it can, None where it tells none."""
 
-    flags: tuple[str, ...] | None
-    cores_available: int | None
+    flags: tuple[Word, ...] | None
+    cores_available: int | None = Field(strict=True, ge=1, le=65_536)
 
     @property
     def has_dot_product(self) -> bool:
@@ -64,7 +69,7 @@ class CpuAnswer(Reply):
 class MemoryAnswer(Reply):
     """The memory of the whole device."""
 
-    total_bytes: int | None
+    total_bytes: Count | None
 
 
 class EmulationAnswer(Reply):
@@ -76,44 +81,44 @@ class EmulationAnswer(Reply):
 class Probe(Reply):
     """What a device is and has; None where `not_readable` says why."""
 
-    arch: str
+    arch: Word
     python: PythonAnswer
     cpu: CpuAnswer
     memory: MemoryAnswer
-    board: str | None
+    board: Text | None
     emulated: EmulationAnswer
-    packages: dict[str, str | None]
+    packages: dict[str, Text | None]
     """module to version; None for what is missing or broken"""
-    not_readable: dict[str, str]
+    not_readable: dict[str, Text]
 
 
 class ReleaseAnswer(Reply):
     """One release on a device."""
 
-    id: str
-    bytes: int
+    id: Word
+    bytes: Count
     signed: bool
 
 
 class Contents(Reply):
     """What lies in the root folder, and who holds it."""
 
-    current: str | None
-    previous: str | None
+    current: Word | None
+    previous: Word | None
     releases: tuple[ReleaseAnswer, ...]
-    used_bytes: int
-    free_bytes: int
+    used_bytes: Count
+    free_bytes: Count
     lock: dict[str, Any] | None
     """as its holder wrote it, which may be anything"""
-    environment: str | None
+    environment: Word | None
     signed_only: bool
 
 
 class Blobs(Reply):
     """Which hashes the device lacks, and how many bytes of each it has."""
 
-    missing: tuple[str, ...]
-    partial: dict[str, int]
+    missing: tuple[Hash, ...]
+    partial: dict[Hash, Count]
 
 
 class Made(Reply):
@@ -125,5 +130,69 @@ class Made(Reply):
 class EngineAnswer(Reply):
     """An engine that the device compiled or took over; without a path there is none yet."""
 
-    path: str | None
-    fingerprint: str
+    path: Path | None
+    fingerprint: Hash
+
+
+class LentEngine(Reply):
+    """An engine that the device built and lends; `fields` is what it was built from and for."""
+
+    fields: dict[str, Any]
+    plan: Hash
+    golden: Hash
+    build_s: Positive
+
+
+class Step(Reply):
+    """How far a job is."""
+
+    stage: Word
+    done: Count
+    total: Count
+
+
+class GpuClock(Reply):
+    """A clock of a GPU in Hz."""
+
+    current_hz: Count | None = None
+
+
+class JetsonAnswer(Reply):
+    """What only a Jetson tells of a measurement's conditions."""
+
+    throttle_states: dict[Word, Count] = {}
+    gpu_clocks: dict[Word, GpuClock] = {}
+    emc_hz: Count | None = None
+    clocks_pinned: bool | None = None
+
+
+class BenchEnvironment(Reply):
+    """What surrounds a measurement, as far as a report shows it."""
+
+    jetson: JetsonAnswer | None = None
+
+
+class LayerTime(Reply):
+    """How long a layer takes by the engine's own profile."""
+
+    layer: Text
+    ms: Positive
+
+
+class EngineFacts(Reply):
+    """What an engine says of itself, as far as a report shows it."""
+
+    layer_times: tuple[LayerTime, ...] = ()
+    device_memory_bytes: Count | None = None
+    gpu_memory_used_bytes: Count | None = None
+
+
+class LiteRtFacts(EngineFacts):
+    """And what only LiteRT tells."""
+
+    delegate: Word
+    package: Word
+    partitions: Count | None = None
+    operators: Count = 0
+    outside: dict[Word, Count] = {}
+    outside_nodes: tuple[Text, ...] = ()

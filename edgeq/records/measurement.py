@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from edgeq.records.answers import BenchEnvironment, EngineFacts, LiteRtFacts
+from edgeq.records.limits import Count, Duration, Finite, Positive, Text, Word
 from edgeq.records.record import Record
 
 Stage = Literal["preprocess", "inference", "postprocess"]
@@ -28,48 +30,65 @@ class Power(Record):
     total * duration / inferences.
     """
 
-    source: str
-    rails_mw: dict[str, float]
-    total_rails: tuple[str, ...]
-    total_mw: float | None
-    idle_mw: float | None
-    energy_mj: float | None
-    energy_with_idle_mj: float | None
-    samples: int
+    source: Text
+    rails_mw: dict[Word, Finite]
+    total_rails: tuple[Word, ...]
+    total_mw: Finite | None
+    idle_mw: Finite | None
+    energy_mj: Finite | None
+    energy_with_idle_mj: Finite | None
+    samples: Count
+
+
+def _environment(found: dict[str, Any]) -> dict[str, Any]:
+    BenchEnvironment.model_validate(found)
+    return found
+
+
+Conditions = Annotated[dict[str, Any], AfterValidator(_environment)]
+
+
+def _facts(found: dict[str, Any]) -> dict[str, Any]:
+    (LiteRtFacts if "delegate" in found else EngineFacts).model_validate(found)
+    return found
 
 
 class Measurement(Record):
-    """One bench on one device: raw samples, memory, and the conditions they were taken under."""
+    """One bench on one device: raw samples, memory, and the conditions they were taken under.
 
-    preprocess_ns: tuple[int, ...]
-    inference_ns: tuple[int, ...]
-    postprocess_ns: tuple[int, ...]
-    load_ns: int
-    first_inference_ns: int
-    warmup_count: int
-    duration_ns: int
-    throughput_per_s: float
-    threads: int
-    rss_before_load_bytes: int
-    rss_after_load_bytes: int
-    peak_rss_bytes: int
-    peak_rss_source: str
-    environment_before: dict[str, Any]
-    environment_warm: dict[str, Any] = Field(default_factory=dict)
-    environment_after: dict[str, Any]
-    power_mode: str | None = None
+    What only a report shows of conditions and engine is kept as it was told, and looked at as the
+    types of records/answers.py.
+    """
+
+    preprocess_ns: tuple[Count, ...]
+    inference_ns: tuple[Duration, ...]
+    postprocess_ns: tuple[Count, ...]
+    load_ns: Count
+    first_inference_ns: Count
+    warmup_count: Count
+    duration_ns: Count
+    throughput_per_s: Positive
+    threads: Count
+    rss_before_load_bytes: Count
+    rss_after_load_bytes: Count
+    peak_rss_bytes: Count
+    peak_rss_source: Word
+    environment_before: Conditions
+    environment_warm: Conditions = Field(default_factory=dict)
+    environment_after: Conditions
+    power_mode: Word | None = None
     power: Power | None = None
-    power_missing: str = ""
-    gpu_hz: int | None = None
-    gpu_ns: tuple[int, ...] = ()
+    power_missing: Text = ""
+    gpu_hz: Count | None = None
+    gpu_ns: tuple[Count, ...] = ()
     """by the GPU's own clock, without the copies; empty where there is none"""
-    engine_facts: dict[str, Any] | None = None
+    engine_facts: Annotated[dict[str, Any], AfterValidator(_facts)] | None = None
     """what an engine says of itself: TensorRT memory, layers and the time of each, LiteRT what ran
     outside of XNNPACK"""
-    memory_available_before_load_bytes: int | None = None
-    memory_available_after_load_bytes: int | None = None
-    memory_available_lowest_bytes: int | None = None
-    unstable: tuple[str, ...] = ()
+    memory_available_before_load_bytes: Count | None = None
+    memory_available_after_load_bytes: Count | None = None
+    memory_available_lowest_bytes: Count | None = None
+    unstable: tuple[Text, ...] = ()
     emulated: bool = False
 
     def samples_ns(self, stage: Stage) -> tuple[int, ...]:

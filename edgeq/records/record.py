@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """Base of the records: frozen, unknown keys refused."""
+    """Base of the records: frozen, unknown keys refused, and whatever is no number.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    JSON has none, so that a record with one could be written and not be read again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,25 +15,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from edgeq import reading
 from edgeq.errors import InputError, Invalid, raise_all
+from edgeq.spec import traps
+from edgeq.spec.loader import Loader, Location, Scalar, Survey
 
-Location = tuple[str, ...]
 M = TypeVar("M", bound=BaseModel)
 
-
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, without YAML 1.1's surprises: dates stay text, 1e-3 is a number."""
-
-
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+LARGEST = 256 * 2**10
+"""Half a recipe with every layer of a large model by name; PyYAML takes seconds for this much."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +34,8 @@ class Document:
     content: Any
     lines: dict[Location, int]
     sha256: str
+    written: dict[Location, Scalar]
+    """every scalar as it stands there"""
 
     def line(self, location: Sequence[object]) -> int:
         """The line of the nearest place to `location` that stands in the file (from 1)."""
@@ -60,29 +52,22 @@ class Document:
 def read(path: Path) -> Document:
     """Parse a YAML file whose top level is a mapping.
 
-    Raises InputError for a file that is missing, not text, not YAML, or repeats a key.
+    Raises InputError for a file that is missing, no regular file, too large, not text, not YAML,
+    or repeats a key.
     """
-    try:
-        text = path.read_bytes().decode()  # as it is, line ends too
-    except OSError as exc:
-        reason = "does not exist" if isinstance(exc, FileNotFoundError) else f"{exc.strerror}"
-        raise InputError(str(path), f"cannot be read: {reason}", "check the path") from exc
-    except UnicodeDecodeError as exc:
-        raise InputError(str(path), "is not UTF-8 text", "a YAML file is expected here") from exc
-    return parse(text, path)
+    return parse(reading.text(path, LARGEST, "a YAML file is expected here"), path)
 
 
 def parse(text: str, path: Path) -> Document:
     """Parse a text as if it stood in a file. Raises InputError as `read` does."""
+    survey = Survey(path)
     try:
         loader = Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise InputError(f"{path}:1", "holds no keys", "write 'key: value' lines")
-        lines: dict[Location, int] = {(): 1}
-        problems: list[InputError] = []
-        _walk(path, node, (), lines, problems)
-        raise_all(problems)
+        survey.look(node)
+        raise_all(survey.problems)
         content = loader.construct_document(node)
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
@@ -91,42 +76,12 @@ def parse(text: str, path: Path) -> Document:
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(exc, "problem", None) or str(exc).splitlines()[0]
-        raise InputError(
-            where, f"is not valid YAML: {what}", "check indentation and quotes"
-        ) from exc
-    except ValueError as exc:  # a value that is not what its explicit tag says
-        raise InputError(str(path), f"is not valid YAML: {exc}", "remove the '!!' tag") from exc
+        raise InputError(where, *traps.syntax(exc)) from exc
     except RecursionError as exc:
         what = "is nested too deep or refers to itself"
         raise InputError(str(path), what, "write it without the anchor") from exc
-    return Document(path, content, lines, hashlib.sha256(text.encode()).hexdigest())
-
-
-def _walk(
-    path: Path,
-    node: yaml.Node,
-    location: Location,
-    lines: dict[Location, int],
-    problems: list[InputError],
-) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[Hashable, int] = {}
-        for key, value in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":  # what is merged stands where the anchor is
-                _walk(path, value, location, lines, problems)
-                continue
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in seen:
-                what = f"'{name}' is given twice, first on line {seen[name]}"
-                problems.append(InputError(f"{path}:{line}", what, "keep one"))
-            seen[name] = line
-            lines[(*location, name)] = line
-            _walk(path, value, (*location, name), lines, problems)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[(*location, str(index))] = item.start_mark.line + 1
-            _walk(path, item, (*location, str(index)), lines, problems)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Document(path, content, survey.lines, digest, survey.written)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
@@ -153,11 +108,16 @@ def validate(document: Document, model: type[M], extra: dict[str, Any] | None = 
     try:
         return model.model_validate_json(content, strict=True, context=context)
     except ValidationError as exc:
-        problems = [_problem(document, model, error) for error in exc.errors()]
-        unique = {str(problem): problem for problem in problems}
-        raise_all(sorted(unique.values(), key=lambda p: int(p.where.rpartition(":")[2])))
+        errors = sorted(exc.errors(), key=lambda error: document.line(_known(error)))
+        problems = [_problem(document, model, error) for error in errors[:_IN_WORDS]]
+        # Of the rest only the number is told; looking for what each may mean would take minutes.
+        rest = [InputError(document.at(_known(e)), e["msg"]) for e in errors[_IN_WORDS:]]
+        unique = {str(problem): problem for problem in (*problems, *rest)}
+        raise_all(list(unique.values()), exc)
         raise AssertionError("unreachable: a ValidationError holds an error") from exc
 
+
+_IN_WORDS = 100
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -174,12 +134,9 @@ _EXPECTED = {
 
 
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> InputError:
-    # pydantic marks a mapping's key so; the file knows only the key itself.
-    known = tuple(str(part) for part in error["loc"] if part != "[key]")
+    known, where = _known(error), document.at(_known(error))
     kind, given, extra = error["type"], error["input"], error.get("ctx", {})
-    cause = extra.get("error")
-    known += cause.location if isinstance(cause, Invalid) else ()
-    where = document.at(known)
+    cause, written = extra.get("error"), document.written.get(known)
     name = known[-1] if known else ""
     if kind == "extra_forbidden":
         return InputError(where, f"'{name}' is unknown", nearest(name, _fields(model, known[:-1])))
@@ -188,7 +145,8 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
     if kind in ("enum", "literal_error"):
         allowed = re.findall(r"[^',\s]+", str(extra["expected"]).replace(" or ", " "))
         label = known[-2] if name.isdigit() and len(known) > 1 else name
-        return InputError(where, f"{label} '{given}' is unknown", nearest(str(given), allowed))
+        shown = given if isinstance(given, str) or written is None else written.text
+        return InputError(where, f"{label} '{shown}' is unknown", nearest(str(shown), allowed))
     if kind == "value_error":
         what, remedy = (
             (cause.what, cause.remedy) if isinstance(cause, Invalid) else (str(cause), "")
@@ -201,7 +159,17 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
         path = known[:-1] if kind == "missing" else known
         return InputError(where, f"{'.'.join(path)} is {shown}", f"it has too {few} items")
     expected = _EXPECTED.get(kind) or error["msg"].removeprefix("Input should be ")
-    return InputError(where, f"{'.'.join(known)} is {shown}", f"it should be {expected}")
+    hint = traps.remedy(kind, given, written)
+    said = f"it should be {expected}" + (f"; {hint}" if hint else "")
+    return InputError(where, f"{'.'.join(known)} is {shown}", said)
+
+
+def _known(error: ErrorDetails) -> Location:
+    """The keys that lead to what is wrong."""
+    # pydantic marks a mapping's key so; the file knows only the key itself.
+    known = tuple(str(part) for part in error["loc"] if part != "[key]")
+    cause = error.get("ctx", {}).get("error")
+    return known + (cause.location if isinstance(cause, Invalid) else ())
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

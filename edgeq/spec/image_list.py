@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgeq import reading
 from edgeq.errors import InputError, raise_all
 
+LARGEST_LIST = 64 * 2**20
+"""Half a million long paths."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -23,16 +26,17 @@ def image_files(source: Path, where: str, recursive: bool = False) -> list[Path]
             raise InputError(where, what, f"wanted: {', '.join(IMAGE_SUFFIXES)}")
         return files
     try:
-        lines = enumerate(source.read_text(encoding="utf-8").splitlines(), 1)
-    except (OSError, UnicodeDecodeError) as exc:
-        what = f"{source} is no list of images"
+        text = reading.text(source, LARGEST_LIST)
+    except InputError as exc:
+        what = f"{source} is no list of images: it {exc.what}"
         raise InputError(where, what, "name a folder, or a text file with one path a line") from exc
+    lines = enumerate(text.splitlines(), 1)
     listed = {number: source.parent / line.strip() for number, line in lines if line.strip()}
     raise_all(
         [
-            InputError(f"{source}:{number}", f"'{file}' does not exist", "correct the list")
+            InputError(f"{source}:{number}", f"'{file}' {what}", "correct the list")
             for number, file in listed.items()
-            if not file.is_file()
+            if (what := reading.why_no_file(file))
         ]
     )
     files = list(listed.values())

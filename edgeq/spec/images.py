@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgeq import reading
 from edgeq.cache import Cache
 from edgeq.errors import InputError, Problems
 from edgeq.spec.header import Header, read_header
 
 CACHE = Cache("images")
+LARGEST = 1 << 30
 TICK_NS = 2_000_000_000
 """The coarsest clock of a file system in use, that of FAT."""
 
@@ -93,10 +95,7 @@ class _Known:
         if known is not None and known[0] == state:
             digest, kept = str(known[1]), known[2]
             return Image(file, digest, None if kept is None else Header(*kept))
-        try:
-            content = file.read_bytes()
-        except OSError as exc:
-            raise unreadable(file, exc) from exc
+        content = reading.content(file, LARGEST)
         header = read_header(content)
         if header is not None and not header.whole:
             what = "ends before the picture does: what is missing would be grey"

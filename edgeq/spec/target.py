@@ -17,7 +17,9 @@ from edgeq.spec.values import AS_TUPLE, Bytes, FilePath, OneOf
 RuntimeName = Annotated[str, OneOf(runtime_names)]
 
 _WITH_ENGINE = re.compile(r"(.+):([A-Za-z0-9_-]+)")
-_CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+_CONFIG = ConfigDict(
+    frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+)
 
 
 class Limits(BaseModel):

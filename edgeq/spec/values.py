@@ -20,10 +20,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from edgeq.errors import Invalid
+from edgeq import reading
+from edgeq.errors import InputError, Invalid
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}
 _UNITS["gib"] = 2**30
+LARGEST_TEXT = 2**20
+"""Of a file of class names, or of a map of classes."""
 _SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
 
 
@@ -81,7 +84,7 @@ def _bytes(value: object) -> object:
 def existing(value: object, info: ValidationInfo) -> Path:
     """The path relative to the recipe's folder; it has to exist."""
     if not isinstance(value, str):
-        raise Invalid(f"'{value}' is no path", "write the name of a file or folder")
+        raise PydanticKnownError("string_type")
     folder: Path = (info.context or {}).get("folder", Path())
     try:
         path = folder / Path(value).expanduser()
@@ -97,6 +100,8 @@ def file_path(value: object, info: ValidationInfo) -> Path:
     path = existing(value, info)
     if path.is_dir():
         raise Invalid(f"'{value}' is a folder", "name a file")
+    if not path.is_file():
+        raise Invalid(f"'{value}' is no regular file", "name a file")
     return path
 
 
@@ -111,11 +116,9 @@ def folder_path(value: object, info: ValidationInfo) -> Path:
 def text_of(value: object, info: ValidationInfo) -> str:
     """The content of a text file."""
     try:
-        return file_path(value, info).read_text(encoding="utf-8")
-    except UnicodeDecodeError as exc:
-        raise Invalid(f"'{value}' is not UTF-8 text", "name a text file") from exc
-    except OSError as exc:
-        raise Invalid(f"'{value}' cannot be read: {exc.strerror}", "check its rights") from exc
+        return reading.text(file_path(value, info), LARGEST_TEXT, "name a text file")
+    except InputError as exc:
+        raise Invalid(f"'{value}' {exc.what}", exc.remedy) from exc
 
 
 def _as_text(

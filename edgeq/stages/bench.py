@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from edgeq.device.device import Device
+from edgeq.device.session.parsing import garbled
 from edgeq.progress import Progress
 from edgeq.records.answers import Probe
 from edgeq.records.measurement import Measurement
@@ -40,7 +41,25 @@ def bench(
         "threads": threads(options, target, probe),
     }
     found = over_images(device, paths, partial(device.bench, job, progress), progress)
+    _require_samples(found, options.min_count, device.address)
     return found.model_copy(update={"emulated": bool(probe.emulated.emulated)})
+
+
+def _require_samples(found: Measurement, wanted: int, where: str) -> None:
+    """DeviceError unless there are as many samples of each stage as were asked for.
+
+    Fewer are only of an unstable measurement, and fit into the time that it says it took.
+    """
+    count = len(found.inference_ns)
+    for name in ("preprocess_ns", "postprocess_ns"):
+        there = len(getattr(found, name))
+        if there != count:
+            raise garbled(where, f"Measurement.{name} has {there} samples of {count} runs")
+    if not count or (count < wanted and not found.unstable):
+        what = f"Measurement.inference_ns has {count} samples; {wanted} were asked for"
+        raise garbled(where, what)
+    if sum(found.inference_ns) > found.duration_ns:
+        raise garbled(where, "Measurement.duration_ns is less than what was measured in it")
 
 
 def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:

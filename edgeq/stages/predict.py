@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 
 from edgeq import cache
 from edgeq.agent.errors import UNREADABLE_IMAGE
+from edgeq.agent.vision import rle
 from edgeq.artifact.folder import Artifact
 from edgeq.device.device import Device
+from edgeq.device.session.arrays import parsed_arrays
+from edgeq.device.session.parsing import garbled
 from edgeq.errors import DeviceError, EdgeqError, InputError, InputErrors
 from edgeq.progress import Progress
 from edgeq.records.accuracy import ImagePrediction
@@ -32,6 +35,8 @@ T = TypeVar("T")
 
 DIVERGENCE_IMAGES = 4
 """Images whose raw outputs are compared between simulation and device."""
+LARGEST_OUTPUTS = 1 << 30
+"""Bytes of their raw outputs that are taken from a device."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,30 @@ def predict(
         device.predict(job, images.append, told)
 
     over_images(device, placed, run, progress)
+    _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
     if manner.keep_count:
-        with np.load(io.BytesIO(device.files.take(name))) as stored:
-            outputs = {name: stored[name] for name in stored.files}
+        outputs = parsed_arrays(device.files.take(name, LARGEST_OUTPUTS), "outputs", device.address)
     if manner.is_known:
         CACHE.write(key, _encoded(images, outputs))
     return Predictions(tuple(images), outputs)
+
+
+def _require_answers(
+    images: Sequence[ImagePrediction], asked: Mapping[int, Image], classes: int, where: str
+) -> None:
+    """DeviceError unless there is one prediction of each image, with masks and labels of it."""
+    if [image.id for image in images] != list(asked):
+        what = f"it predicted on images {[image.id for image in images][:8]}"
+        raise garbled(
+            where, f"{what} of {len(images)}, asked for {list(asked)[:8]} of {len(asked)}"
+        )
+    for image in images:
+        if any(label >= classes for label in image.labels):
+            what = f"labels of image {image.id} go up to {max(image.labels)}"
+            raise garbled(where, f"{what}; the model has {classes} classes")
+        for mask in image.masks:
+            if not rle.fills(mask.model_dump()):
+                raise garbled(where, f"a mask of image {image.id} does not fill it")
 
 
 def over_images(

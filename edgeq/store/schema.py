@@ -9,6 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from edgeq.errors import InputError
+from edgeq.store import ownership
 
 SCHEMA_VERSION = 2
 """2 added the trials; tables that an older edgeq made are kept, those that lack are added."""
@@ -91,11 +92,20 @@ class TrialRow(Base):
 
 
 def prepare(engine: Engine, where: str) -> None:
-    """Make the tables that are missing; InputError when a newer edgeq made them."""
+    """Make the tables that are missing.
+
+    Raises InputError when a newer edgeq made them, or another program; or when they are damaged.
+    """
+    ownership.check(engine, where, Base.metadata)
     version = 0
     if inspect(engine).has_table(SchemaVersion.__tablename__):
         with Session(engine) as session:
             version = session.scalar(select(SchemaVersion.version)) or 0
+    if version <= SCHEMA_VERSION:
+        ownership.check_columns(engine, where, Base.metadata)
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:  # readers do not wait for a writer
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     if version < SCHEMA_VERSION:
         version = _create(engine)
     if version > SCHEMA_VERSION:
@@ -112,6 +122,7 @@ def _create(engine: Engine) -> int:
         begin_writing(session)
         if engine.dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+        ownership.mark(session.connection())
         Base.metadata.create_all(session.connection())
         known = session.scalar(select(SchemaVersion))
         if known is not None and known.version >= SCHEMA_VERSION:

@@ -297,6 +297,82 @@ def test_encrypted_file_is_refused(tmp_path: Path) -> None:
     assert "encrypted" in refused(tmp_path / "a.edgeq")[0]
 
 
+# A file that lies about its size.
+
+
+def written(path: Path, content: dict[str, bytes], compression: int, name: str = "") -> Path:
+    """An archive with one kind of compression, of one member or of all."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, data in content.items():
+            how = compression if name in ("", key) else zipfile.ZIP_STORED
+            archive.writestr(key, data, how)
+    return path
+
+
+COMPRESSED = [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_compressed_member_is_refused_before_it_is_unpacked(
+    tmp_path: Path, edgeq_home: Path, compression: int
+) -> None:
+    files = {**FILES, "model.onnx": bytes(2**24)}
+    content = {"manifest.json": manifest(files).encoded(), **files}
+    path = written(tmp_path / "a.edgeq", content, compression, "model.onnx")
+    assert path.stat().st_size < 2**16
+    assert refused(path) == [
+        "A/model.onnx: is compressed, where an artifact holds its files as they are; "
+        "build or copy it again"
+    ]
+    assert not (edgeq_home / "cache").exists()
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx"])
+def test_damaged_compressed_member_is_refused(tmp_path: Path, compression: int, name: str) -> None:
+    content = {"manifest.json": manifest(FILES).encoded(), **FILES}
+    path = written(tmp_path / "a.edgeq", content, compression, name)
+    data = bytearray(path.read_bytes())
+    start = data.index(name.encode()) + len(name)
+    data[start : start + 30] = b"\xff" * 30
+    path.write_bytes(data)
+    assert refused(path)
+
+
+def test_member_that_claims_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.edgeq", {"manifest.json": manifest(FILES).encoded(), **FILES})
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(b"model.onnx"))
+    data[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2  # stored, and as it is
+    size = len(data)
+    path.write_bytes(data)
+    [line] = refused(path)
+    assert line.startswith("A: claims to hold 21474")
+    assert line.endswith(f" bytes, and has {size} itself; build or copy it again")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.edgeq", {"manifest.json": manifest(FILES).encoded(), **FILES})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("plan.json", b"{}")
+    assert refused(path) == ["A/plan.json: is in it more than once; build or copy it again"]
+
+
+def test_many_members_are_counted(tmp_path: Path) -> None:
+    content = {f"{number}": b"" for number in range(3000)}
+    path = packed(tmp_path / "a.edgeq", {"manifest.json": manifest(FILES).encoded(), **content})
+    lines = refused(path)
+    assert lines[-1] == "and 2982 more problems"
+    assert len(lines) == 21
+
+
+def test_list_of_files_without_end_is_refused_unread(tmp_path: Path) -> None:
+    content = {f"{number:0100}": b"" for number in range(8000)}
+    path = packed(tmp_path / "a.edgeq", {"manifest.json": manifest(FILES).encoded(), **content})
+    assert refused(path) == ["A: is no artifact (its list of files is too long); run 'edgeq build'"]
+
+
 # Copying never destroys anything else.
 
 

@@ -89,7 +89,8 @@ def test_signer_is_among_the_allowed_ones_or_refused(key: Path, tmp_path: Path) 
         (b"# nobody\n", "names no signer"),
         (b"garbage\n", ":1: is no allowed signer"),
         (b"# a\nme@x ssh-ed25519\n", ":2: is no allowed signer"),
-        (b"\xff\xfe", "cannot be read as text"),
+        (b"\xff", "is not UTF-8 text; a line is"),
+        (b"\xff\xfe", "is UTF-16 text"),
     ],
 )
 def test_file_that_names_no_signer_is_refused(tmp_path: Path, content: bytes, words: str) -> None:

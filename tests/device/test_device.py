@@ -160,7 +160,7 @@ def test_file_of_a_run_is_taken(root: Path, image: Image) -> None:
         job = {"release": device.push(demo()), "threads": 1, "keep_outputs": path, "keep_count": 1}
         images = [{"id": 1, "path": device.files.put([image])[image.path]}]
         device.predict({**job, "images": images}, lambda _: None)
-        assert device.files.take(name)[:2] == b"PK"
+        assert device.files.take(name, 1 << 20)[:2] == b"PK"
         assert list((root / "work").iterdir()) == []
 
 

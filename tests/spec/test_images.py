@@ -109,7 +109,7 @@ def test_all_that_cannot_be_read_are_named(files: list[Path]) -> None:
     with pytest.raises(InputErrors) as caught:
         images_of(files)
     assert [problem.where for problem in caught.value.problems] == [str(files[0]), str(files[2])]
-    assert "cannot be read: No such file" in caught.value.problems[0].what
+    assert "cannot be read: does not exist" in caught.value.problems[0].what
 
 
 def test_deploy_hashes_every_image_once_and_then_none(small_demo: Path) -> None:

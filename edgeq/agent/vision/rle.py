@@ -36,6 +36,26 @@ def decode(rle: Mapping[str, Any]) -> Bytes:
     return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
 
 
+def fills(rle: Mapping[str, Any]) -> bool:
+    """Whether the runs are what they should be: of groups that exist, and filling the mask."""
+    try:
+        raw = np.frombuffer(rle["counts"].encode("ascii"), np.uint8)
+    except UnicodeEncodeError:
+        return False
+    if not len(raw) or raw.min() < 48 or raw.max() >= 48 + 2 * _MORE or (raw[-1] - 48) & _MORE:
+        return False
+    # Where each run ends; one of too many groups would lose its upper bits.
+    ends = np.flatnonzero(((raw - 48) & _MORE) == 0)
+    if np.diff(ends, prepend=-1).max() > _MAX_GROUPS - 1:
+        return False
+    counts = counts_of(rle["counts"])
+    height, width = rle["size"]
+    # The largest first: a sum may go round.
+    return bool(counts.min() >= 0 and counts.max() <= height * width) and (
+        int(counts.sum()) == height * width
+    )
+
+
 def area(rle: Mapping[str, Any]) -> int:
     """The number of pixels that are set."""
     return int(counts_of(rle["counts"])[1::2].sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from typing import Any, Mapping, Sequence
 
 _REQUIRED: Any = object()
@@ -91,14 +91,16 @@ class Fields:
         """A finite number from `minimum` to `maximum`, both included."""
         value = self._value(name, default, (int, float), "a number", minimum)
         if not minimum <= value <= maximum:
-            self.note(name, f"is {value}; it must lie from {minimum:g} to {maximum:g}")
+            self.note(name, f"is {_brief(value)}; it must lie from {minimum:g} to {maximum:g}")
+            return minimum
         return float(value)
 
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
         """Exactly `count` finite numbers."""
         value = self._value(name, _REQUIRED, list, f"a list of {count} numbers", [0.0] * count)
         good = len(value) == count and all(_is(item, (int, float)) for item in value)
-        if not good or not all(math.isfinite(item) for item in value):
+        # A whole number may be beyond every float.
+        if not good or not all(abs(item) <= sys.float_info.max for item in value):
             self.note(name, f"must be a list of {count} numbers, not {_brief(value)}")
             return (0.0,) * count
         return tuple(float(item) for item in value)

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
+from edgeq.device.session.parsing import LONGEST_LINE, garbled
 from edgeq.device.transport import Process
-
-_LONGEST_LINE = 64 << 20
 
 
 class Stream:
     """Lines and blocks of bytes out of what a process writes.
 
-    `silence` is called at least once a second with the seconds in which nothing came.
+    `silence` is called at least once a second, and before each read, with the seconds in which
+    nothing came.
     """
 
-    def __init__(self, process: Process, silence: Callable[[float], None]) -> None:
+    def __init__(self, process: Process, where: str, silence: Callable[[float], None]) -> None:
         self._process = process
+        self._where = where
         self._silence = silence
         self._heard_s = time.monotonic()
         self._buffer = bytearray()
 
     def line(self) -> bytes | None:
-        """Up to and with the next newline; None at the end."""
+        """Up to and with the next newline; None at the end. DeviceError for one without end."""
         looked = 0
         while (end := self._buffer.find(b"\n", looked)) < 0:
             looked = len(self._buffer)
-            if looked > _LONGEST_LINE or not self._more():
+            if looked > LONGEST_LINE:
+                raise garbled(self._where, f"it says a line of more than {LONGEST_LINE} bytes")
+            if not self._more():
                 return None
         return self._take(end + 1)
 
@@ -53,12 +54,3 @@ class Stream:
                 self._heard_s = time.monotonic()
                 self._buffer += piece
                 return bool(piece)
-
-
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """The frame in a line, None where it is none."""
-    try:
-        frame = json.loads(line)
-    except ValueError:
-        return None
-    return frame if isinstance(frame, dict) else None

@@ -12,18 +12,20 @@ import json
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from edgeq.agent.errors import BUG
 from edgeq.device.session.bundle import bundle
-from edgeq.device.session.frames import Stream, parsed
+from edgeq.device.session.deadlines import QUICK_S, answer_s, moving_s
+from edgeq.device.session.frames import Stream
 from edgeq.device.session.loader import LOADER
-from edgeq.device.session.parsing import parsed_answer
+from edgeq.device.session.parsing import garbled, parsed_answer, parsed_frame
 from edgeq.device.transport import Transport
-from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, DeviceError, EdgeqError
+from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, TOO_SLOW, DeviceError, EdgeqError
 from edgeq.progress import Progress
-from edgeq.records.answers import Hello
+from edgeq.records.answers import Hello, Step
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -36,6 +38,9 @@ _LOST_REMEDY = "see to the link and run it again; what was sent is kept there"
 _CHUNK = 1 << 20
 _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
+_MOST_AHEAD = 100_000
+"""Frames that wait to be looked at; more say a device that does not stop."""
+_LONGEST_WORD = 8000
 
 
 class Answer(NamedTuple):
@@ -43,6 +48,14 @@ class Answer(NamedTuple):
 
     fields: Event
     content: bytes = b""
+
+
+class _Asked(NamedTuple):
+    """A request without an answer: how long that may take, and the raw bytes it may bring."""
+
+    op: str
+    allowed_s: float
+    allowed_bytes: int = 0
 
 
 class Session:
@@ -60,6 +73,8 @@ class Session:
         self.sent_bytes = 0
         self.patience_s = patience_s
         self._frames: queue.SimpleQueue[Answer | EdgeqError] = queue.SimpleQueue()
+        self._asked: deque[_Asked] = deque()
+        self._asked_s = time.monotonic()
         self._writing = threading.Lock()
         self._written_s = time.monotonic()
         self._over = threading.Event()
@@ -68,6 +83,7 @@ class Session:
         content = bundle()
         digest = hashlib.sha256(content).hexdigest()
         mode = "keep" if keep else "memory"
+        self._asked.append(_Asked("hello", QUICK_S + moving_s(len(content))))
         loader = (LOADER, root, digest, str(len(content)), mode)
         self.process = transport.start([transport.python, "-IS", "-c", *loader])
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
@@ -96,11 +112,18 @@ class Session:
         fields: Mapping[str, Any] | None = None,
         size: int | None = None,
         content: Iterable[bytes | memoryview] = (),
+        answer_bytes: int = 0,
     ) -> None:
-        """Send a request, with `size` raw bytes in pieces; its answer is fetched by `answer`."""
+        """Send a request, with `size` raw bytes in pieces; its answer is fetched by `answer`.
+
+        The answer may bring as many as `answer_bytes` of its own.
+        """
         request = {"op": op, **(fields or {})}
         if size is not None:
             request["bytes"] = size
+        if not self._asked:
+            self._asked_s = time.monotonic()
+        self._asked.append(_Asked(op, answer_s(op, request, size or 0), answer_bytes))
         with self._writing:
             self._write(json.dumps(request).encode() + b"\n")
             try:
@@ -173,7 +196,7 @@ class Session:
 
     def _refuse(self, error: Any) -> NoReturn:
         try:
-            kind, message = str(error["kind"]), str(error["message"])
+            kind, message = str(error["kind"])[:100], str(error["message"])[:_LONGEST_WORD]
         except (TypeError, KeyError):
             raise self._garbled(json.dumps(error)) from None
         if kind == BUG:
@@ -182,7 +205,7 @@ class Session:
 
     def _garbled(self, line: str) -> DeviceError:
         what = f"the agent said something unintelligible: {line.strip()[:80]!r}"
-        return DeviceError(self.address, what, "another version of edgeq may be at work there")
+        return garbled(self.address, what)
 
     def _beat(self) -> None:
         """Say every few seconds that this side lives: a thread of its own, as writing may block."""
@@ -216,13 +239,12 @@ class Session:
         self.process.close()  # wakes who is writing; the reason stands in the queue by now
 
     def _read_frames(self) -> None:
-        stream = Stream(self.process, self._check_silence)
+        stream = Stream(self.process, self.address, self._check_time)
         noise = 0
         while True:
             line = stream.line()
             if line is None:
                 raise self._ended()
-            frame = parsed(line)
             if not self._ready:
                 frame = _first(line)
                 if frame is None:
@@ -233,22 +255,59 @@ class Session:
                     self._noise = line.decode(errors="replace").strip() or self._noise
                     continue
                 self._ready = frame["edgeq"] == "ready"
-            if frame is None:
-                raise self._garbled(line.decode(errors="replace"))
+            else:
+                frame = self._frame(line)
             if frame.get("edgeq") == "refused":
                 self._refuse(frame)
             if "alive" in frame:
                 continue
-            size = frame.get("bytes", 0)
-            content = stream.exactly(size) if isinstance(size, int) and size > 0 else b""
+            content = stream.exactly(self._announced(frame))
             if content is None:
                 raise self._ended()
+            if self._frames.qsize() > _MOST_AHEAD:
+                raise garbled(self.address, "the agent says more than anybody can listen to")
+            self._settle(frame)
             self._frames.put(Answer(frame, content))
 
-    def _check_silence(self, silence_s: float) -> None:
+    def _frame(self, line: bytes) -> Event:
+        try:
+            return parsed_frame(line)
+        except ValueError as exc:
+            what = f"the agent said something unintelligible: {exc}"
+            raise garbled(self.address, what) from None
+
+    def _announced(self, frame: Event) -> int:
+        """The raw bytes behind a frame, which must be as many as were asked for at most."""
+        size = frame.get("bytes", 0)
+        if size == 0:
+            return 0
+        asked = self._asked[0] if self._asked and "ok" in frame else _Asked("nothing", 0.0)
+        if type(size) is not int or not 0 <= size <= asked.allowed_bytes:
+            what = f"its answer to '{asked.op}' announces {size!r:.40} bytes"
+            raise garbled(self.address, f"{what}; it may have {asked.allowed_bytes} at most")
+        self._asked[0] = asked._replace(allowed_s=asked.allowed_s + moving_s(size))
+        return size
+
+    def _settle(self, frame: Event) -> None:
+        """Note that a request has its answer; nobody is answered who did not ask."""
+        if not self._asked:
+            raise garbled(self.address, f"the agent answers what nobody asked: {str(frame)[:80]!r}")
+        if "event" not in frame and frame.get("edgeq") != "send":
+            self._asked.popleft()
+            self._asked_s = time.monotonic()
+
+    def _check_time(self, silence_s: float) -> None:
         if silence_s > self.patience_s:
             what = f"the connection is lost: nothing came for {silence_s:.0f} s"
             raise DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
+        try:
+            asked = self._asked[0]
+        except IndexError:
+            return
+        if time.monotonic() - self._asked_s > asked.allowed_s:
+            what = f"its answer to '{asked.op}' did not come within {asked.allowed_s:.0f} s"
+            remedy = "it says that it is alive: see what it does there"
+            raise DeviceError(self.address, what, remedy, kind=TOO_SLOW)
 
     def _ended(self) -> EdgeqError:
         if self._over.is_set():
@@ -273,20 +332,24 @@ class Session:
 def _first(line: bytes) -> Event | None:
     """The agent's first words, perhaps behind what a login script printed without a newline."""
     start = max(0, line.find(b'{"edgeq"'))
-    frame = parsed(line[start:])
-    return frame if frame is not None and "edgeq" in frame else None
+    try:
+        frame = parsed_frame(line[start:])
+    except ValueError:
+        return None
+    return frame if "edgeq" in frame else None
 
 
 def _ignore(_: Event) -> None:
     """The events that nobody looks at."""
 
 
-def listener(progress: Progress, on_image: OnEvent = _ignore) -> OnEvent:
-    """What a job says on its way, told to `progress` and `on_image`."""
+def listener(where: str, progress: Progress, on_image: OnEvent = _ignore) -> OnEvent:
+    """What a job says on its way, told to `progress` and `on_image`; `where` it says that."""
 
     def on_event(event: Event) -> None:
         if event["event"] == "progress":
-            progress(event["stage"], event["done"], event["total"])
+            step = parsed_answer(Step, event, where)
+            progress(step.stage, step.done, step.total)
         elif event["event"] == "image":
             on_image(event)
 
