@@ -25,7 +25,7 @@ from edgeq.errors import InputError
 from edgeq.versions import source_hash, versions
 
 Name = Literal[
-    "hashes",
+    "images",
     "statistics",
     "repairs",
     "builds",

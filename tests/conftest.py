@@ -75,12 +75,12 @@ def _group(nodeid: str) -> str:
 
 
 def _not_sampled(items: list[pytest.Item]) -> set[pytest.Item]:
-    """The rows of matrices that only a run of everything has."""
+    """What only a run of everything has: long tests, and most rows of matrices."""
     matrices: dict[str, list[pytest.Item]] = {}
+    left_out = {item for item in items if item.get_closest_marker("long")}
     for item in items:
         if item.get_closest_marker("matrix"):
             matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    left_out: set[pytest.Item] = set()
     for rows in matrices.values():
         chosen = sampling.pairwise([getattr(row, "callspec").params for row in rows])  # noqa: B009
         left_out.update(row for i, row in enumerate(rows) if i not in chosen)

@@ -8,7 +8,7 @@ import pytest
 
 from edgeq.demo.project import write_demo
 
-SHORT = "\nmeasure: {warmup_s: 0, max_warmup_s: 0.5, min_duration_s: 0.1, min_count: 5}\n"
+SHORT = "\nmeasure: {warmup_s: 0, max_warmup_s: 0.1, min_duration_s: 0.1, min_count: 5}\n"
 
 
 @pytest.fixture(scope="session")

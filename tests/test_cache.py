@@ -248,7 +248,7 @@ def test_one_cache_or_all_are_cleared() -> None:
 
 
 def test_unknown_cache_is_named_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="statistic: is no cache; there are hashes, statistics"):
+    with pytest.raises(InputError, match="statistic: is no cache; there are images, statistics"):
         cache.clear("statistic")
 
 

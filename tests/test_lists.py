@@ -239,15 +239,16 @@ def test_operation_is_dispatched(name: str) -> None:
 
 
 def test_host_asks_for_nothing_that_the_agent_lacks() -> None:
-    asked: dict[str, set[str]] = {"ask": set(), "_ask": set(), "send": set(), "_job": set()}
+    jobs: set[str] = set()
+    asked = {"ask": set[str](), "_ask": set[str](), "send": set[str]()}
+    asked |= {"_job": jobs, "_begin_job": jobs}
     for _, tree in trees(SOURCE / "device"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 first = node.args[0]
                 if node.func.attr in asked and isinstance(first, ast.Constant):
                     asked[node.func.attr].add(str(first.value))
-    jobs = asked.pop("_job")
-    operations = set().union(*asked.values())
+    operations = set().union(*(asked[name] for name in ("ask", "_ask", "send")))
     assert jobs == set(verb.public_verbs())
     assert operations <= serve.OPERATIONS.keys()
     # A session's own: the host never names them there.

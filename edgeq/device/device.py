@@ -113,10 +113,18 @@ class Device:
     def probe(self, modules: Sequence[str] = ()) -> Probe:
         """What the device is: architecture, CPU, memory, engines. As the agent reports it.
 
-        `modules` are looked for beside those that it knows by itself.
+        `modules` are looked for there and tried; without any, all that edgeq may use.
+        """
+        return self.begin_probe(modules)()
+
+    def begin_probe(self, modules: Sequence[str] = ()) -> Callable[[], Probe]:
+        """Have the device look while this side does other work; the result waits for the answer.
+
+        It has to be called before anything else is asked of the device.
         """
         asked = {"modules": list(modules)} if modules else {}
-        return self._parsed(Probe, self._job("probe", {"root": self.root, **asked}))
+        self._begin_job("probe", {"root": self.root, **asked})
+        return lambda: self._parsed(Probe, self.session.answer().fields)
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:
         """Make an artifact a release of the device, not the current one; whether it is new there.
@@ -289,11 +297,14 @@ class Device:
         progress: Progress = silent,
         on_image: Callable[[Event], None] = lambda _: None,
     ) -> Event:
-        heard = listener(self.address, progress, on_image)
+        self._begin_job(verb, job)
+        return self.session.answer(listener(self.address, progress, on_image)).fields
+
+    def _begin_job(self, verb: str, job: Mapping[str, Any]) -> None:
         engine = self.engines.of(str(job.get("release")))
         uses = engine is not None and verb in ("verify", "bench", "predict")
         made = {"engine": engine.path} if engine is not None and uses else {}
-        return self.session.ask("job", {"verb": verb, "job": {**job, **made}}, heard)
+        self.session.send("job", {"verb": verb, "job": {**job, **made}})
 
 
 def _user() -> str:

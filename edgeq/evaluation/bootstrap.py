@@ -6,6 +6,7 @@ interval); AP as in `accumulate` of the COCO API (cocoeval.py).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from edgeq.evaluation.evaluator import RECALL_THRESHOLDS, Kind
 from edgeq.records.accuracy import Interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from edgeq.evaluation.hits import CategoryHits
@@ -35,25 +38,45 @@ def drop(
     `resamples`. Raises EdgeqError when the two were not matched against the same annotations.
     """
     _check_same(reference, other)
-    images = len(reference.image_ids)
-    whole = np.ones((1, images), np.int64)
     sides = reference.of(kind), other.of(kind)
-    estimate = np.subtract(*(average_precision(side, whole)[0] for side in sides))
+
+    def drops(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        first, second = (average_precision(side, weights) for side in sides)
+        return first - second
+
+    return _interval(drops, len(reference.image_ids), resamples, seed)
+
+
+def precision(
+    matches: Matches, kind: Kind, resamples: int = 1000, seed: int = 0
+) -> Interval | None:
+    """AP of one set of predictions, with its 95% interval; None if nothing is annotated."""
+    side = matches.of(kind)
+    return _interval(partial(average_precision, side), len(matches.image_ids), resamples, seed)
+
+
+def _interval(
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    images: int,
+    resamples: int,
+    seed: int,
+) -> Interval | None:
+    estimate = statistic(np.ones((1, images), np.int64))[0]
     if np.isnan(estimate):
         return None
     weights = np.random.default_rng(seed).multinomial(
         images, np.full(images, 1 / images), resamples
     )
-    drops = np.subtract(*(average_precision(side, weights) for side in sides))
-    drops = drops[~np.isnan(drops)]
+    found = statistic(weights)
+    found = found[~np.isnan(found)]
     tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile(drops, (tail, 1 - tail)) if drops.size else (estimate, estimate)
+    low, high = np.quantile(found, (tail, 1 - tail)) if found.size else (estimate, estimate)
     return Interval(
         estimate=float(estimate),
         low=float(low),
         high=float(high),
         confidence=_CONFIDENCE,
-        resamples=drops.size,
+        resamples=found.size,
     )
 
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeq.errors import InputError
+from edgeq.errors import InputError, Problems
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve
 from edgeq.evaluation.annotations import Annotations
+from edgeq.evaluation.orientation import oriented
+from edgeq.evaluation.partners import partners
 from edgeq.spec.images import Image, images_of
 from edgeq.spec.recipe import Evaluate, Recipe, Task
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The annotated images that the recipe names, checked: files by image id, class to category."""
+    """The annotated images that the recipe names, checked: files by image id, class to category.
+
+    `notes` are what a reader of its figures should know; a float model whose AP is below
+    `float_ap_floor` is no reference.
+    """
 
     annotations: Annotations
     files: dict[int, Image]
     categories: dict[int, int]
+    notes: tuple[str, ...] = ()
+    float_ap_floor: float = 0.05
 
 
 def evaluation_of(recipe: Recipe) -> Dataset | None:
@@ -29,14 +37,30 @@ def evaluation_of(recipe: Recipe) -> Dataset | None:
 def annotated(named: Evaluate, task: Task) -> Dataset:
     """The annotated images that a part of a recipe names; InputError(s) for what is wrong there."""
     loaded = coco.load(named.annotations)
+    problems = Problems()
+    found = problems.attempt(lambda: _images(loaded, named))
+    matched = problems.attempt(lambda: partners(loaded, task))
+    crowds = problems.attempt(lambda: _crowds(loaded))
+    problems.raise_all()
+    assert found is not None and matched is not None and crowds is not None
+    notes = (*matched.notes, *crowds)
+    return Dataset(loaded, found, matched.categories, notes, named.float_ap_floor)
+
+
+def _images(loaded: Annotations, named: Evaluate) -> dict[int, Image]:
     files = resolve.image_files(loaded, named.images)
     if named.count is not None:
         files = dict(list(files.items())[: named.count])
-    categories = task.categories or resolve.categories_by_name(loaded, task.classes)
-    known = {category.id for category in loaded.categories}
-    unknown = sorted(set(categories.values()) - known)
-    if unknown:
-        what = f"class is mapped to category {unknown[0]}, which the annotations do not have"
-        raise InputError(loaded.where, what, f"they have {sorted(known)[:10]}")
     images = dict(zip(files, images_of(list(files.values())), strict=True))
-    return Dataset(loaded, images, categories)
+    return oriented(images, {image.id: image for image in loaded.images}, named.orientation)
+
+
+def _crowds(loaded: Annotations) -> tuple[str, ...]:
+    """What has to be said of crowds: they count for nothing, so that all of them are no labels."""
+    crowds, count = sum(one.crowd for one in loaded.instances), len(loaded.instances)
+    if count and crowds == count:
+        what = f"all {count} instances are crowds, which no detection is scored against"
+        raise InputError(loaded.where, what, "set iscrowd to 0 for single objects")
+    if 2 * crowds >= count > 0:
+        return (f"{crowds} of {count} instances are crowds, which are not scored",)
+    return ()

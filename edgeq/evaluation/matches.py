@@ -127,7 +127,7 @@ def _problems(
             f"{image.file_name} is annotated as {image.width}x{image.height} pixels, "
             f"predicted as {width}x{height}"
         )
-        return [InputError(where, what, "annotate the image as it is stored")]
+        return [InputError(where, what, "annotate these very files")]
     return []
 
 

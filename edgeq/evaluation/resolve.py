@@ -1,4 +1,4 @@
-"""What annotations name, found: the image files in a folder, the categories of the classes."""
+"""The image files that annotations name, found in a folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from edgeq.errors import InputError, raise_all
 from edgeq.evaluation.annotations import Annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 
 def image_files(annotations: Annotations, folder: Path) -> dict[int, Path]:
     """Image id to its file in `folder`, by `file_name` or, without its folders, by the last part.
 
-    Raises InputError or InputErrors with the names that are missing.
+    Raises InputError or InputErrors with the names that are missing, and the files that several
+    images would be read from: one image's masks are no other's.
     """
     if not folder.is_dir():
         raise InputError(str(folder), "is no folder", "name the folder that holds the images")
@@ -31,17 +32,23 @@ def image_files(annotations: Annotations, folder: Path) -> dict[int, Path]:
             problems.append(InputError(str(folder), what, "add the image or drop its entry"))
         else:
             files[image.id] = file
-    raise_all(problems)
+    raise_all(problems + _shared(annotations, files))
     return files
 
 
-def categories_by_name(annotations: Annotations, class_names: Sequence[str]) -> dict[int, int]:
-    """Class index to the id of the category of the same name; InputError when none matches."""
-    ids = {category.name.strip().lower(): category.id for category in annotations.categories}
-    found = {index: ids.get(name.strip().lower()) for index, name in enumerate(class_names)}
-    mapped = {index: category_id for index, category_id in found.items() if category_id is not None}
-    if not mapped:
-        names = ", ".join(category.name for category in annotations.categories[:5])
-        what = f"no category ({names}) has the name of a class ({', '.join(class_names[:5])})"
-        raise InputError(annotations.where, what, "map class indices to category ids in the recipe")
-    return mapped
+def _shared(annotations: Annotations, files: Mapping[int, Path]) -> list[InputError]:
+    names = {image.id: image.file_name for image in annotations.images}
+    ids: dict[Path, list[int]] = {}
+    for id_, file in files.items():
+        ids.setdefault(file.resolve(), []).append(id_)
+    remedy = "keep the folders that the names have, or give each image an entry of its own"
+    return [
+        InputError(
+            str(file),
+            f"is what {len(several)} images would be read from: "
+            + ", ".join(f"{names[id_]} (id {id_})" for id_ in several[:3]),
+            remedy,
+        )
+        for file, several in ids.items()
+        if len(several) > 1
+    ]

@@ -166,7 +166,7 @@ class JetsonAnswer(Reply):
     clocks_pinned: bool | None = None
 
 
-class Environment(Reply):
+class BenchEnvironment(Reply):
     """What surrounds a measurement, as far as a report shows it."""
 
     jetson: JetsonAnswer | None = None

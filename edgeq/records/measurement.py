@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from edgeq.records.answers import EngineFacts, Environment, LiteRtFacts
+from edgeq.records.answers import BenchEnvironment, EngineFacts, LiteRtFacts
 from edgeq.records.limits import Count, Duration, Finite, Positive, Text, Word
 from edgeq.records.record import Record
 
@@ -41,7 +41,7 @@ class Power(Record):
 
 
 def _environment(found: dict[str, Any]) -> dict[str, Any]:
-    Environment.model_validate(found)
+    BenchEnvironment.model_validate(found)
     return found
 
 

@@ -11,7 +11,7 @@ from edgeq.records.accuracy import Accuracy, Interval
 from edgeq.records.measurement import Measurement
 from edgeq.records.record import Record
 
-VerdictStatus = Literal["passed", "failed", "unstable", "not measured"]
+VerdictStatus = Literal["passed", "failed", "not judged", "unstable", "not measured"]
 
 
 class SlowerLayer(Record):
@@ -46,7 +46,8 @@ ColumnName = Literal["float", "simulated", "fp16", "device"]
 class Column(Record):
     """One column of the report: float on the host, the simulated plan, or the device.
 
-    fp16 is the float model on the device, where its engine computes in float16.
+    fp16 is the float model on the device, where its engine computes in float16. Of the float model,
+    `doubtful` are the kinds of AP that are too low for a loss to say anything, `doubt` says why.
     """
 
     name: ColumnName
@@ -56,6 +57,8 @@ class Column(Record):
     box_ap_drop: Interval | None = None
     measurement: Measurement | None = None
     model_bytes: int | None = None
+    doubtful: tuple[Literal["mask", "box"], ...] = ()
+    doubt: str = ""
 
 
 class Divergence(Record):
@@ -112,8 +115,8 @@ class Report(Record):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> int:
-        """0 all gates passed, 1 a gate failed, 4 a gate could not be judged."""
+        """0 all gates passed, 1 one failed or says nothing, 4 one could not be measured."""
         states = {verdict.status for verdict in self.verdicts}
-        if "failed" in states:
+        if states & {"failed", "not judged"}:
             return 1
         return 4 if states & {"unstable", "not measured"} else 0

@@ -36,6 +36,10 @@ class Outcome:
         """The device's own figures, which alone pass or fail a gate."""
         return next((column for column in self.columns if column.name == "device"), None)
 
+    def doubt(self, kind: Literal["mask", "box"]) -> str:
+        """Why a loss of this AP says nothing; empty where it does."""
+        return next((c.doubt for c in self.columns if kind in c.doubtful), "")
+
     @property
     def measurement(self) -> Measurement | None:
         """What was timed on the device."""
@@ -75,6 +79,9 @@ def judge(
 
 
 def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outcome) -> Verdict:
+    doubt = evidence.doubt(kind)
+    if doubt:
+        return _not_judged(gate, limit, doubt)
     device = evidence.device
     drop = None
     if device is not None:
@@ -132,6 +139,9 @@ def _gain(gate: str, limit: float, evidence: Outcome) -> Verdict:
 
 
 def _divergence_mask_ap(gate: str, limit: float, evidence: Outcome) -> Verdict:
+    doubt = evidence.doubt("mask")
+    if doubt:
+        return _not_judged(gate, limit, doubt)
     divergence = evidence.divergence
     if divergence is None or divergence.mask_ap is None:
         return _not_measured(gate, limit, "simulation and device were not both scored")
@@ -166,6 +176,10 @@ def _stable(verdict: Verdict, measurement: Measurement) -> Verdict:
         return verdict
     reason = "; ".join(measurement.unstable)
     return verdict.model_copy(update={"status": "unstable", "reason": reason})
+
+
+def _not_judged(gate: str, limit: float, reason: str) -> Verdict:
+    return Verdict(gate=gate, limit=limit, measured=None, status="not judged", reason=reason)
 
 
 def _not_measured(gate: str, limit: float, reason: str) -> Verdict:

@@ -1,4 +1,4 @@
-"""An image file and the hash of its content, made once where images are listed.
+"""An image file, the hash of its content and its header, read once where images are listed.
 
 A file is not read again for its hash while its size, times and inode are those of the last time.
 As in git, one that was changed just before it was hashed is not known by these: it may change once
@@ -16,34 +16,44 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from edgeq import reading
 from edgeq.cache import Cache
 from edgeq.errors import InputError, Problems
+from edgeq.spec.header import Header, read_header
 
-CACHE = Cache("hashes")
+CACHE = Cache("images")
+LARGEST = 1 << 30
 TICK_NS = 2_000_000_000
 """The coarsest clock of a file system in use, that of FAT."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A file, and the sha256 that its content had when it was listed."""
+    """A file, the sha256 that its content had when it was listed, and what its header said then.
+
+    The header is None where the format is not known, or the file no image. `stored` says that its
+    pixels are taken as they lie there, whatever EXIF says of turning them.
+    """
 
     path: Path
     sha256: str
+    header: Header | None = None
+    stored: bool = False
 
 
 def images_of(files: Sequence[Path]) -> tuple[Image, ...]:
     """The files in their order with their hashes, each hashed once however often it is named.
 
-    Raises InputError(s) naming all that cannot be read.
+    Raises InputError(s) naming all that cannot be read, or end before the picture does.
     """
     problems = Problems()
     known = _Known()
-    made = {file: problems.attempt(partial(known.hash_of, file)) for file in dict.fromkeys(files)}
+    made = {file: problems.attempt(partial(known.image, file)) for file in dict.fromkeys(files)}
     known.keep()
     problems.raise_all()
-    return tuple(Image(file, digest) for file in files if (digest := made[file]))
+    return tuple(image for file in files if (image := made[file]))
 
 
 def image_of(file: Path) -> Image:
@@ -67,14 +77,14 @@ def unreadable(file: Path, exc: OSError) -> InputError:
 
 
 class _Known:
-    """The hashes of files of some folders, each folder an entry: name to state and hash."""
+    """What is known of files of some folders, each an entry: name to state, hash and header."""
 
     def __init__(self) -> None:
-        self._folders: dict[Path, dict[str, list[object]]] = {}
+        self._folders: dict[Path, dict[str, list[Any]]] = {}
         self._changed: set[Path] = set()
 
-    def hash_of(self, file: Path) -> str:
-        """As the function; of a file that nobody touched without reading it."""
+    def image(self, file: Path) -> Image:
+        """A file as an image, without reading it where nobody touched it."""
         folder, name = file.parent.absolute(), file.name
         if folder not in self._folders:
             content = CACHE.read(_key(folder))
@@ -83,12 +93,18 @@ class _Known:
         state = _state(file)
         known = self._folders[folder].get(name)
         if known is not None and known[0] == state:
-            return str(known[1])
-        digest = hash_of(file)
+            digest, kept = str(known[1]), known[2]
+            return Image(file, digest, None if kept is None else Header(*kept))
+        content = reading.content(file, LARGEST)
+        header = read_header(content)
+        if header is not None and not header.whole:
+            what = "ends before the picture does: what is missing would be grey"
+            raise InputError(str(file), what, "copy it again, or take it out")
+        digest = hashlib.sha256(content).hexdigest()
         if state is not None and state == _state(file) and max(state[:2]) < now_ns - TICK_NS:
-            self._folders[folder][name] = [state, digest]
+            self._folders[folder][name] = [state, digest, header]
             self._changed.add(folder)
-        return digest
+        return Image(file, digest, header)
 
     def keep(self) -> None:
         """Keep what was found out; where nothing can be written, it is found out again."""

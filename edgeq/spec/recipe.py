@@ -61,6 +61,8 @@ class Task(Part):
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     categories: Annotated[dict[int, int] | None, FILE_NAME] = None
     """class index to COCO category id, or a JSON file; default: equal names"""
+    ignore_unmatched: bool = False
+    """classes and annotated categories without a partner are left out instead of refused"""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -91,6 +93,9 @@ class Task(Part):
         return self
 
 
+Orientation = Literal["exif", "stored"]
+
+
 class Preprocess(Part):
     """From an image file to the input tensor: letterbox, colour order, (pixel*scale-mean)/std."""
 
@@ -111,6 +116,16 @@ class Preprocess(Part):
     def _square(cls, value: object) -> object:
         return [value, value] if isinstance(value, int) else value
 
+    @model_validator(mode="after")
+    def _units_are_those_of_scaled_pixels(self) -> Preprocess:
+        top = 255 * self.scale
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if any(not 0 <= value <= top * (1 + 1e-6) for value in values):
+                what = f"{name} is {list(values)}, but pixels times scale are 0 to {top:g}"
+                remedy = "give it in these units, or set the scale to 1 for those of 0 to 255"
+                raise Invalid(what, remedy, name)
+        return self
+
 
 class Calibration(Part):
     """The images that the ranges are taken from; no labels are needed."""
@@ -118,11 +133,13 @@ class Calibration(Part):
     images: ImagePath
     count: PositiveInt | None = None
     """how many of them, spread evenly over the sorted names; default: all"""
+    recursive: bool = False
+    """folders within the folder are searched too"""
 
     @model_validator(mode="after")
     def _images_suffice(self) -> Calibration:
         try:
-            have = len(image_files(self.images, ""))
+            have = len(image_files(self.images, "", self.recursive))
         except InputError as exc:
             more = len(exc.problems) - 1 if isinstance(exc, InputErrors) else 0
             what = f"{exc.where}: {exc.what}" if exc.where else exc.what
@@ -142,6 +159,10 @@ class Evaluate(Part):
     """COCO JSON"""
     count: PositiveInt | None = None
     """only the first images of the annotations; default: all"""
+    orientation: Orientation | None = None
+    """photographs were annotated upright (exif) or as they are stored; default: as sizes tell"""
+    float_ap_floor: Fraction = 0.05
+    """below this AP of the float model a loss says nothing, and accuracy gates are not judged"""
 
 
 class Measure(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from edgeq.spec.document import Document
 from edgeq.spec.images import Image
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
-from edgeq.stages.fitness import check_device
+from edgeq.stages.fitness import begin_check
 from edgeq.stages.prepare import Prepared, for_device, prepare
 
 
@@ -49,23 +50,57 @@ def check(
     source, kind, evaluation = _loaded(recipe, target, problems)
     loaded = source.recipe
     device = problems.attempt(lambda: connect(kind, address, keep))
-    # Without a device no activation type can be probed; what else is wrong is known all the same.
-    version = "11.0" if loaded.quantize.io == "float16" else "10.3"
-    stated = kind.model_copy(update={"activation_type": "int8", "engine_version": version})
-    files = list(evaluation.files.values()) if evaluation else []
-    prepared = problems.attempt(lambda: prepare(loaded, stated, None, files))
-    problems.attempt(lambda: _check_measure(loaded, kind))
-    _raise_located(problems, source)
-    assert prepared is not None and device is not None
+    if device is None or problems.found:
+        # Nobody is called for a recipe that is wrong already.
+        _prepare_unprobed(loaded, kind, evaluation, problems)
+        _raise_located(problems, source)
+        raise AssertionError("unreachable: what is missing was reported")
     try:
-        probe = check_device(kind, device)
-        prepared = for_device(prepared, kind, probe)
+        # It looks at itself while this side looks at the model.
+        probe_or_error = _begin_check(kind, device)
+        prepared = _prepare_unprobed(loaded, kind, evaluation, problems)
+        found = probe_or_error()
+        _raise_located(problems, source)
+        assert prepared is not None
+        if isinstance(found, DeviceError):
+            raise found
+        prepared = for_device(prepared, kind, found)
     except BaseException:
         with contextlib.suppress(DeviceError):
             device.forget()
         device.close()
         raise
-    return Checked(prepared, device, probe, evaluation, source.name, source.sha256)
+    return Checked(prepared, device, found, evaluation, source.name, source.sha256)
+
+
+def _begin_check(target: Target, device: Device) -> Callable[[], Probe | DeviceError]:
+    """What is wrong with a device comes after what is wrong with the inputs: as a value."""
+    try:
+        answer = begin_check(target, device)
+    except DeviceError as exc:
+        unfit = exc
+        return lambda: unfit
+
+    def finish() -> Probe | DeviceError:
+        try:
+            return answer()
+        except DeviceError as exc:
+            return exc
+
+    return finish
+
+
+def _prepare_unprobed(
+    recipe: Recipe, target: Target, evaluation: Dataset | None, problems: Problems
+) -> Prepared | None:
+    """What can be said of model and images without a device; what is wrong goes to `problems`."""
+    # Whatever activation type is probed later: what else is wrong is known all the same.
+    version = "11.0" if recipe.quantize.io == "float16" else "10.3"
+    stated = target.model_copy(update={"activation_type": "int8", "engine_version": version})
+    files = list(evaluation.files.values()) if evaluation else []
+    prepared = problems.attempt(lambda: prepare(recipe, stated, None, files))
+    problems.attempt(lambda: _check_measure(recipe, target))
+    return prepared
 
 
 def _check_measure(recipe: Recipe, target: Target) -> None:

@@ -12,6 +12,7 @@ from edgeq.device.connection import host
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.divergence import outputs_snr_db
+from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
 from edgeq.records.report import Column, ColumnName, Divergence
@@ -57,6 +58,7 @@ def evaluate(
                 name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops
             )
         )
+    columns = [_doubted(checked, c, matches, found) if c.name == "float" else c for c in columns]
     if not found:
         return tuple(columns), None
     simulated, device = (next(c for c in columns if c.name == n).accuracy for n in _COMPARED)
@@ -65,6 +67,21 @@ def evaluate(
         gap = simulated.mask.ap - device.mask.ap
     snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
     return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
+
+
+def _doubted(
+    checked: Checked,
+    column: Column,
+    matches: Mapping[str, Matches],
+    found: Mapping[str, Predictions],
+) -> Column:
+    """The float model's column, with why nothing can be told from it where that is so."""
+    evaluation = checked.evaluation
+    if evaluation is None:
+        return column
+    floor, images = evaluation.float_ap_floor, found["float"].images
+    kinds, reason = doubt(matches["float"], evaluation.annotations, images, floor)
+    return column.model_copy(update={"doubtful": kinds, "doubt": reason})
 
 
 def predicted_here(

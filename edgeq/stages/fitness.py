@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgeq.agent.errors import MISSING_ENGINE
 from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
@@ -14,9 +16,21 @@ from edgeq.spec.target import Target
 
 def check_device(target: Target, device: Device) -> Probe:
     """What the device is, as probed. Raises DeviceError when it is not fit or lacks the engine."""
+    return begin_check(target, device)()
+
+
+def begin_check(target: Target, device: Device) -> Callable[[], Probe]:
+    """The same, while this side does other work: begun here, and ended by calling the result.
+
+    DeviceError: here when the device is not fit, from the result when it lacks the engine.
+    """
     require_fit(target, device)
+    answer = device.begin_probe(modules(runtime(target.runtime)))
+    return lambda: _require_engine(target, device, answer())
+
+
+def _require_engine(target: Target, device: Device, probe: Probe) -> Probe:
     engine = runtime(target.runtime)
-    probe = device.probe(modules(engine))
     for module, lack in engine.from_system.items():
         if probe.packages.get(module) is None:
             raise DeviceError(device.address, lack.what, lack.remedy, kind=MISSING_ENGINE)

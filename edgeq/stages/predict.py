@@ -83,7 +83,10 @@ def predict(
     images: list[ImagePrediction] = []
     job = {
         "release": release,
-        "images": [{"id": id_, "path": placed[image.path]} for id_, image in files.items()],
+        "images": [
+            {"id": id_, "path": placed[image.path], "stored": image.stored}
+            for id_, image in files.items()
+        ],
         "threads": manner.threads,
         "graph_optimization": manner.graph_optimization,
     }
@@ -179,7 +182,7 @@ def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
 def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep_count: int) -> str:
     described = {
         "artifact": artifact.id,
-        "images": {str(id_): image.sha256 for id_, image in files.items()},
+        "images": {str(id_): [image.sha256, image.stored] for id_, image in files.items()},
         "optimization": optimization,
         "keep": keep_count,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,10 +25,12 @@ from edgeq.quantization.planner import check
 from edgeq.quantization.rules import Placement
 from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
-from edgeq.spec.image_list import image_files
+from edgeq.spec.image_list import image_files, passed_over
 from edgeq.spec.images import Image, images_of
-from edgeq.spec.recipe import Preprocess, Recipe
+from edgeq.spec.recipe import Calibration, Preprocess, Recipe
 from edgeq.spec.target import Target
+
+FEW_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def prepare(
     problems.attempt(lambda: check(recipe.quantize, placement))
     named, key = recipe.calibration, Key("calibration", "images")
     images = problems.attempt(
-        lambda: images_of(choose(image_files(named.images, key), named.count))
+        lambda: images_of(choose(image_files(named.images, key, named.recursive), named.count))
     )
     model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
@@ -85,6 +87,7 @@ def prepare(
     if images is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
     notes = [note] if note else []
+    notes += _calibration_notes(named, len(images))
     pairs = shared(images, evaluation)
     if pairs:
         what = f"{len(pairs)} calibration images are evaluation images too, such as"
@@ -92,6 +95,16 @@ def prepare(
     return Prepared(
         recipe, target, model, find_tail(model), choices, placement, images, tuple(notes)
     )
+
+
+def _calibration_notes(named: Calibration, count: int) -> Iterator[str]:
+    """What makes ranges of images less than they look."""
+    left = passed_over(named.images, named.recursive)
+    if left:
+        yield f"calibration passed over {'; '.join(left)}"
+    if count < FEW_IMAGES:
+        few = "1 image" if count == 1 else f"{count} images"
+        yield f"calibrated on {few}: ranges of fewer than {FEW_IMAGES} may miss what comes later"
 
 
 def for_device(prepared: Prepared, target: Target, probe: Probe) -> Prepared:
@@ -133,7 +146,8 @@ def _check_decoder(model: Model, recipe: Recipe) -> None:
 
 def task_of(recipe: Recipe) -> ManifestTask:
     """The recipe's task, as the agent needs it."""
-    return ManifestTask.model_validate(recipe.task.model_dump(exclude={"categories"}))
+    of_the_host = {"categories", "ignore_unmatched"}
+    return ManifestTask.model_validate(recipe.task.model_dump(exclude=of_the_host))
 
 
 def input_of(preprocess: Preprocess) -> Input:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
 from edgeq.evaluation.dataset import Dataset
+from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
 from edgeq.records.accuracy import ImagePrediction
@@ -32,9 +33,13 @@ class Yardstick:
 
 
 def annotated(here: Device, prepared: Prepared, labels: Dataset, progress: Progress) -> Yardstick:
-    """Labels that people made."""
+    """Labels that people made; InputError where the float model is no reference on them."""
     found = _float(here, prepared, labels.files, progress)
-    return Yardstick(f"{len(labels.files)} annotated images", labels, _matched(labels, found))
+    matches = _matched(labels, found)
+    reason = doubt(matches, labels.annotations, found, labels.float_ap_floor).reason
+    if reason:
+        raise InputError(labels.annotations.where, reason, "see to these before anything is tuned")
+    return Yardstick(f"{len(labels.files)} annotated images", labels, matches)
 
 
 def self_labelled(

@@ -199,7 +199,8 @@ def _notes(checked: Checked, built: Build) -> tuple[str, ...]:
         decision = built.plan.decisions.get(mix.node)
         state = "quantized: expect a collapse" if decision and decision.quantized else "left float"
         lint.append(f"{mix} ({state})")
-    return (*checked.prepared.notes, *lint, *checked.device.notes)
+    labels = checked.evaluation.notes if checked.evaluation else ()
+    return (*checked.prepared.notes, *labels, *lint, *checked.device.notes)
 
 
 def steps(checked: Checked) -> Iterator[str]:

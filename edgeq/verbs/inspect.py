@@ -48,7 +48,8 @@ def inspect(
         model = load(recipe.model, recipe.preprocess.size)
         image_size(model)
         calibration = recipe.calibration
-        files = choose(image_files(calibration.images, str(path)), calibration.count)
+        named = image_files(calibration.images, str(path), calibration.recursive)
+        files = choose(named, calibration.count)
         looked_at = images_of(files[:MIXING_IMAGES])
         found = measured_mixing(model, looked_at, recipe.preprocess, progress)
         measured_on = f"{len(looked_at)} calibration images"

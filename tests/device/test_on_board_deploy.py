@@ -370,6 +370,7 @@ def test_broken_environment_is_none(deployed: Deployed, ready: Ready, developer:
     assert status(TARGET, address(ready.board)).environment == ready.after.environment
 
 
+@pytest.mark.long
 def test_damaged_engine_is_missing_and_is_installed_anew(
     deployed: Deployed, ready: Ready, developer: User
 ) -> None:

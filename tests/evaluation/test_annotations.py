@@ -11,7 +11,7 @@ from pycocotools import mask as masks
 
 from edgeq.errors import InputError, InputErrors
 from edgeq.evaluation.annotations import load
-from edgeq.evaluation.resolve import categories_by_name, image_files
+from edgeq.evaluation.resolve import image_files
 from edgeq.evaluation.segmentation import run_length
 
 from .scenes import coco_json, draw, encoded
@@ -223,10 +223,3 @@ def test_missing_images_and_folders_are_named(tmp_path: Path) -> None:
         image_files(annotations, tmp_path)
     with pytest.raises(InputError, match="is no folder"):
         image_files(annotations, tmp_path / "nowhere")
-
-
-def test_classes_find_the_category_of_their_name(tmp_path: Path) -> None:
-    annotations = load(_written(tmp_path, _content()))
-    assert categories_by_name(annotations, ["cow", "Pig"]) == {1: 3}
-    with pytest.raises(InputError, match=r"no category \(pig\) has the name of a class \(cow\)"):
-        categories_by_name(annotations, ["cow"])

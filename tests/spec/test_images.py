@@ -87,7 +87,7 @@ def test_file_that_was_just_written_is_not_known_by_its_times(files: list[Path])
 
 def test_hashes_that_are_damaged_are_computed_again(files: list[Path], edgeq_home: Path) -> None:
     first = images_of(settled(files))
-    [kept] = (edgeq_home / "cache" / "hashes").iterdir()
+    [kept] = (edgeq_home / "cache" / "images").iterdir()
     kept.write_bytes(kept.read_bytes().replace(first[0].sha256.encode(), b"0" * 64))
     with counted(files) as hashed:
         assert images_of(files) == first
@@ -109,7 +109,7 @@ def test_all_that_cannot_be_read_are_named(files: list[Path]) -> None:
     with pytest.raises(InputErrors) as caught:
         images_of(files)
     assert [problem.where for problem in caught.value.problems] == [str(files[0]), str(files[2])]
-    assert "cannot be read: No such file" in caught.value.problems[0].what
+    assert "cannot be read: does not exist" in caught.value.problems[0].what
 
 
 def test_deploy_hashes_every_image_once_and_then_none(small_demo: Path) -> None:

@@ -180,7 +180,7 @@ def by_name(name: str) -> str:
         ),
         (
             replaced("  count: 2", "  cuont: 2"),
-            "10: 'cuont' is unknown; did you mean 'count'? (count, images)",
+            "10: 'cuont' is unknown; did you mean 'count'? (count, images",
         ),
         (
             replaced('exclude: ["/head/*"]', 'exclud: ["/head/*"]'),

@@ -77,6 +77,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert found == expected
 
 
+@pytest.mark.long
 def test_a_run_killed_in_its_second_part_goes_on(
     small_demo: Path, edgeq_home: Path, both: Sensitivity
 ) -> None:
@@ -97,6 +98,7 @@ def _written(home: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in found if not file.name.startswith(".")}
 
 
+@pytest.mark.long
 def test_a_run_killed_while_predicting_goes_on(
     small_demo: Path, edgeq_home: Path, expected: Sensitivity
 ) -> None:

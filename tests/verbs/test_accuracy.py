@@ -19,6 +19,7 @@ from edgeq.device.connection import host
 from edgeq.evaluation import annotations as coco
 from edgeq.evaluation import resolve, score
 from edgeq.evaluation.matches import match
+from edgeq.evaluation.partners import partners
 from edgeq.progress import silent
 from edgeq.records.accuracy import Accuracy
 from edgeq.records.report import Report
@@ -116,30 +117,31 @@ def may_lose(weight_bits: Literal[7, 8]) -> tuple[float, float]:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("weight_bits", [8, pytest.param(7, marks=pytest.mark.long)])
 def test_int8_of_yolov5n_seg_keeps_its_accuracy_at_640(
-    tmp_path: Path, real_data: Callable[[str], Path]
+    weight_bits: Literal[7, 8], tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    for weight_bits, (mask_ap, box_ap) in SIMULATED.items():
-        drop = may_lose(weight_bits)
-        recipe = written(tmp_path, real_data, "yolov5n-seg.onnx", 640, "float-tail", drop=drop)
+    mask_ap, box_ap = SIMULATED[weight_bits]
+    drop = may_lose(weight_bits)
+    recipe = written(tmp_path, real_data, "yolov5n-seg.onnx", 640, "float-tail", drop=drop)
 
-        report = edgeq.deploy(recipe, stated(weight_bits))
+    report = edgeq.deploy(recipe, stated(weight_bits))
 
-        reference, simulated = accuracy(report, "float"), accuracy(report, "simulated")
-        assert reference.mask.ap == pytest.approx(0.2525, abs=0.003)
-        assert reference.box.ap == pytest.approx(0.3018, abs=0.003)
-        assert simulated.mask.ap == pytest.approx(mask_ap, abs=0.004)
-        assert simulated.box.ap == pytest.approx(box_ap, abs=0.006)
-        device = accuracy(report, "device")
-        assert device.mask.ap is not None and device.mask.ap >= FLOAT_MASK_AP - drop[0]
-        assert device.box.ap is not None and device.box.ap >= FLOAT_BOX_AP - drop[1]
-        assert report.exit_code == 0
-        # Its size is what the weights leave no way around: a byte each, and scales.
-        assert report.artifact_bytes < 0.35 * 7.71 * 2**20
+    reference, simulated = accuracy(report, "float"), accuracy(report, "simulated")
+    assert reference.mask.ap == pytest.approx(0.2525, abs=0.003)
+    assert reference.box.ap == pytest.approx(0.3018, abs=0.003)
+    assert simulated.mask.ap == pytest.approx(mask_ap, abs=0.004)
+    assert simulated.box.ap == pytest.approx(box_ap, abs=0.006)
+    device = accuracy(report, "device")
+    assert device.mask.ap is not None and device.mask.ap >= FLOAT_MASK_AP - drop[0]
+    assert device.box.ap is not None and device.box.ap >= FLOAT_BOX_AP - drop[1]
+    assert report.exit_code == 0
+    # Its size is what the weights leave no way around: a byte each, and scales.
+    assert report.artifact_bytes < 0.35 * 7.71 * 2**20
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("version", ["10.3", "11.4"])
+@pytest.mark.parametrize("version", [pytest.param("10.3", marks=pytest.mark.long), "11.4"])
 def test_graph_for_tensorrt_keeps_the_accuracy_at_640_and_builds(
     version: str, tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
@@ -177,7 +179,7 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
     annotations = coco.load(recipe.evaluate.annotations)
     files = resolve.image_files(annotations, recipe.evaluate.images)
     images = dict(zip(files, images_of(list(files.values())), strict=True))
-    categories = resolve.categories_by_name(annotations, recipe.task.classes)
+    categories = partners(annotations, recipe.task).categories
     with host() as here:
         found = predict(
             here, artifact, images, Manner(cores(), graph_optimization), silent, "scored"
@@ -186,6 +188,7 @@ def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accur
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_quantizing_the_tail_of_yolov5n_seg_loses_the_masks_and_the_lint_says_so(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
@@ -205,6 +208,7 @@ def test_quantizing_the_tail_of_yolov5n_seg_loses_the_masks_and_the_lint_says_so
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_pigs_are_found_by_the_animal_classes(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:

@@ -73,13 +73,14 @@ class Packages(NamedTuple):
 
 
 def installed(reader: Reader, modules: Sequence[str] = ()) -> Packages:
-    """Every package of interest, and of what is asked for besides; what jobs import is imported.
+    """The packages that are asked for, or every one that edgeq may use; what jobs import is tried.
 
-    That happens in another process.
+    That happens in another process. Importing all takes a slow board seconds.
     """
-    others = [module for module in modules if module not in DISTRIBUTIONS]
-    found = _imported([module for module in (*_TRIED, *others) if _is_there(module)], reader)
-    versions = {module: _usable(module, found, reader) for module in (*DISTRIBUTIONS, *others)}
+    names = list(dict.fromkeys(modules)) or list(DISTRIBUTIONS)
+    tried = [name for name in names if name in _TRIED or name not in DISTRIBUTIONS]
+    found = _imported([name for name in tried if _is_there(name)], reader)
+    versions = {name: _usable(name, found, reader) for name in names}
     providers = found.get("onnxruntime", {}).get("providers")
     return Packages(versions, None if providers is None else [str(name) for name in providers])
 

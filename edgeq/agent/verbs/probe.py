@@ -43,7 +43,7 @@ def probe(job: ProbeJob) -> dict[str, Any]:
         "emulated": judge(_evidence(cpuinfo))._asdict(),
         "packages": packages,
         "onnxruntime_providers": providers,
-        "tensorrt": _tensorrt(reader, packages["tensorrt"]),
+        "tensorrt": _tensorrt(reader, packages.get("tensorrt")),
         "governors": governors(reader) or None,
         "clock_unix_s": time.time(),
     }

@@ -1,4 +1,4 @@
-"""Read an image as BGR pixels, upright (OpenCV applies the EXIF orientation)."""
+"""Read an image as BGR pixels, upright (OpenCV applies the EXIF orientation) or as stored."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 REMEDY = "push the images again or take the path out of the job"
 
 
-def read_image(path: Path) -> Bytes:
+def read_image(path: Path, stored: bool = False) -> Bytes:
     """The pixels of an image file, [H,W,3] BGR uint8; AgentError (unreadable-image) says why not.
 
-    The image is as EXIF turns it: a photo taken sideways comes out upright.
+    The image is as EXIF turns it: a photo taken sideways comes out upright; with `stored` it is as
+    it lies in the file.
     """
     problem = _absence(path)
     if problem is None:
         try:
-            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            turned = cv2.IMREAD_IGNORE_ORIENTATION if stored else 0
+            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | turned)
         except cv2.error:  # Where a broken header asks for more pixels than OpenCV allows.
             pixels = None
         if pixels is not None:

@@ -17,7 +17,10 @@ _Job = TypeVar("_Job")
 
 
 class ProbeJob(NamedTuple):
-    """Look at the device; free disk space is that of `root`, `modules` are looked for besides."""
+    """Look at the device; free disk space is that of `root`.
+
+    `modules` are looked for and tried; without any, all that edgeq may use.
+    """
 
     root: Path
     modules: tuple[str, ...] = ()
@@ -51,10 +54,14 @@ class BenchJob(NamedTuple):
 
 
 class ImageRequest(NamedTuple):
-    """An image to look at, and the number under which to report it."""
+    """An image to look at, and the number under which to report it.
+
+    `stored`: as it lies in the file, whatever EXIF says of turning it.
+    """
 
     id: int
     path: Path
+    stored: bool = False
 
 
 class PredictJob(NamedTuple):
@@ -181,7 +188,7 @@ def bench_job(fields: Fields) -> BenchJob:
 def predict_job(fields: Fields) -> PredictJob:
     """The job of `predict`."""
     requests = [
-        ImageRequest(item.integer("id", 0), Path(item.text("path")))
+        ImageRequest(item.integer("id", 0), Path(item.text("path")), item.flag("stored", False))
         for item in fields.sections("images")
     ]
     job = PredictJob(

@@ -37,6 +37,7 @@ _ALWAYS = ("float", "simulated", "device")
 _WORDS: dict[VerdictStatus, tuple[str, str]] = {
     "passed": ("PASS", "green"),
     "failed": ("FAIL", "bold red"),
+    "not judged": ("NOT JUDGED", "bold red"),
     "unstable": ("UNSTABLE", "yellow"),
     "not measured": ("NOT MEASURED", "yellow"),
 }
@@ -128,6 +129,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
     for reason, gates in _reasons(report.verdicts).items():
         yield ", ".join(gates), reason
     for column in report.columns:
+        if column.doubt and not any(v.status == "not judged" for v in report.verdicts):
+            yield column.name, column.doubt
         for reason in column.measurement.unstable if column.measurement else ():
             yield f"unstable ({column.name})", reason
         if column.measurement and column.measurement.emulated:
@@ -178,7 +181,7 @@ def _outcome(verdicts: Sequence[Verdict]) -> Text:
     if not verdicts:
         return Text("NOTHING JUDGED: the recipe sets no gates.")
     failed = [v.gate for v in verdicts if v.status == "failed"]
-    unjudged = [v.gate for v in verdicts if v.status in ("unstable", "not measured")]
+    unjudged = [v.gate for v in verdicts if v.status not in ("passed", "failed")]
     many = f"of {len(verdicts)} gates" if len(verdicts) > 1 else "of 1 gate"
     words = []
     if failed:
