@@ -112,14 +112,20 @@ def honest(op: str, fields: dict[str, Any]) -> Frames:
 
 
 class Liar:
-    """A transport to it: `lie` changes what it says to `to`, an operation or a verb of a job."""
+    """A transport to it: `lie` changes what it says to `to`, an operation or a verb of a job.
+
+    `meanwhile` is what it says ten times a second when nothing else is to be said.
+    """
 
     python = "python3"
     address = "barn7"
 
-    def __init__(self, to: str = "", lie: Lie = lambda frames: frames) -> None:
+    def __init__(
+        self, to: str = "", lie: Lie = lambda frames: frames, meanwhile: bytes | None = None
+    ) -> None:
         self.to = to
         self.lie = lie
+        self.meanwhile = meanwhile
 
     def start(self, arguments: Sequence[str]) -> LiarProcess:
         """See `Transport.start`."""
@@ -171,7 +177,7 @@ class LiarProcess:
         try:
             return self._said.get(timeout=min(timeout_s, 0.1))
         except queue.Empty:
-            return None
+            return self._liar.meanwhile
 
     def ended(self, timeout_s: float) -> ProcessEnd:
         """See `Process.ended`."""

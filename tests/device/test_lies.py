@@ -17,6 +17,7 @@ import pytest
 from edgeq import cache, places
 from edgeq.artifact.manifest import Compile
 from edgeq.device.device import Device
+from edgeq.device.session import deadlines
 from edgeq.errors import DeviceError
 from edgeq.progress import silent
 from edgeq.records.answers import Probe
@@ -215,3 +216,45 @@ def test_engine_that_is_not_what_was_said_is_not_kept_for_others(images: tuple[I
         use(device, "build", images)
         assert "could not be kept" in device.notes[0]
     assert list(places.cache("engines").iterdir()) == []
+
+
+@pytest.mark.parametrize("meanwhile", [b'{"alive": 1}\n', b"x"])
+@pytest.mark.parametrize("op", ["hello", "status", "probe", "get"])
+def test_who_only_lives_is_given_up(
+    meanwhile: bytes, op: str, images: tuple[Image, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QUICK_S", "_JOB_S", "_IMAGE_S"):
+        monkeypatch.setattr(deadlines, name, 0.3)
+    monkeypatch.setattr(deadlines, "SLOWEST_LINK", 1 << 40)
+    device = Device(Liar(op, lambda frames: frames[:0], meanwhile), "/nowhere")
+    with device, pytest.raises(DeviceError, match=rf"answer to '\w+' did not come") as caught:
+        use(device, op, images)
+    assert caught.value.kind == "too-slow"
+
+
+def test_content_that_comes_by_the_byte_is_given_up(
+    images: tuple[Image, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "QUICK_S", 0.5)
+    monkeypatch.setattr(deadlines, "SLOWEST_LINK", 1 << 40)
+    device = Device(Liar("get", lambda frames: [frames[0]], b"x"), "/nowhere")
+    with device, pytest.raises(DeviceError, match="answer to 'get' did not come"):
+        use(device, "get", images)
+
+
+@pytest.mark.parametrize(
+    ("op", "fields", "size", "least_s", "most_s"),
+    [
+        ("status", {}, 0, 60, 300),
+        ("lock", {"wait_s": 500.0}, 0, 500, 1000),
+        ("put", {}, 100 << 20, 3600, 10 * 3600),
+        ("job", {"verb": "probe", "job": {}}, 0, 600, 2 * 3600),
+        ("job", {"verb": "bench", "job": {"max_duration_s": 86400.0}}, 0, 86400, 30 * 3600),
+        ("job", {"verb": "predict", "job": {"images": [0] * 1000}}, 0, 86400, 50 * 3600),
+        ("job", {"verb": "build", "job": {"timeout_s": 7200.0}}, 0, 7200, 4 * 3600),
+    ],
+)
+def test_time_follows_from_what_is_asked(
+    op: str, fields: dict[str, Any], size: int, least_s: float, most_s: float
+) -> None:
+    assert least_s <= deadlines.answer_s(op, fields, size) <= most_s
