@@ -227,7 +227,7 @@ def test_who_only_lives_is_given_up(
         monkeypatch.setattr(deadlines, name, 0.3)
     monkeypatch.setattr(deadlines, "SLOWEST_LINK", 1 << 40)
     device = Device(Liar(op, lambda frames: frames[:0], meanwhile), "/nowhere")
-    with device, pytest.raises(DeviceError, match=rf"answer to '\w+' did not come") as caught:
+    with device, pytest.raises(DeviceError, match=r"answer to '\w+' did not come") as caught:
         use(device, op, images)
     assert caught.value.kind == "too-slow"
 
