@@ -106,6 +106,7 @@ def predict(
     _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
     if manner.keep_count:
         outputs = parsed_arrays(device.files.take(name, LARGEST_OUTPUTS), "outputs", device.address)
+        _require_outputs(outputs, [str(id_) for id_ in files][: manner.keep_count], device.address)
     if manner.is_known:
         CACHE.write(key, _encoded(images, outputs))
     return Predictions(tuple(images), outputs)
@@ -127,6 +128,14 @@ def _require_answers(
         for mask in image.masks:
             if not rle.fills(mask.model_dump()):
                 raise garbled(where, f"a mask of image {image.id} does not fill it")
+
+
+def _require_outputs(outputs: Outputs, asked: Sequence[str], where: str) -> None:
+    """DeviceError unless there are raw outputs of the images asked for, and of no others."""
+    there = {name.partition("/")[0] for name in outputs}
+    if there != set(asked):
+        what = f"its outputs are of images {sorted(there)[:8]}, {list(asked)} were asked for"
+        raise garbled(where, what)
 
 
 def over_images(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from edgeq.agent.errors import BUG
 from edgeq.device.session.bundle import bundle
-from edgeq.device.session.deadlines import QUICK_S, answer_s, moving_s
+from edgeq.device.session.deadlines import answer_s, moving_s
 from edgeq.device.session.frames import Stream
 from edgeq.device.session.loader import LOADER
 from edgeq.device.session.parsing import garbled, parsed_answer, parsed_frame
@@ -83,7 +83,7 @@ class Session:
         content = bundle()
         digest = hashlib.sha256(content).hexdigest()
         mode = "keep" if keep else "memory"
-        self._asked.append(_Asked("hello", QUICK_S + moving_s(len(content))))
+        self._asked.append(_Asked("hello", answer_s("hello", {}, len(content))))
         loader = (LOADER, root, digest, str(len(content)), mode)
         self.process = transport.start([transport.python, "-IS", "-c", *loader])
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
