@@ -20,7 +20,8 @@ from edgeq.errors import InputError, Key, Problems
 from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
-from edgeq.quantization.decide import Choices, resolve_choices
+from edgeq.quantization.coverage import Coverage, coverage
+from edgeq.quantization.decide import Choices, explain, resolve_choices
 from edgeq.quantization.planner import check
 from edgeq.quantization.rules import Placement
 from edgeq.records.answers import Probe
@@ -84,13 +85,33 @@ def prepare(
     problems.raise_all()
     if images is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
-    notes = [note] if note else []
+    tail = find_tail(model)
+    covered = coverage(model, explain(model, tail, choices, placement))
+    _refuse_nothing_quantized(model, choices, covered)
+    notes = [said for said in (note, *model.notes, covered.warning()) if said]
     pairs = shared(images, evaluation)
     if pairs:
         what = f"{len(pairs)} calibration images are evaluation images too, such as"
         notes.append(f"{what} {pairs[0][0].path.name}: the drop looks smaller than it is")
-    return Prepared(
-        recipe, target, model, find_tail(model), choices, placement, images, tuple(notes)
+    return Prepared(recipe, target, model, tail, choices, placement, images, tuple(notes))
+
+
+def _refuse_nothing_quantized(model: Model, choices: Choices, covered: Coverage) -> None:
+    """InputError where no layer would be int8, whoever wants it so: that release is the float one.
+
+    A deploy measures the float model on the device anyway.
+    """
+    if covered.layers_int8:
+        return
+    if not covered.layers:
+        what = "no layer is quantized: the model has no convolution and no matrix product"
+        raise InputError(str(model.path), what, "name a model that has some")
+    what = f"no layer is quantized: {covered.layers} stay float, {covered.why_float()}"
+    if any(name in choices.excluded for name in (node.name for node in model.nodes)):
+        remedy = "take patterns out of 'exclude' and 'overrides'; the float model needs no edgeq"
+        raise InputError(Key("quantize"), what, remedy)
+    raise InputError(
+        str(model.path), what, "'edgeq inspect' shows layer by layer what speaks against it"
     )
 
 
