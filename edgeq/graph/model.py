@@ -37,6 +37,11 @@ class Model:
         return int(next(versions))
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What the exporter wrote into the file beside the graph."""
+        return {entry.key: entry.value for entry in self.proto.metadata_props}
+
+    @property
     def nodes(self) -> list[onnx.NodeProto]:
         """The nodes in execution order."""
         return list(self.proto.graph.node)
