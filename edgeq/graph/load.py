@@ -226,6 +226,14 @@ def _name_nodes(proto: onnx.ModelProto) -> None:
         seen.add(node.name)
 
 
+def _channels_last(value: onnx.ValueInfoProto, path: Path) -> InputError:
+    dims = value.type.tensor_type.shape.dim
+    shape = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
+    what = f"input '{value.name}' [{shape}] takes an image with its channels last (NHWC)"
+    remedy = f"export it with channels first (tf2onnx: --inputs-as-nchw {value.name})"
+    return InputError(str(path), what, remedy)
+
+
 def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None) -> None:
     initializers = {tensor.name for tensor in proto.graph.initializer}
     problems = []
@@ -237,6 +245,9 @@ def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None
             problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
         dims = value.type.tensor_type.shape.dim
         rank = len(dims)
+        if rank in (3, 4) and dims[-1].dim_value == 3 and dims[-3].dim_value != 3:
+            problems.append(_channels_last(value, path))
+            continue
         wanted: dict[int, int] = {0: 1} if rank == 4 else {}
         if rank in (3, 4):
             wanted[rank - 3] = wanted.get(rank - 3, 3)

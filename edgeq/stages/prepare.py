@@ -6,18 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from edgeq.agent import manifest as agent
-from edgeq.agent.errors import AgentError
-from edgeq.agent.vision.decode import decode
-from edgeq.agent.vision.detections import Output
-from edgeq.agent.vision.letterbox import geometry_of
-from edgeq.artifact.manifest import Input, ManifestTask
+from edgeq.artifact.manifest import Input
 from edgeq.calibration import statistics
 from edgeq.calibration.inputs import choose, shared
 from edgeq.errors import InputError, Key, Problems
-from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
 from edgeq.quantization.coverage import Coverage, coverage
@@ -30,6 +22,8 @@ from edgeq.spec.image_list import image_files
 from edgeq.spec.images import Image, images_of
 from edgeq.spec.recipe import Preprocess, Recipe
 from edgeq.spec.target import Target
+from edgeq.stages.exported import check_exported
+from edgeq.stages.outputs import check_decoder, load_model
 
 
 @dataclass(frozen=True)
@@ -76,11 +70,12 @@ def prepare(
     images = problems.attempt(
         lambda: images_of(choose(image_files(named.images, key), named.count))
     )
-    model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
+    model = problems.attempt(lambda: load_model(recipe))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:
         problems.attempt(lambda: image_size(model))
-        problems.attempt(lambda: _check_decoder(model, recipe))
+        problems.attempt(lambda: check_decoder(model, recipe))
+        differing = problems.attempt(lambda: check_exported(model, recipe)) or []
         problems.attempt(lambda: engine.check(model, placement))
     problems.raise_all()
     if images is None or model is None or choices is None:
@@ -88,7 +83,7 @@ def prepare(
     tail = find_tail(model)
     covered = coverage(model, explain(model, tail, choices, placement))
     _refuse_nothing_quantized(model, choices, covered)
-    notes = [said for said in (note, *model.notes, covered.warning()) if said]
+    notes = [said for said in (note, *model.notes, *differing, covered.warning()) if said]
     pairs = shared(images, evaluation)
     if pairs:
         what = f"{len(pairs)} calibration images are evaluation images too, such as"
@@ -137,24 +132,6 @@ def image_size(model: Model) -> tuple[int, int]:
     taken = ", ".join(f"'{name}' {list(shape)}" for name, shape in model.inputs.items())
     what = f"takes {taken or 'nothing'}; one RGB image [1, 3, height, width] is expected"
     raise InputError(str(model.path), what, "export it with the image as its only input")
-
-
-def _check_decoder(model: Model, recipe: Recipe) -> None:
-    """InputError when the recipe's decoder cannot read outputs of the model's shapes."""
-    if not all(shape and all(shape) for shape in model.outputs.values()):
-        return  # known only when it runs
-    outputs = [Output(name, np.zeros(shape, np.float32)) for name, shape in model.outputs.items()]
-    height, width = recipe.preprocess.size
-    try:
-        task = agent.ReleaseTask(**task_of(recipe).model_dump())
-        decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
-    except AgentError as exc:
-        raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
-
-
-def task_of(recipe: Recipe) -> ManifestTask:
-    """The recipe's task, as the agent needs it."""
-    return ManifestTask.model_validate(recipe.task.model_dump(exclude={"categories"}))
 
 
 def input_of(preprocess: Preprocess) -> Input:

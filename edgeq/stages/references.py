@@ -7,8 +7,9 @@ from edgeq.artifact.folder import Artifact
 from edgeq.artifact.manifest import Manifest, RuntimeEntry, describe
 from edgeq.runtimes import REFERENCE, runtime
 from edgeq.stages.build import Build
+from edgeq.stages.outputs import task_of
 from edgeq.stages.plan import planned
-from edgeq.stages.prepare import Prepared, input_of, task_of
+from edgeq.stages.prepare import Prepared, input_of
 from edgeq.versions import versions
 
 

@@ -26,6 +26,7 @@ from edgeq.spec.images import images_of
 from edgeq.spec.quantize import Quantize
 from edgeq.spec.recipe import Preprocess
 from edgeq.spec.target import Target
+from edgeq.stages.outputs import load_model
 from edgeq.stages.plan import MIXING_IMAGES, measured_mixing
 from edgeq.stages.prepare import image_size
 
@@ -46,7 +47,7 @@ def inspect(
     kind = target if isinstance(target, Target) else targets.load(target)
     if path.suffix in (".yaml", ".yml"):
         recipe = recipes.load(path)
-        model = load(recipe.model, recipe.preprocess.size)
+        model = load_model(recipe)
         image_size(model)
         calibration = recipe.calibration
         files = choose(image_files(calibration.images, str(path)), calibration.count)

@@ -36,6 +36,8 @@ class Decoder(Protocol):
 
     name: str
     expects: str
+    selected: bool
+    """whether the rows are detections that the model chose, in an order of its own"""
 
     def fits(self, outputs: Sequence[Output]) -> bool:
         """Whether the outputs have this decoder's layout, by their shapes and not their names."""

@@ -20,6 +20,7 @@ class EndToEndSeg:
     """Predictions [1,K,6+M]: x1,y1,x2,y2 in input pixels, score, class index, M coefficients."""
 
     name = "end2end-seg"
+    selected = True
     expects = "predictions [1,K,6+M] and prototypes [1,M,h,w]"
 
     def __init__(self, task: ReleaseTask) -> None:

@@ -41,6 +41,7 @@ class MaskRcnn:
     """
 
     name = "mask-rcnn"
+    selected = True
     expects = (
         "boxes [n,4], labels [n] int64, scores [n] float and masks [n,1,m,m] "
         "or [n,1,input height,input width]"

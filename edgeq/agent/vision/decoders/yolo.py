@@ -61,6 +61,7 @@ class YoloV5Seg:
     """Predictions [1,N,5+C+M]: box, objectness, C class scores, M coefficients."""
 
     name = "yolov5-seg"
+    selected = False
 
     def __init__(self, task: ReleaseTask) -> None:
         self._task = task
@@ -91,6 +92,7 @@ class YoloV8Seg:
     """Predictions [1,4+C+M,N]: box, C class scores, M coefficients, one column a prediction."""
 
     name = "yolov8-seg"
+    selected = False
 
     def __init__(self, task: ReleaseTask) -> None:
         self._task = task
