@@ -61,12 +61,15 @@ class Column(Record):
 class Divergence(Record):
     """How far the device's outputs are from the simulation's: the engine's own doing.
 
-    `snr_db` per output is 10 log10(power of the simulation / power of the difference), infinite
-    (None) where they are bit for bit equal; `mask_ap` is simulated minus device.
+    `snr_db` per part that the decoder tells apart (boxes, scores ...) is 10 log10(power of the
+    simulation / power of the difference), infinite (None) where they are bit for bit equal;
+    `mask_ap` is simulated minus device. Where the model chooses its detections itself, `lacking` is
+    the share of them that only one side has; the others are compared.
     """
 
     mask_ap: float | None
     snr_db: dict[str, float | None]
+    lacking: float | None = None
 
 
 class Verdict(Record):

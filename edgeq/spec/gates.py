@@ -151,7 +151,7 @@ def _divergence_snr(gate: str, limit_db: float, evidence: Outcome) -> Verdict:
         )
     status: VerdictStatus = "passed" if worst_db >= limit_db else "failed"
     return Verdict(
-        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"output '{output}'"
+        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"part '{output}'"
     )
 
 

@@ -11,14 +11,15 @@ from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.dataset import Dataset
-from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.matches import Matches, match
+from edgeq.evaluation.parts import parts_divergence
 from edgeq.progress import Progress
 from edgeq.records.report import Column, ColumnName, Divergence
 from edgeq.stages.bench import bench, bench_images, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
-from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, compare_outputs, predict
+from edgeq.stages.outputs import decoder_of
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, predict, raw_outputs
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import float_artifact, fp16_artifact, simulation
 
@@ -63,8 +64,10 @@ def evaluate(
     gap = None
     if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
         gap = simulated.mask.ap - device.mask.ap
-    snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
-    return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
+    parts = parts_divergence(
+        decoder_of(checked.prepared.recipe), raw_outputs(found["simulated"], found["device"])
+    )
+    return tuple(columns), Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
 
 
 def predicted_here(

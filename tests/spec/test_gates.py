@@ -136,7 +136,7 @@ def test_divergence_counts_in_both_directions() -> None:
 def test_worst_output_decides_and_is_named() -> None:
     apart = Divergence(mask_ap=None, snr_db={"a": 50.0, "b": 12.0, "c": None})
     verdict = _judge(full_columns(), apart, divergence_snr_db=20)["divergence_snr_db"]
-    assert (verdict.status, verdict.measured, verdict.reason) == ("failed", 12.0, "output 'b'")
+    assert (verdict.status, verdict.measured, verdict.reason) == ("failed", 12.0, "part 'b'")
 
 
 def test_equal_outputs_pass_any_ratio() -> None:

@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeq.report.figures import snr_by_part
+
 if TYPE_CHECKING:
     from edgeq.cache import Usage
     from edgeq.records.device import Pushed, Status
@@ -135,9 +137,11 @@ def _place(mix: RangeMixing) -> str:
 
 def lint_text(lint: Lint) -> RenderableType:
     """What a lint found, for a person."""
+    noise = [f"left of float, on this machine: {snr_by_part(lint.snr_db)}"] if lint.snr_db else []
     if not lint.findings:
-        return Text(f"{lint.source} for {lint.target}: nothing to complain about")
-    lines = [f"{lint.source} for {lint.target}:"]
+        said = f"{lint.source} for {lint.target}: nothing to complain about"
+        return Text("\n".join([said, *noise]))
+    lines = [f"{lint.source} for {lint.target}:", *noise]
     for found in lint.findings:
         lines += [f"{found.severity}: {found.rule}: {found.node}"]
         lines += [f"  {found.what}; {found.remedy}"]

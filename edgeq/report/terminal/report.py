@@ -16,6 +16,7 @@ from edgeq.report.figures import (
     UNSTABLE,
     gate_figure,
     mebibytes,
+    snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation
@@ -159,10 +160,9 @@ def _divergence(divergence: Divergence) -> str:
     parts = []
     if divergence.mask_ap is not None:
         parts.append(f"mask AP {-divergence.mask_ap:+.4f}")
-    parts += [
-        f"{name} " + ("equal" if snr_db is None else f"{snr_db:.1f} dB")
-        for name, snr_db in divergence.snr_db.items()
-    ]
+    parts += [snr_by_part(divergence.snr_db)] if divergence.snr_db else []
+    if divergence.lacking:
+        parts.append(f"{divergence.lacking:.1%} of the detections on one side only")
     return ", ".join(parts) or NOT_MEASURED
 
 
