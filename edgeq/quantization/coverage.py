@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import onnx
+
 from edgeq.graph.layers import hidden_layers, layers
-from edgeq.graph.model import Model
+from edgeq.graph.model import Model, outer_names
 from edgeq.quantization.plan import Decision
 
 LEAST_SHARE = 0.5
@@ -50,6 +52,29 @@ class Coverage:
                 f"{self.layers} layers stay float, {self.why_float()}"
             )
         return ""
+
+
+def between(model: Model, decisions: Mapping[str, Decision]) -> dict[str, int]:
+    """How many operators of each type compute in float with int8 ones behind and before them."""
+    reads = [(node, {*node.input, *outer_names(node)}, {*node.output}) for node in model.nodes]
+    after = _reached(reads, decisions)
+    before = _reached([(node, made, read) for node, read, made in reversed(reads)], decisions)
+    inside = (node.op_type for node in model.nodes if node.name in after & before)
+    return dict(Counter(inside).most_common())
+
+
+def _reached(
+    steps: Sequence[tuple[onnx.NodeProto, set[str], set[str]]], decisions: Mapping[str, Decision]
+) -> set[str]:
+    """The float nodes that values of an int8 one get to; a step has what it takes and gives."""
+    found: set[str] = set()
+    carried: set[str] = set()
+    for node, taken, given in steps:
+        is_int8 = decisions[node.name].quantized
+        if is_int8 or taken & carried:
+            carried |= given
+            found |= set() if is_int8 else {node.name}
+    return found
 
 
 def coverage(model: Model, decisions: Mapping[str, Decision]) -> Coverage:

@@ -40,13 +40,33 @@ class Speedup(Record):
         return self.fp16_ms / self.int8_ms
 
 
+class Gain(Record):
+    """int8 against the float model in the same engine on one device: median inference.
+
+    `blamed` are operators by their type, with how many there are: those that the engine ran outside
+    of what is fast in int8, `partitions` into how many pieces they cut the rest, where it tells.
+    """
+
+    int8_ms: float
+    float_ms: float
+    blamed: dict[str, int] = Field(default_factory=dict)
+    partitions: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster int8 is."""
+        return self.float_ms / self.int8_ms
+
+
 ColumnName = Literal["float", "simulated", "fp16", "device"]
 
 
 class Column(Record):
     """One column of the report: float on the host, the simulated plan, or the device.
 
-    fp16 is the float model on the device, where its engine computes in float16.
+    fp16 is the float model on the device, where its engine computes in float16. Where it does not,
+    the float column's accuracy is the host's, and its measurement the device's, in its own engine;
+    `unmeasured` says why there is none.
     """
 
     name: ColumnName
@@ -56,6 +76,7 @@ class Column(Record):
     box_ap_drop: Interval | None = None
     measurement: Measurement | None = None
     model_bytes: int | None = None
+    unmeasured: str = ""
 
 
 class Divergence(Record):
@@ -100,6 +121,7 @@ class Report(Record):
     columns: tuple[Column, ...]
     divergence: Divergence | None = None
     speedup: Speedup | None = None
+    gain: Gain | None = None
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     layers_quantized: int

@@ -19,7 +19,7 @@ from edgeq.report.figures import (
     snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation
+from edgeq.report.speedup import explanation, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
@@ -134,6 +134,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)
+        if column.unmeasured:
+            yield f"not measured ({column.name})", column.unmeasured
     if report.divergence is not None:
         yield "device against simulation", _divergence(report.divergence)
     if report.speedup is not None:
@@ -143,6 +145,16 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
         for sentence in (words, *(explanation(found) if steady else ())):
             yield "int8 against fp16", sentence
+    if report.gain is not None:
+        both = [report.column(name) for name in ("float", "device")]
+        measurements = [c.measurement for c in both if c and c.measurement]
+        if any(m.emulated for m in measurements):
+            sentences = ["not compared: emulated"]
+        else:
+            steady = not any(m.unstable for m in measurements)
+            sentences = worth(report.gain) if steady else [UNSTABLE]
+        for sentence in sentences:
+            yield "int8 against float", sentence
     for note in report.notes:
         yield "note", note
 
