@@ -20,12 +20,14 @@ LEAST_SHARE = 0.5
 class Coverage:
     """Layers and multiply-adds in int8 and in all; `reasons` counts the layers that stay float.
 
+    `weights_int8` of the layers in int8 have a constant weight, without which nothing gets smaller.
     `unknown` layers have shapes that only a run tells, or lie inside control flow: they are in no
     sum of multiply-adds.
     """
 
     layers: int
     layers_int8: int
+    weights_int8: int
     macs: int
     macs_int8: int
     unknown: int
@@ -85,6 +87,7 @@ def coverage(model: Model, decisions: Mapping[str, Decision]) -> Coverage:
     return Coverage(
         layers=len(found),
         layers_int8=len(inside),
+        weights_int8=sum(layer.weight is not None for layer in inside),
         macs=sum(layer.macs or 0 for layer in known),
         macs_int8=sum(layer.macs or 0 for layer in inside),
         unknown=len(found) - len(known) + hidden_layers(model),

@@ -96,7 +96,7 @@ def _refuse_nothing_quantized(model: Model, choices: Choices, covered: Coverage)
 
     A deploy measures the float model on the device anyway.
     """
-    if covered.layers_int8:
+    if covered.weights_int8:
         return
     if not covered.layers:
         what = "no layer is quantized: the model has no convolution and no matrix product"

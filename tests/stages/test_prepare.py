@@ -15,6 +15,7 @@ from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.stages.build import build
 from edgeq.stages.prepare import Prepared, prepare
+from edgeq.verbs.build import steps_of
 
 from .projects import project
 from .twostage import two_stages
@@ -57,6 +58,7 @@ def test_little_in_int8_is_noted_with_the_reasons_counted(tmp_path: Path) -> Non
         "only 16% of the multiply-adds compute in int8: 1 of 6 layers stay float"
     )
     assert "1 because: 'stem' in exclude" in note
+    assert f"note: {note}" in steps_of(found)
     assert prepared(project(tmp_path, two_stages())).notes == ()
 
 
