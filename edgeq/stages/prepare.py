@@ -101,7 +101,8 @@ def _refuse_nothing_quantized(model: Model, choices: Choices, covered: Coverage)
     if not covered.layers:
         what = "no layer is quantized: the model has no convolution and no matrix product"
         raise InputError(str(model.path), what, "name a model that has some")
-    what = f"no layer is quantized: {covered.layers} stay float, {covered.why_float()}"
+    floats = covered.layers - covered.layers_int8
+    what = f"no layer is quantized: {floats} stay float, {covered.why_float()}"
     if any(name in choices.excluded for name in (node.name for node in model.nodes)):
         remedy = "take patterns out of 'exclude' and 'overrides'; the float model needs no edgeq"
         raise InputError(Key("quantize"), what, remedy)
