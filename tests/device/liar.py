@@ -107,8 +107,8 @@ def honest(op: str, fields: dict[str, Any]) -> Frames:
         return [{"ok": {"bench": BENCH, "probe": PROBE, "build": ENGINE}.get(verb, {})}]
     if op == "get":
         return [{"ok": {}, "bytes": len(OUTPUTS)}, OUTPUTS]
-    found = {"status": STATUS, "have": {"missing": [], "partial": {}}, "release": {"new": False}}
-    return [{"ok": found.get(op, {})}]
+    said = {"status": STATUS, "have": {"missing": [], "partial": {}}, "release": {"new": False}}
+    return [{"ok": said.get(op, {})}]
 
 
 class Liar:

@@ -28,7 +28,7 @@ from edgeq.stages.predict import Manner, predict
 from edgeq.verbs.releases import status_of
 
 from .artifacts import made
-from .liar import FINGERPRINT, OUTPUTS, PROBE, Liar, Lie, outputs, says, says_lines
+from .liar import FINGERPRINT, OUTPUTS, PROBE, Frames, Liar, Lie, outputs, says, says_lines
 
 COMPILE = Compile(precision="int8", typing="weak")
 
@@ -52,10 +52,11 @@ def use(device: Device, op: str, images: tuple[Image, ...]) -> object:
         kind, probe = target.load("local"), Probe.model_validate(PROBE)
         return bench(device, "/nowhere/r", images, wanted, kind, probe, silent)
     if op in ("build", "lend"):
-        return device.engines.make("/nowhere/r", COMPILE, silent)
-    return {"hello": lambda: device.hello, "status": lambda: status_of(device)}.get(
-        op, device.probe
-    )()
+        device.engines.make("/nowhere/r", COMPILE, silent)
+        return None
+    if op == "hello":
+        return device.hello
+    return status_of(device) if op == "status" else device.probe()
 
 
 def npz(header: bytes, content: bytes = b"", **changed: Any) -> Lie:
@@ -79,6 +80,19 @@ NAN = json.dumps({"ok": {"a": [float("nan")]}}).encode() + b"\n"
 DEEP = b'{"ok": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
 FLAT = b'{"ok": {"a": [' + b"[]," * 20_000_000 + b"[]]}}\n"
 NUMBERS = b'{"ok": {"a": [' + b"1e9," * 15_000_000 + b"1]}}\n"
+
+STAGES = ("preprocess", "inference", "postprocess")
+
+
+def samples(taken: list[int]) -> Lie:
+    """A measurement of these samples alone."""
+
+    def lie(frames: Frames) -> Frames:
+        measured: Any = frames[0]
+        return [{"ok": measured["ok"] | {f"{stage}_ns": taken for stage in STAGES}}]
+
+    return lie
+
 
 LIES: dict[str, tuple[str, Lie, str]] = {
     # What becomes part of a path
@@ -124,16 +138,8 @@ LIES: dict[str, tuple[str, Lie, str]] = {
     "latency in words": ("bench", says("5", "ok", "inference_ns", 0), "inference_ns"),
     "latency of true": ("bench", says(True, "ok", "inference_ns", 0), "inference_ns"),
     "memory below zero": ("bench", says(-1, "ok", "peak_rss_bytes"), "peak_rss_bytes"),
-    "one sample": (
-        "bench",
-        lambda f: [{"ok": f[0]["ok"] | {f"{stage}_ns": [5] for stage in STAGES}}],
-        "inference_ns",
-    ),
-    "no sample": (
-        "bench",
-        lambda f: [{"ok": f[0]["ok"] | {f"{stage}_ns": [] for stage in STAGES}}],
-        "inference_ns",
-    ),
+    "one sample": ("bench", samples([5]), "inference_ns"),
+    "no sample": ("bench", samples([]), "inference_ns"),
     "a sample more of one stage": ("bench", says([1] * 101, "ok", "preprocess_ns"), "preprocess"),
     "longer than it took": ("bench", says(1, "ok", "duration_ns"), "duration_ns"),
     "throughput below zero": ("bench", says(-1.0, "ok", "throughput_per_s"), "throughput_per_s"),
@@ -179,7 +185,6 @@ LIES: dict[str, tuple[str, Lie, str]] = {
     "releases that are a number": ("status", says(5, "ok", "releases"), "releases"),
     "clock that is a text": ("hello", says("now", "clock_unix_s"), "clock_unix_s"),
 }
-STAGES = ("preprocess", "inference", "postprocess")
 
 
 def npz_of(arrays: dict[str, Any]) -> list[Any]:
