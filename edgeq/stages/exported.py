@@ -6,6 +6,7 @@ Ultralytics writes names, task, imgsz, stride, end2end and its arguments, each a
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -127,7 +128,9 @@ def _value(text: str | None) -> object:
     if text is None or len(text) > _LONGEST:
         return None
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a parser's advice on text that is not ours
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 

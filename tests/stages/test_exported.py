@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,10 @@ def test_nonsense_in_the_metadata_is_no_error(metadata: dict[str, str]) -> None:
 @pytest.mark.parametrize("value", ["[" * 100_000, "9" * 2_000_000, "{0: 1}", "{1: 'a'}", "\0", "-"])
 def test_hostile_metadata_is_nothing(value: str) -> None:
     assert exported({"names": value, "imgsz": value, "args": value}).names is None
+
+
+def test_parsers_advice_on_foreign_text_is_not_shown(recwarn: pytest.WarningsRecorder) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert exported({"names": "1if 1else 1", "stride": "0x1for x in y"}) == Exported()
+    assert not recwarn.list
