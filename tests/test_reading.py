@@ -14,6 +14,7 @@ from edgeq.evaluation.annotations import load as load_annotations
 from edgeq.graph.load import load as load_model
 from edgeq.spec import recipe, target
 from edgeq.spec.image_list import image_files
+from edgeq.verbs.lint import lint
 
 
 def pipe(path: Path) -> None:
@@ -45,6 +46,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "recipe": recipe.load,
     "target": lambda path: target.load(str(path)),
     "model": load_model,
+    "model to lint": lambda path: lint(path, "local"),
     "annotations": load_annotations,
     "image list": lambda path: image_files(path, ""),
     "artifact": archive.read,
@@ -57,7 +59,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 def test_nothing_waits_for_what_is_no_file(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
-    path = tmp_path / "named.yaml"
+    path = tmp_path / ("named.onnx" if name == "model to lint" else "named.yaml")
     make(path)
     with pytest.raises(InputError, match=r"a pipe|a device|no regular file|no artifact"):
         READERS[name](path)

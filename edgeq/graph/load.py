@@ -48,6 +48,14 @@ def load(path: Path, size: tuple[int, int] | None = None) -> Model:
     return Model(path, simplified, digest.hexdigest(), names)
 
 
+def read(path: Path) -> onnx.ModelProto:
+    """A model as it stands in its file, external data inlined. Raises InputError(s) as `load`."""
+    proto = _parse(_content(path), path)
+    _inline(proto, path, hashlib.sha256())
+    _check_data(proto.graph, path)
+    return proto
+
+
 def _first_line(exc: Exception) -> str:
     return (str(exc).strip().splitlines() or [type(exc).__name__])[0]
 
