@@ -187,3 +187,18 @@ def test_pipe_in_a_list_of_images_is_named(project: Path) -> None:
     (project / "list.txt").write_text("pipe.png\n")
     with pytest.raises(InputError, match=r"pipe\.png' is no regular file"):
         recipe.load(project / "recipe.yaml")
+
+
+@pytest.mark.parametrize("nested", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_json_without_end_to_its_depth_is_no_json(project: Path, nested: bytes) -> None:
+    (project / "map.json").write_bytes(nested)
+    with pytest.raises(InputError, match=r"'map\.json' is not JSON"):
+        recipe.load(project / "recipe.yaml")
+    with pytest.raises(InputError, match=r"is not JSON \(it is nested too deep\)"):
+        load_annotations(project / "map.json")
+
+
+def test_class_that_a_json_map_names_twice_is_refused(project: Path) -> None:
+    (project / "map.json").write_text('{"0": 1, "1": 2, "0": 3}')
+    with pytest.raises(InputError, match=r"'map\.json' is not JSON \('0' is given twice\)"):
+        recipe.load(project / "recipe.yaml")

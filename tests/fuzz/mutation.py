@@ -21,7 +21,8 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 ODD_BYTES = (
     b"", b"\0", b"\xff", b"\xff\xff\xff\xff", b"\xef\xbb\xbf", b"\n", b"\r", b" ", b"\t", b"-",
-    b"0", b"9" * 20, b"1e999", b"NaN", b"[" * 50, b"{" * 50, b'"', b"'", b"\\", b"\x1b[2J", b"..",
+    b"0", b"9" * 20, b"1e999", b"NaN", b"[" * 50, b"[" * 20000, b'{"a":' * 5000,
+    b'"', b"'", b"\\", b"\x1b[2J", b"..",
 )  # fmt: skip
 
 
