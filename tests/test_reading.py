@@ -14,6 +14,7 @@ from edgeq.evaluation.annotations import load as load_annotations
 from edgeq.graph.load import load as load_model
 from edgeq.spec import recipe, target
 from edgeq.spec.image_list import image_files
+from edgeq.verbs.lint import lint
 
 
 def pipe(path: Path) -> None:
@@ -45,6 +46,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "recipe": recipe.load,
     "target": lambda path: target.load(str(path)),
     "model": load_model,
+    "model to lint": lambda path: lint(path, "local"),
     "annotations": load_annotations,
     "image list": lambda path: image_files(path, ""),
     "artifact": archive.read,
@@ -57,7 +59,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 def test_nothing_waits_for_what_is_no_file(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
-    path = tmp_path / "named.yaml"
+    path = tmp_path / ("named.onnx" if name == "model to lint" else "named.yaml")
     make(path)
     with pytest.raises(InputError, match=r"a pipe|a device|no regular file|no artifact"):
         READERS[name](path)
@@ -184,4 +186,19 @@ def test_pipe_in_a_list_of_images_is_named(project: Path) -> None:
     pipe(project / "pipe.png")
     (project / "list.txt").write_text("pipe.png\n")
     with pytest.raises(InputError, match=r"pipe\.png' is no regular file"):
+        recipe.load(project / "recipe.yaml")
+
+
+@pytest.mark.parametrize("nested", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_json_without_end_to_its_depth_is_no_json(project: Path, nested: bytes) -> None:
+    (project / "map.json").write_bytes(nested)
+    with pytest.raises(InputError, match=r"'map\.json' is not JSON"):
+        recipe.load(project / "recipe.yaml")
+    with pytest.raises(InputError, match=r"is not JSON \(it is nested too deep\)"):
+        load_annotations(project / "map.json")
+
+
+def test_class_that_a_json_map_names_twice_is_refused(project: Path) -> None:
+    (project / "map.json").write_text('{"0": 1, "1": 2, "0": 3}')
+    with pytest.raises(InputError, match=r"'map\.json' is not JSON \('0' is given twice\)"):
         recipe.load(project / "recipe.yaml")

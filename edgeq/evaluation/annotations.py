@@ -168,4 +168,6 @@ def _syntax_problem(path: Path, text: bytes, message: str) -> InputError:
         line, column, what = exc.lineno, exc.colno, exc.msg
     except UnicodeDecodeError as exc:
         what = f"byte {exc.start} is not UTF-8"
+    except RecursionError:
+        what = "it is nested too deep"
     return InputError(f"{path}:{line}:{column}", f"is not JSON ({what})", "export it as COCO JSON")

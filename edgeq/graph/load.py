@@ -47,6 +47,7 @@ def load(path: Path, size: tuple[int, int] | None = None, without: Collection[st
     digest = hashlib.sha256(content)
     proto = _parse(content, path)
     _inline(proto, path, digest)
+    _check_data(proto.graph, path)
     _check_opset(proto, path)
     _name_nodes(proto)
     sort_nodes(proto.graph)
@@ -109,6 +110,14 @@ def _refuse_quantized(proto: onnx.ModelProto, path: Path) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
         remedy = "name the float model that it was made from ('edgeq lint' reads this one)"
         raise InputError(str(path), f"is quantized already ({counts})", remedy)
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """A model as it stands in its file, external data inlined. Raises InputError(s) as `load`."""
+    proto = _parse(_content(path), path)
+    _inline(proto, path, hashlib.sha256())
+    _check_data(proto.graph, path)
+    return proto
 
 
 def _first_line(exc: Exception) -> str:
@@ -196,7 +205,8 @@ def _piece(tensor: onnx.TensorProto, path: Path) -> _Piece:
         what = f"{named} leaves the folder of the model"
         raise InputError(where, what, "export it again, with data beside it")
     if not file.is_file():
-        raise InputError(where, f"{named} is missing", f"copy {location} beside {path.name}")
+        lacking = "is no regular file" if file.exists() else "is missing"
+        raise InputError(where, f"{named} {lacking}", f"copy {location} beside {path.name}")
     size = file.stat().st_size
     try:
         offset = int(entries.get("offset", 0))
@@ -208,6 +218,19 @@ def _piece(tensor: onnx.TensorProto, path: Path) -> _Piece:
         what = f"{named} has {size} bytes, of which {offset} to {offset + length} are wanted"
         raise InputError(where, what, "it was cut short; copy it again")
     return _Piece(file, offset, length)
+
+
+def _check_data(graph: onnx.GraphProto, path: Path) -> None:
+    """InputError(s) for constants whose bytes are not as many as their shape and type say."""
+    problems = []
+    for tensor in _tensors(graph):
+        try:
+            onnx.numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
+            what = f"its data does not fit its shape {list(tensor.dims)}: {_first_line(exc)}"
+            where = f"{path}: tensor '{tensor.name}'"
+            problems.append(InputError(where, what, "copy or export it again"))
+    raise_all(problems)
 
 
 def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,6 +46,14 @@ def _decoders() -> Iterable[str]:
 Decoder = Annotated[str, OneOf(_decoders)]
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON takes the last of equal keys, and says nothing."""
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"'{twice[0]}' is given twice")
+    return dict(pairs)
+
+
 class Task(Part):
     """How the model's outputs become instances."""
 
@@ -77,8 +86,8 @@ class Task(Part):
         if isinstance(value, str):
             text = text_of(value, info)
             try:
-                value = json.loads(text)
-            except ValueError as exc:
+                value = json.loads(text, object_pairs_hook=_each_once)
+            except (ValueError, RecursionError) as exc:
                 raise Invalid(f"'{value}' is not JSON ({exc})", "map class to category") from exc
         if isinstance(value, dict):  # a mapping's keys come as text from YAML and JSON
             return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 
 from edgeq.errors import InputError
+from edgeq.graph.load import read
 from edgeq.graph.mixing import Mixing
 from edgeq.progress import Progress, silent
 from edgeq.quantization.coverage import coverage
@@ -52,15 +53,11 @@ def lint(source: str | Path, target: str | Target, progress: Progress = silent) 
 
 def _content(path: Path) -> bytes:
     """A model that ONNX's checker takes, with the data that lies beside it."""
+    proto = read(path)
     try:
-        proto = onnx.load(path)
         onnx.checker.check_model(proto)
         return bytes(proto.SerializeToString())
-    except OSError as exc:
-        raise InputError(
-            str(path), (exc.strerror or "").lower(), "name a recipe or a model"
-        ) from exc
-    except Exception as exc:  # of protobuf and of the checker, in several types
+    except Exception as exc:  # of the checker and of protobuf, in several types
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise InputError(str(path), f"is no valid ONNX model: {reason}", "export it again") from exc
 

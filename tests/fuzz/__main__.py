@@ -30,7 +30,7 @@ def main() -> int:
     print(f"{len(SUBJECTS)} subjects, {share_s:.0f} s each, seeds from {first}", flush=True)
     said = [_child(name, share_s, first) for name in SUBJECTS]
     counts = [int(found[1]) for line in said if (found := re.search(r": (\d+) inputs in", line))]
-    print("\n".join([*said, f"{sum(counts)} inputs in all"]))
+    print(f"{sum(counts)} inputs in all")
     return 0 if len(counts) == len(SUBJECTS) else 1
 
 

@@ -18,6 +18,8 @@ from edgeq.errors import EdgeqError
 
 HANG_S = 10
 MOST_BYTES = 2 << 30
+FEWEST = 20
+"""Inputs, however slow the machine is."""
 _BATCH = 200
 
 
@@ -49,7 +51,7 @@ def feed(subject: Subject, duration_s: float, first_seed: int, folder: Path) -> 
     faulthandler.enable()
     end_s = time.monotonic() + duration_s
     count, number = 0, first_seed
-    while count == 0 or time.monotonic() < end_s:
+    while count < FEWEST or time.monotonic() < end_s:
         count += _batch(subject, number, end_s, folder)
         number += 1
     return count
@@ -69,7 +71,7 @@ def _batch(subject: Subject, number: int, end_s: float, folder: Path) -> int:
     @given(subject.inputs)
     def one(content: bytes) -> None:
         nonlocal count, fault
-        if count and not fault and time.monotonic() > end_s:
+        if count >= FEWEST and not fault and time.monotonic() > end_s:
             return  # hypothesis would go on to the end of its batch
         (folder / "input").write_bytes(content)
         fault = True  # until it went well

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests import sampling
+from tests.fuzz.campaign import FEWEST
 from tests.fuzz.subjects import SUBJECTS
 
 ROOT = Path(__file__).parents[2]
 DURATION_S = 60 if sampling.WHOLE else 4
-FEWEST = 20
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -166,7 +166,7 @@ class Undecided(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self.is_over.wait(20.0)
-        return paramiko.AUTH_FAILED
+        return paramiko.common.AUTH_FAILED
 
 
 def test_server_that_goes_during_the_login(
