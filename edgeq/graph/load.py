@@ -284,7 +284,8 @@ def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None
             problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
         dims = value.type.tensor_type.shape.dim
         rank = len(dims)
-        if rank in (3, 4) and dims[-1].dim_value == 3 and dims[-3].dim_value != 3:
+        # An image is higher than it has channels, or its height is open.
+        if rank in (3, 4) and dims[-1].dim_value == 3 and not 1 <= dims[-3].dim_value <= 4:
             problems.append(_channels_last(value, path))
             continue
         wanted: dict[int, int] = {0: 1} if rank == 4 else {}
