@@ -29,6 +29,8 @@ _OTHER_PLACES = (
     "it is sure of objects where none are annotated: see to evaluate.orientation, to the letterbox "
     "and its size, to rgb for bgr, and whether these are the annotations of these images"
 )
+_RESAMPLES = 200
+"""Enough to see whether an interval reaches 0."""
 _KINDS: tuple[Kind, ...] = ("mask", "box")
 
 
@@ -50,7 +52,7 @@ def doubt(
     Its AP is below the floor, or the interval of that reaches 0: then int8 loses nothing to it,
     whatever it does.
     """
-    found = [(kind, bootstrap.precision(matches, kind)) for kind in _KINDS]
+    found = [(kind, bootstrap.precision(matches, kind, _RESAMPLES)) for kind in _KINDS]
     low = {k: one for k, one in found if one and (one.estimate < floor or one.low <= 0)}
     if not low:
         return Doubt()

@@ -105,6 +105,8 @@ def predict(
 
     over_images(device, placed, run, progress)
     _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
+    if not manner.is_known:
+        _require_masks(images, device.address)
     if manner.keep_count:
         outputs = parsed_arrays(device.files.take(name, LARGEST_OUTPUTS), "outputs", device.address)
         _require_outputs(outputs, [str(id_) for id_ in files][: manner.keep_count], device.address)
@@ -116,7 +118,7 @@ def predict(
 def _require_answers(
     images: Sequence[ImagePrediction], asked: Mapping[int, Image], classes: int, where: str
 ) -> None:
-    """DeviceError unless there is one prediction of each image, with masks and labels of it."""
+    """DeviceError unless there is one prediction of each image, with labels of the model."""
     if [image.id for image in images] != list(asked):
         what = f"it predicted on images {[image.id for image in images][:8]}"
         raise garbled(
@@ -126,6 +128,11 @@ def _require_answers(
         if any(label >= classes for label in image.labels):
             what = f"labels of image {image.id} go up to {max(image.labels)}"
             raise garbled(where, f"{what}; the model has {classes} classes")
+
+
+def _require_masks(images: Sequence[ImagePrediction], where: str) -> None:
+    """DeviceError unless all masks are of whole images; this machine's own are known to be."""
+    for image in images:
         for mask in image.masks:
             if not rle.fills(mask.model_dump()):
                 raise garbled(where, f"a mask of image {image.id} does not fill it")
