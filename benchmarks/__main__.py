@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     calibration,
+    checking,
     commands,
     hashing,
     inputs,
@@ -36,6 +37,7 @@ def main() -> int:
     parts: dict[str, Callable[[], Iterable[Figure]]] = {
         commands.PART: commands.measure,
         hashing.PART: hashing.measure,
+        checking.PART: checking.measure,
         postprocess.PART: postprocess.measure,
         latency.PART: latency.measure,
         litert.PART: litert.measure,
@@ -59,7 +61,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     modules = (
-        *(commands, hashing, postprocess, latency, litert, thresholds),
+        *(commands, hashing, checking, postprocess, latency, litert, thresholds),
         *(sensitivity, calibration, push, link),
     )
     names = [part.PART for part in modules]
