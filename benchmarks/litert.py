@@ -16,6 +16,8 @@ SCORED = 16
 # 3.0 to 3.1 with VNNI; without, int8 is as fast as float, .93 to 1.07.
 SPEEDUP = by_cpu({"VNNI": at_least(2.5), "AVX2 only": at_least(0.85)})
 AGAINST_PEER = at_most(1.0)
+ATTENTION, ATTENTION_ROUNDS = at_least(1.5), 40
+"""3.4 and 5.3 on AVX2."""
 WRITING_S, PEAK_MB = at_most(3), at_most(400)
 
 
@@ -23,7 +25,19 @@ def measure() -> Iterator[Figure]:
     """Ratios of medians in one process, one thread, in turns; seconds and memory of writing."""
     for size in (320, 640):
         yield from _latency(size)
+    yield from _attention()
     yield from _writing()
+
+
+def _attention() -> Iterator[Figure]:
+    for side, channels in ((20, 128), (40, 64)):
+        given = {"side": side, "channels": channels, "rounds": ATTENTION_ROUNDS}
+        with tempfile.TemporaryDirectory() as home:
+            samples = run("attention", given, {"EDGEQ_HOME": home}).answer["samples_ms"]
+        p50_ms = {label: median(values) for label, values in samples.items()}
+        note = ", ".join(f"{label} {found:.1f} ms" for label, found in p50_ms.items())
+        label = f"attention over {side}x{side}: all int8 / as placed"
+        yield Figure(PART, label, p50_ms["int8"] / p50_ms["edgeq"], "x", ATTENTION, note)
 
 
 def _latency(size: int) -> Iterator[Figure]:

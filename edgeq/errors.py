@@ -25,6 +25,7 @@ SHOWN = 20
 LINK_LOST = "link-lost"  # the connection was cut, or the device gave it up
 TOO_SLOW = "too-slow"  # it lives, and an answer took longer than what was asked can take
 INPUT_CLOSED = "input-closed"  # the agent no longer reads; what it said last says why
+NO_COMMANDS = "no-commands"  # the account runs no command, or something there waits for input
 NO_PYTHON = "no-python"  # no Python could be started there
 PYTHON_TOO_OLD = "python-too-old"  # older than 3.8
 NAME_NOT_FOUND = "name-not-found"  # the name has no address

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,18 @@ settings.load_profile("edgeq")
 def pytest_report_header() -> str:
     """How much is tested."""
     return "tests: " + ("all" if sampling.WHOLE else "matrices sampled; EDGEQ_TESTS=all for all")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was skipped, by what it misses, and how to get that."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if not reasons:
+        return
+    terminalreporter.section("not tested on this machine")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:5} tests: {reason}")
+    terminalreporter.line("On Debian or Ubuntu, sudo tests/install.sh installs what it has of it.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

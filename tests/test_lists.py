@@ -26,6 +26,7 @@ from edgeq.calibrators import calibrators
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.histogram import of
 from edgeq.device.session.loader import LOADER
+from edgeq.device.ssh.keywords import READ, UNREAD
 from edgeq.runtimes import REFERENCE, runtime
 from edgeq.spec import gates, recipe
 from edgeq.spec import target as targets
@@ -265,3 +266,13 @@ def test_no_class_has_the_name_of_another() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(file)
     assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+# Keywords of ssh_config
+
+
+def test_every_keyword_of_ssh_is_in_the_docs() -> None:
+    page = (SOURCE.parent / "docs/boards.md").read_text()
+    assert not set(READ) & set(UNREAD)
+    for name in (*READ, *UNREAD):
+        assert f"`{name}`" in page, name

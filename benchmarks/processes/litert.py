@@ -42,16 +42,16 @@ def main() -> None:
         "edgeq": write_tflite(subject.model, plan).content,
         "peer": quantized_by_peer(subject.model, plan, inputs[:2]),
     }
-    engines = {label: _engine(content) for label, content in files.items()}
+    engines = {label: engine_of(content) for label, content in files.items()}
     samples_ms: dict[str, list[float]] = {label: [] for label in engines}
     labels = list(engines)
     for engine in engines.values():
         for tensor in inputs[:3]:
-            _run(engine, tensor)
+            run_ms(engine, tensor)
     for i in range(given["rounds"]):
         # Each takes every place in turn: behind the float model the caches are full of it.
         for label in (*labels[i % 3 :], *labels[: i % 3]):
-            samples_ms[label].append(_run(engines[label], inputs[i % len(inputs)]))
+            samples_ms[label].append(run_ms(engines[label], inputs[i % len(inputs)]))
     answer({"samples_ms": samples_ms, "snr_db": _snr_db(engines, inputs)})
 
 
@@ -60,13 +60,14 @@ def _tensor(image: str, size: int) -> Floats:
     return np.ascontiguousarray(np.moveaxis(np.asarray(tensor, np.float32), 1, -1))
 
 
-def _engine(content: bytes) -> Any:
+def engine_of(content: bytes) -> Any:
+    """An interpreter with XNNPACK, on one thread."""
     engine = Interpreter(model_content=content, num_threads=1)
     engine.allocate_tensors()
     return engine
 
 
-def _run(engine: Any, tensor: Floats) -> float:
+def run_ms(engine: Any, tensor: Floats) -> float:
     """Milliseconds of one inference, without the copy of its input."""
     engine.set_tensor(engine.get_input_details()[0]["index"], tensor)
     started = time.perf_counter()
@@ -87,7 +88,7 @@ def _snr_db(engines: dict[str, Any], inputs: list[Floats]) -> dict[str, float]:
 def _scores(engine: Any, inputs: list[Floats]) -> NDArray[np.float64]:
     tables = []
     for tensor in inputs:
-        _run(engine, tensor)
+        run_ms(engine, tensor)
         by_name = {detail["name"]: detail for detail in engine.get_output_details()}
         table = engine.get_tensor(by_name[TABLE]["index"])
         tables.append(table[..., CLASS_SCORES].astype(np.float64))

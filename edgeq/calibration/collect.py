@@ -26,7 +26,8 @@ class Tap:
     """A session of the model that stops at given tensors and hands them out.
 
     The tensors are written into buffers made once: ONNX Runtime's own results are copied on every
-    run. What no given tensor depends on is not computed.
+    run. Those whose shape only a run tells are such copies. What no given tensor depends on is not
+    computed.
     """
 
     def __init__(self, model: Model, tensors: Sequence[str], threads: int) -> None:
@@ -34,7 +35,9 @@ class Tap:
         self._input, self._shape = next(iter(model.inputs.items()))
         self.names = [name for name in tensors if name != self._input]
         self._from_input = len(self.names) != len(tensors)
-        self.buffers = {name: np.empty(model.shapes[name], np.float32) for name in self.names}
+        static = [name for name in self.names if all(model.shapes[name])]
+        self.buffers = {name: np.empty(model.shapes[name], np.float32) for name in static}
+        self._open = [name for name in self.names if name not in self.buffers]
         if not self.names:
             return
         self._session = _session(model, self.names, threads)
@@ -49,9 +52,18 @@ class Tap:
         if self.names:
             address = tensor.ctypes.data
             self._binding.bind_input(self._input, "cpu", 0, np.float32, tensor.shape, address)
+            for name in self._open:  # the last run's would be too small for this one's
+                self._binding.bind_output(name)
             with errors_at(self._where):
                 self._session.run_with_iobinding(self._binding)
-        return {**self.buffers, **({self._input: tensor} if self._from_input else {})}
+        found = {**self.buffers, **self._made()}
+        return {**found, **({self._input: tensor} if self._from_input else {})}
+
+    def _made(self) -> dict[str, Floats]:
+        if not self._open:
+            return {}
+        made = self._binding.get_outputs()[len(self.buffers) :]
+        return {name: value.numpy() for name, value in zip(self._open, made, strict=True)}
 
 
 def count(
@@ -69,7 +81,7 @@ def count(
     tap = Tap(model, list(counters), threads)
     for index, (image, tensor) in enumerate(images):
         for name, values in tap.run(tensor).items():
-            if not counters[name].add(values):
+            if values.size and not counters[name].add(values):
                 what = f"tensor '{name}' holds NaN or infinity"
                 raise InputError(image, what, "the float model itself fails there; check it")
         progress(index + 1)
@@ -87,6 +99,8 @@ def extremes(
     for tensor in images:
         for name, values in tap.run(tensor).items():
             low, high = found[name]
+            if not values.size:
+                continue
             found[name] = (min(low, float(values.min())), max(high, float(values.max())))
     return found
 

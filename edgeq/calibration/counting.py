@@ -64,7 +64,9 @@ class Counter:
         return True
 
     def histogram(self) -> Histogram:
-        """Everything counted so far."""
+        """Everything counted so far; without a value in it if there was none."""
+        if self.low > self.high:
+            return Histogram(0.0, 0.0, np.empty(0, np.uint32), np.empty(0))
         counts = self.recent.astype(np.int64)
         return from_dense(
             counts if self._counts is None else counts + self._counts,

@@ -60,10 +60,10 @@ def tensors(images: Iterable[Image], preprocess: Preprocess) -> Iterator[NDArray
 def placed(image: Image, preprocess: Preprocess) -> tuple[NDArray[np.float32], Geometry]:
     """The input tensor [1,3,H,W] of an image, and where in it the image lies.
 
-    Raises InputError for a file that cannot be read.
+    Raises InputError for a file that cannot be read, or is another than was listed.
     """
     try:
-        pixels = read_image(image.path)
+        pixels = read_image(image.path, image.sha256)
     except AgentError as exc:
         raise InputError(str(image.path), exc.what, "replace or remove the image") from exc
     tensor, geometry = prepare(pixels, for_agent(preprocess))

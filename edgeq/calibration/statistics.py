@@ -50,13 +50,16 @@ class Statistics:
 
 
 def wanted_tensors(model: Model, left_out: frozenset[str] = frozenset()) -> list[str]:
-    """Every float activation of static shape that a node outside `left_out` reads or writes."""
+    """Every float activation that a node outside `left_out` reads or writes.
+
+    Its shape is static, but for a first extent that only a run tells.
+    """
     found: dict[str, None] = {}
     for node in model.nodes:
         if node.name not in left_out:
             for name in (*model.activations(node), *node.output):
                 shape = model.shapes.get(name, ())
-                if name and model.is_float(name) and shape and all(shape):
+                if name and model.is_float(name) and shape and all(shape[len(shape) > 1 :]):
                     found[name] = None
     return sorted(found)
 

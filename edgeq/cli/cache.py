@@ -9,7 +9,7 @@ import typer
 
 from edgeq.cli.app import cache_app
 from edgeq.cli.options import Json
-from edgeq.cli.output import print_rendered
+from edgeq.cli.output import print_rendered, say
 
 
 @cache_app.command("list", epilog="Example: edgeq cache list")
@@ -22,7 +22,7 @@ def cache_list(as_json: Json = False) -> None:
 
     found = cache.usage()
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found]))
+        say(json.dumps([asdict(one) for one in found]))
     else:
         print_rendered(show.caches_text(found))
 
@@ -36,4 +36,4 @@ def cache_clear(
     from edgeq import cache
 
     count = cache.clear(name)
-    typer.echo(json.dumps({"removed": count}) if as_json else f"removed {count} entries")
+    say(json.dumps({"removed": count}) if as_json else f"removed {count} entries")

@@ -20,7 +20,7 @@ from edgeq.cli.options import (
     TargetName,
     address_of,
 )
-from edgeq.cli.output import print_json, print_rendered, print_steps
+from edgeq.cli.output import print_json, print_rendered, print_steps, say
 
 
 @app.command(epilog="Example: edgeq deploy demo/recipe.yaml --target local")
@@ -55,7 +55,7 @@ def deploy(
         from edgeq.report.terminal.report import render
 
         print_rendered(render(result))
-        typer.echo(f"report: {path}")
+        say(f"report: {path}")
     raise typer.Exit(result.exit_code)
 
 
@@ -89,7 +89,7 @@ def build(
     from edgeq.report.terminal import records as show
 
     if as_json:
-        typer.echo(json.dumps(show.build_record(built, output)))
+        say(json.dumps(show.build_record(built, output)))
     else:
         print_rendered(show.build_text(built, output))
 

@@ -9,7 +9,7 @@ import typer
 
 from edgeq.cli.app import app, targets_app
 from edgeq.cli.options import DryRun, Host, Identity, Json, TargetArgument, TargetName, address_of
-from edgeq.cli.output import print_examination, print_json, print_rendered, print_steps
+from edgeq.cli.output import print_examination, print_json, print_rendered, print_steps, say
 
 
 @app.command(epilog="Example: edgeq push demo.edgeq --target arm-cpu-ort --host edge@barn7")
@@ -40,7 +40,7 @@ def push(
     if as_json:
         print_json(done)
     else:
-        typer.echo(show.pushed_text(done))
+        say(show.pushed_text(done))
 
 
 @app.command(epilog="Example: edgeq rollback --target arm-cpu-ort --host edge@barn7")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
-import typer
-
 from edgeq.cli import cache, deploy, device, model, tune
 from edgeq.cli.app import app
+from edgeq.cli.output import say, say_problem
 from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
@@ -26,26 +25,25 @@ def run() -> None:
         problems = exc.shown if isinstance(exc, InputErrors) else (exc,)
         if wants_json:
             records = [{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
-            typer.echo(json.dumps({"problems": records}))
+            say(json.dumps({"problems": records}))
         for problem in problems:
-            typer.echo(f"error: {problem}", err=True)
+            say_problem(str(problem))
         if exc.exit_code == EdgeqError.exit_code:
-            typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
+            say("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(exc.exit_code)
     except SystemExit as exc:
         if exc.code == 130:  # what Typer makes of Ctrl-C
-            typer.echo("interrupted; a device keeps the release that it had", err=True)
+            say("interrupted; a device keeps the release that it had", err=True)
         raise
     except OSError as exc:  # edgeq's own folders: full, read-only, or not to be made
-        typer.echo(
-            f"error: {exc.filename or 'disk'}: {exc.strerror or exc}; see that $EDGEQ_HOME "
-            "is a folder with space that you may write to",
-            err=True,
+        say_problem(
+            f"{exc.filename or 'disk'}: {exc.strerror or exc}; see that $EDGEQ_HOME "
+            "is a folder with space that you may write to"
         )
         sys.exit(InputError.exit_code)
     except Exception:
         import traceback
 
-        traceback.print_exc()
-        typer.echo("this is a bug of edgeq; please report it with the lines above", err=True)
+        say(traceback.format_exc().rstrip(), err=True)
+        say("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(EdgeqError.exit_code)

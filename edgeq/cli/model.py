@@ -20,7 +20,7 @@ from edgeq.cli.options import (
     address_of,
     size_of,
 )
-from edgeq.cli.output import print_json, print_rendered, print_steps
+from edgeq.cli.output import print_json, print_rendered, print_steps, say
 
 
 @app.command(epilog="Example: edgeq inspect demo/recipe.yaml")
@@ -88,9 +88,9 @@ def demo(
         project = write_demo(folder, progress=progress)
     recipe = project.folder / "recipe.yaml"
     if as_json:
-        typer.echo(json.dumps({"folder": str(project.folder), "recipe": str(recipe)}))
+        say(json.dumps({"folder": str(project.folder), "recipe": str(recipe)}))
     else:
-        typer.echo(f"wrote {project.folder}; now: edgeq deploy {recipe} --target local")
+        say(f"wrote {project.folder}; now: edgeq deploy {recipe} --target local")
 
 
 @recipe_app.command("check", epilog="Example: edgeq recipe check demo/recipe.yaml --target local")
@@ -113,7 +113,7 @@ def recipe_check(
         from edgeq.stages.check import check
 
         check(recipe, target, address_of(host, identity), keep=False).device.close()
-    typer.echo(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
+    say(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
 
 
 @recipe_app.command("schema", epilog="Example: edgeq recipe schema > recipe.schema.json")
@@ -121,7 +121,7 @@ def recipe_schema(as_json: Json = True) -> None:
     """Print the JSON Schema of recipes, so that editors complete and check them."""
     from edgeq.spec import recipe as recipes
 
-    typer.echo(json.dumps(recipes.schema(), indent=2))
+    say(json.dumps(recipes.schema(), indent=2))
 
 
 @targets_app.command("list", epilog="Example: edgeq targets list")
@@ -133,7 +133,7 @@ def targets_list(as_json: Json = False) -> None:
     found = {name: (targets.load(name), path) for name, path in targets.names().items()}
     if as_json:
         records = [{"name": n, "file": str(p), **t.model_dump()} for n, (t, p) in found.items()]
-        typer.echo(json.dumps(records))
+        say(json.dumps(records))
     else:
         print_rendered(show.targets_text(found))
 
@@ -149,4 +149,4 @@ def targets_show(name: TargetArgument, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        typer.echo(yaml.safe_dump(found.model_dump(), sort_keys=False).rstrip())
+        say(yaml.safe_dump(found.model_dump(), sort_keys=False).rstrip())

@@ -34,6 +34,8 @@ def shown() -> Iterator[Progress]:
     from rich.progress import TimeRemainingColumn as Remaining
     from rich.text import Text
 
+    from edgeq.report.terminal.printable import printable
+
     count, size, speed = MofNCompleteColumn(), DownloadColumn(), TransferSpeedColumn()
 
     class Amount(ProgressColumn):
@@ -44,12 +46,13 @@ def shown() -> Iterator[Progress]:
                 return count.render(task)
             return Text.assemble(size.render(task), " ", speed.render(task))
 
-    name = TextColumn("{task.description:<18}")
+    name = TextColumn("{task.description:<18}", markup=False)
     columns = (name, BarColumn(), Amount(), TimeElapsedColumn(), Remaining())
     bars = Bars(*columns, console=Console(stderr=True), transient=True)
     tasks: dict[str, TaskID] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
+        stage = " ".join(printable(stage).split())
         if not tasks:  # not before, so that a question for a passphrase stands on a line of its own
             bars.start()
         if stage not in tasks or (bars.tasks[tasks[stage]].finished and done < total):

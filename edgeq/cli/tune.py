@@ -18,7 +18,7 @@ from edgeq.cli.options import (
     address_of,
     seconds_of,
 )
-from edgeq.cli.output import print_json, print_rendered
+from edgeq.cli.output import print_json, print_rendered, say
 
 
 @app.command(epilog="Example: edgeq tune demo/recipe.yaml --target local -o demo/tuned.yaml")
@@ -90,7 +90,7 @@ def study(
         print_json(result)
     else:
         print_rendered(render_study(result))
-        typer.echo(f"written to {output}")
+        say(f"written to {output}")
 
 
 @app.command(epilog="Example: edgeq sensitivity demo/recipe.yaml --target local --chart bars.png")

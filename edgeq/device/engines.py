@@ -9,7 +9,8 @@ from typing import Any
 from edgeq.artifact.manifest import Compile
 from edgeq.device import sharing
 from edgeq.device.files import Files
-from edgeq.device.session.parsing import P, parsed_answer
+from edgeq.device.sending import hash_of
+from edgeq.device.session.parsing import P, garbled, parsed_answer
 from edgeq.device.session.session import Event, Session, listener
 from edgeq.errors import LINK_LOST, TOO_SLOW, DeviceError
 from edgeq.progress import Progress
@@ -111,8 +112,10 @@ class Engines:
             told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
             lent = self._parsed(LentEngine, told)
             record = sharing.EngineRecord.model_validate(lent, from_attributes=True)
-            engine = self._files.take(plan, LARGEST_ENGINE)
-            sharing.keep(fingerprint, record, engine, self._files.take(golden, LARGEST_ENGINE))
+            made, computed = (self._files.take(n, LARGEST_ENGINE) for n in (plan, golden))
+            if (hash_of(made), hash_of(computed)) != (record.plan, record.golden):
+                raise garbled(self._session().address, "what it lends is not what it said")
+            sharing.keep(fingerprint, record, made, computed)
         except (DeviceError, OSError) as exc:
             if isinstance(exc, DeviceError) and exc.kind in (LINK_LOST, TOO_SLOW):
                 raise

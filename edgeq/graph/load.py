@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +17,10 @@ from onnx.external_data_helper import uses_external_data
 
 from edgeq import reading
 from edgeq.errors import InputError, Problems, raise_all
-from edgeq.graph.model import Model
+from edgeq.graph.model import Model, outer_names
+from edgeq.graph.order import sort_nodes
 from edgeq.graph.simplify import simplify
+from edgeq.graph.widening import drop_casts, widen
 
 MINIMUM_OPSET = 13
 """Per-channel QuantizeLinear and DequantizeLinear exist since opset 13."""
@@ -23,12 +28,20 @@ MAXIMUM_BYTES = 2**31 - 1
 """A protobuf message, and so an ONNX graph with its weights inlined, ends here."""
 
 
-def load(path: Path, size: tuple[int, int] | None = None) -> Model:
+_QUANTIZED = re.compile(
+    "QuantizeLinear|DequantizeLinear|DynamicQuantize|^QLinear|^QGemm$|^QAttention$|^QMoE$"
+    "|^QEmbedLayer|Integer|NBits$|^QOrdered|FakeQuant"
+)
+"""Operators, ONNX's own and ONNX Runtime's, of what was quantized already."""
+
+
+def load(path: Path, size: tuple[int, int] | None = None, without: Collection[str] = ()) -> Model:
     """Load a model and make it static and simple.
 
-    `size` (height, width) fixes the spatial extents of an image input whose shape is dynamic.
-    Raises InputError(s): no file, truncated or no ONNX, over 2 GiB, opset below 13, external data
-    that is missing, cut short or outside the folder, dynamic shapes without a size.
+    `size` (height, width) fixes the spatial extents of an image input whose shape is dynamic, and
+    `without` names outputs that are left out with all that leads to them alone. Raises
+    InputError(s): no file, truncated or no ONNX, over 2 GiB, opset below 13, external data that is
+    missing, cut short or outside the folder, dynamic shapes without a size, quantized already.
     """
     content = _content(path)
     digest = hashlib.sha256(content)
@@ -37,15 +50,66 @@ def load(path: Path, size: tuple[int, int] | None = None) -> Model:
     _check_data(proto.graph, path)
     _check_opset(proto, path)
     _name_nodes(proto)
+    sort_nodes(proto.graph)
+    _leave_out(proto, without)
     _fix_shapes(proto, path, size)
     names = {node.name: node.op_type for node in proto.graph.node}
+    _check(proto, path)
+    _fix_constants(proto)
+    note = widen(proto)
+    simplified = simplify(proto, str(path))
+    _refuse_quantized(simplified, path)
+    _name_nodes(simplified)
+    model = Model(path, simplified, digest.hexdigest(), names, (note,) if note else ())
+    if note:
+        drop_casts(model)
+        model = replace(model)  # nothing that was looked up before
+    return model
+
+
+def _check(proto: onnx.ModelProto, path: Path) -> None:
+    """InputError for what ONNX's checker refuses, but for outputs that do not say their shape."""
+    outputs = [onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in proto.graph.output]
+    shaped = [output for output in outputs if output.type.tensor_type.HasField("shape")]
+    del proto.graph.output[:]
+    proto.graph.output.extend(shaped)
     try:
         onnx.checker.check_model(proto)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as exc:
         raise InputError(str(path), f"is no valid ONNX model: {_first_line(exc)}", "") from exc
-    simplified = simplify(proto, str(path))
-    _name_nodes(simplified)
-    return Model(path, simplified, digest.hexdigest(), names)
+    del proto.graph.output[:]
+    proto.graph.output.extend(outputs)
+
+
+def _leave_out(proto: onnx.ModelProto, without: Collection[str]) -> None:
+    for index in reversed(range(len(proto.graph.output))):
+        if proto.graph.output[index].name in without:
+            del proto.graph.output[index]
+    wanted = {output.name for output in proto.graph.output}
+    for index in reversed(range(len(proto.graph.node) if without else 0)):
+        node = proto.graph.node[index]
+        if wanted.isdisjoint(node.output):
+            del proto.graph.node[index]
+        else:
+            wanted.update(node.input, outer_names(node))
+
+
+def _fix_constants(proto: onnx.ModelProto) -> None:
+    """Weights that are listed as inputs might be fed; here they never are, and so can be folded."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    for index in reversed(range(len(proto.graph.input))):
+        if proto.graph.input[index].name in constants:
+            del proto.graph.input[index]
+
+
+def _refuse_quantized(proto: onnx.ModelProto, path: Path) -> None:
+    """InputError where there is more than weights, which were folded, that came as integers."""
+    types = (node.op_type for node in proto.graph.node)
+    found = Counter(name for name in types if _QUANTIZED.search(name))
+    if found:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+        remedy = "name the float model that it was made from ('edgeq lint' reads this one)"
+        raise InputError(str(path), f"is quantized already ({counts})", remedy)
 
 
 def read(path: Path) -> onnx.ModelProto:
@@ -199,6 +263,14 @@ def _name_nodes(proto: onnx.ModelProto) -> None:
         seen.add(node.name)
 
 
+def _channels_last(value: onnx.ValueInfoProto, path: Path) -> InputError:
+    dims = value.type.tensor_type.shape.dim
+    shape = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
+    what = f"input '{value.name}' [{shape}] takes an image with its channels last (NHWC)"
+    remedy = f"export it with channels first (tf2onnx: --inputs-as-nchw {value.name})"
+    return InputError(str(path), what, remedy)
+
+
 def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None) -> None:
     initializers = {tensor.name for tensor in proto.graph.initializer}
     problems = []
@@ -210,6 +282,9 @@ def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None
             problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
         dims = value.type.tensor_type.shape.dim
         rank = len(dims)
+        if rank in (3, 4) and dims[-1].dim_value == 3 and dims[-3].dim_value != 3:
+            problems.append(_channels_last(value, path))
+            continue
         wanted: dict[int, int] = {0: 1} if rank == 4 else {}
         if rank in (3, 4):
             wanted[rank - 3] = wanted.get(rank - 3, 3)

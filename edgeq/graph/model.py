@@ -27,12 +27,19 @@ class Model:
     sha256: str
     names: dict[str, str]
     """node name to op type, as in the file"""
+    notes: tuple[str, ...] = ()
+    """what loading changed that its user may want to know"""
 
     @property
     def opset(self) -> int:
         """The version of ONNX's own operators."""
         versions = (o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx"))
         return int(next(versions))
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the exporter wrote into the file beside the graph."""
+        return {entry.key: entry.value for entry in self.proto.metadata_props}
 
     @property
     def nodes(self) -> list[onnx.NodeProto]:
@@ -144,14 +151,22 @@ def number(node: onnx.NodeProto, name: str, default: float) -> float:
     return float(found)
 
 
+def inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs that a node of control flow (If, Loop, Scan) carries."""
+    found: list[onnx.GraphProto] = []
+    for candidate in node.attribute:
+        found += [candidate.g] if candidate.HasField("g") else []
+        found += candidate.graphs
+    return found
+
+
 def outer_names(node: onnx.NodeProto) -> list[str]:
     """Tensors that the subgraphs of a node (If, Loop, Scan) read from outside."""
     found: list[str] = []
-    for candidate in node.attribute:
-        for graph in (candidate.g, *candidate.graphs) if candidate.HasField("g") else ():
-            inner = {t.name for t in (*graph.input, *graph.initializer)}
-            inner.update(name for child in graph.node for name in child.output)
-            for child in graph.node:
-                found += [n for n in (*child.input, *outer_names(child)) if n not in inner]
-            found += [value.name for value in graph.output if value.name not in inner]
+    for graph in inner_graphs(node):
+        inner = {t.name for t in (*graph.input, *graph.initializer)}
+        inner.update(name for child in graph.node for name in child.output)
+        for child in graph.node:
+            found += [n for n in (*child.input, *outer_names(child)) if n not in inner]
+        found += [value.name for value in graph.output if value.name not in inner]
     return found

@@ -27,7 +27,15 @@ def simplify(proto: onnx.ModelProto, where: str) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "simplified.onnx"
         content = proto.SerializeToString()
-        open_session(content, where, optimization="basic", left_out=KEPT_APART, optimized=file)
+        # Weights that come as integers and their scales are folded like all other constants.
+        open_session(
+            content,
+            where,
+            optimization="basic",
+            fuse_qdq=False,
+            left_out=KEPT_APART,
+            optimized=file,
+        )
         simplified = onnx.load(str(file))
     used = {node.domain for node in simplified.graph.node}
     kept = [o for o in simplified.opset_import if o.domain in used or o.domain in ("", "ai.onnx")]

@@ -31,13 +31,17 @@ def find_tail(model: Model) -> Tail:
     nodes = model.nodes
     behind = _behind(model)
     macs = {node.name: multiply_adds(model, node) for node in nodes}
-    total = sum(macs.values())
+    total = sum(count or 0 for count in macs.values())
+    # A second stage, of which only a run tells how often it computes; masks that are made of
+    # coefficients and prototypes multiply no weight.
+    stages = {n.name for n in nodes if macs[n.name] is None and model.weight(n) is not None}
     starts = [
         node.name
         for node in nodes
         if node.op_type in RESHAPING
         and _flattens(model, node.input[0], node.output[0])
-        and sum(macs[name] for name in behind[node.name]) < TAIL_SHARE * total
+        and not behind[node.name] & stages
+        and sum(macs[name] or 0 for name in behind[node.name]) < TAIL_SHARE * total
     ]
     tail = set(starts).union(*(behind[name] for name in starts))
     # What only carries data into the tail goes with it, such as v8's Concat of boxes and scores.

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import onnx
 
 from edgeq.errors import InputError, Key, raise_all
-from edgeq.graph.model import Model, attribute
+from edgeq.graph.model import Model, Shape, attribute
 from edgeq.graph.patterns import resolve
 from edgeq.graph.tail import Tail
 from edgeq.quantization.bias import is_one_a_channel
 from edgeq.quantization.plan import Decision
 from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Placement
+from edgeq.quantization.weightless import why_weightless
 from edgeq.spec.quantize import Activations, Override, Quantize, Quantizer, Weights
 
 Q = TypeVar("Q", bound=Quantizer)
+_PROMISE = "would include it"
 _LARGEST = 1e30
 """Of constant operands: masks hold the least float there is, and with a scale of 1e36 kernels that
 divide scales in single precision get zero, and end the process."""
@@ -97,6 +99,24 @@ def decide(model: Model, tail: Tail, choices: Choices, placement: Placement) -> 
     return {node.name: _decision(model, node, reasons, placement) for node in model.nodes}
 
 
+def explain(
+    model: Model, tail: Tail, choices: Choices, placement: Placement
+) -> dict[str, Decision]:
+    """The decisions as `decide` makes them, with reasons for a reader: no other head is promised.
+
+    Where the recipe's head policy is not all that keeps a node in float, the other reason follows.
+    """
+    found = decide(model, tail, choices, placement)
+    everything = choices.default.model_copy(update={"head": "quantize"})
+    otherwise = decide(model, tail, replace(choices, default=everything), placement)
+    return {
+        name: replace(decision, reason=f"{decision.reason.split(';')[0]}, and {other.reason}")
+        if decision.reason.endswith(_PROMISE) and not (other := otherwise[name]).quantized
+        else decision
+        for name, decision in found.items()
+    }
+
+
 def _against(
     model: Model, node: onnx.NodeProto, tail: Tail, choices: Choices, placement: Placement
 ) -> str | None:
@@ -105,9 +125,9 @@ def _against(
     if node.name in choices.excluded:
         return choices.excluded[node.name]
     if head != "quantize" and node.name in tail.nodes:
-        return "behind the head's reshape; 'head: quantize' would include it"
+        return f"behind the head's reshape; 'head: quantize' {_PROMISE}"
     if head == "float-head" and node.name in tail.feeders:
-        return "feeds the head's tail; 'head: float-tail' would include it"
+        return f"feeds the head's tail; 'head: float-tail' {_PROMISE}"
     rule = placement.rule(model, node)
     if rule is None and not placement.fuses:
         return f"{placement.runtime} has no int8 kernel for {node.op_type}"
@@ -121,13 +141,13 @@ def _against(
             lacking = "form that is fused" if placement.fuses else "kernel"
             return f"{node.op_type} with {name} {value} has no int8 {lacking}"
     if rule.role == "layer" and model.weight(node) is None:
-        return f"both inputs of this {node.op_type} are computed, as in attention"
+        return why_weightless(model, node)
     if rule.role == "layer" and placement.quantized_bias and not is_one_a_channel(model, node):
         return "its bias is not one constant a channel"
     tensors = (*model.activations(node), node.output[0])
     if not all(model.is_float(name) for name in (*tensors, *node.output)):
         return "not float to begin with"
-    if not all(model.shapes.get(name) and all(model.shapes[name]) for name in tensors):
+    if not all(is_known(model.shapes.get(name, ()), placement.dynamic) for name in tensors):
         return "its shapes are not static, or those of scalars"
     constants = [name for name in node.input if name in model.initializers]
     operands = rule.role in ("joins", "residual") or node.op_type == "Concat"
@@ -138,6 +158,11 @@ def _against(
     if rule.role == "carries" and node.op_type != "Concat" and len(model.activations(node)) != 1:
         return "has not one computed input to take its scale from"
     return None
+
+
+def is_known(shape: Shape, dynamic: bool) -> bool:
+    """Whether a tensor's shape is known as far as it has to be; a `dynamic` batch may be open."""
+    return bool(shape) and all(shape[1:] if dynamic and len(shape) > 1 else shape)
 
 
 def _have_scales(model: Model, constants: list[str]) -> bool:

@@ -186,7 +186,12 @@ def _scale(
         # Pixels are bounded too: 256 values, which the whole range holds without loss.
         if node is None or (rule is not None and rule.bounded):
             quantizer = Activations(scheme=quantizer.scheme)
-        spans.append(calibrate(statistics.histogram(source), quantizer, symmetric))
+        seen = statistics.histogram(source)
+        if not seen.total:
+            what = f"show nothing that reaches tensor '{source}', which has no range then"
+            remedy = "add images that show what the model finds, or exclude what reads it"
+            raise InputError(Key("calibration", "images"), what, remedy)
+        spans.append(calibrate(seen, quantizer, symmetric))
         schemes.add(symmetric)
     span = Range(min(span.low for span in spans), max(span.high for span in spans))
     found = arithmetic.activation_scale(span, placement.activation_type, all(schemes))

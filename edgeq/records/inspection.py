@@ -6,15 +6,18 @@ from edgeq.records.record import Record
 
 
 class InspectedLayer(Record):
-    """One compute-heavy layer; counts for one inference, intensity in operations a byte."""
+    """One compute-heavy layer; counts for one inference, intensity in operations a byte.
+
+    Both are None where only a run tells: a shape is not static.
+    """
 
     name: str
     op_type: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     parameters: int
-    macs: int
-    intensity: float
+    macs: int | None
+    intensity: float | None
     quantized: bool
     reason: str
 
@@ -29,6 +32,7 @@ class RangeMixing(Record):
     wide_range: tuple[float, float]
     levels: float
     in_tail: bool
+    quantized: bool
     text: str
 
 
@@ -40,7 +44,7 @@ class StaysFloat(Record):
 
 
 class Inspection(Record):
-    """A model as edgeq sees it."""
+    """A model as edgeq sees it; `unknown_layers` are in none of the sums of multiply-adds."""
 
     model: str
     inputs: dict[str, tuple[int, ...]]
@@ -50,7 +54,9 @@ class Inspection(Record):
     tail_nodes: int
     parameters: int
     macs: int
+    unknown_layers: int
     layers: tuple[InspectedLayer, ...]
     stays_float: tuple[StaysFloat, ...]
     range_mixing: tuple[RangeMixing, ...]
     ranges_from: str
+    notes: tuple[str, ...] = ()

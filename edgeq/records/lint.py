@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from edgeq.records.record import Record
 
 
@@ -23,6 +25,8 @@ class Lint(Record):
     source: str
     target: str
     findings: tuple[LintFinding, ...]
+    snr_db: dict[str, float | None] = Field(default_factory=dict)
+    """of a recipe: what the plan does to each part of the float model's outputs, on a few images"""
 
     @property
     def has_errors(self) -> bool:

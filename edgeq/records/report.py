@@ -40,14 +40,34 @@ class Speedup(Record):
         return self.fp16_ms / self.int8_ms
 
 
+class Gain(Record):
+    """int8 against the float model in the same engine on one device: median inference.
+
+    `blamed` are operators by their type, with how many there are: those that the engine ran outside
+    of what is fast in int8, `partitions` into how many pieces they cut the rest, where it tells.
+    """
+
+    int8_ms: float
+    float_ms: float
+    blamed: dict[str, int] = Field(default_factory=dict)
+    partitions: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster int8 is."""
+        return self.float_ms / self.int8_ms
+
+
 ColumnName = Literal["float", "simulated", "fp16", "device"]
 
 
 class Column(Record):
     """One column of the report: float on the host, the simulated plan, or the device.
 
-    fp16 is the float model on the device, where its engine computes in float16. Of the float model,
-    `doubtful` are the kinds of AP that are too low for a loss to say anything, `doubt` says why.
+    fp16 is the float model on the device, where its engine computes in float16. Where it does not,
+    the float column's accuracy is the host's, and its measurement the device's, in its own engine;
+    `unmeasured` says why there is none. Of the float model, `doubtful` are the kinds of AP that are
+    too low for a loss to say anything, `doubt` says why.
     """
 
     name: ColumnName
@@ -59,17 +79,21 @@ class Column(Record):
     model_bytes: int | None = None
     doubtful: tuple[Literal["mask", "box"], ...] = ()
     doubt: str = ""
+    unmeasured: str = ""
 
 
 class Divergence(Record):
     """How far the device's outputs are from the simulation's: the engine's own doing.
 
-    `snr_db` per output is 10 log10(power of the simulation / power of the difference), infinite
-    (None) where they are bit for bit equal; `mask_ap` is simulated minus device.
+    `snr_db` per part that the decoder tells apart (boxes, scores ...) is 10 log10(power of the
+    simulation / power of the difference), infinite (None) where they are bit for bit equal;
+    `mask_ap` is simulated minus device. Where the model chooses its detections itself, `lacking` is
+    the share of them that only one side has; the others are compared.
     """
 
     mask_ap: float | None
     snr_db: dict[str, float | None]
+    lacking: float | None = None
 
 
 class Verdict(Record):
@@ -100,6 +124,7 @@ class Report(Record):
     columns: tuple[Column, ...]
     divergence: Divergence | None = None
     speedup: Speedup | None = None
+    gain: Gain | None = None
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     layers_quantized: int

@@ -124,10 +124,10 @@ def _weights_only(plan: Plan) -> Plan:
 
 
 def _layers(model: Model, plan: Plan, repair: Repair) -> dict[str, SampledLayer]:
-    """The quantized layers, in execution order."""
+    """The quantized layers whose places are known before they run, in execution order."""
     found = {}
     for node in model.nodes:
-        if node.name in plan.weights:
+        if node.name in plan.weights and all(model.shapes[node.output[0]]):
             axis = 1 if node.op_type in ("Conv", "ConvTranspose") else -1
             shape = model.shapes[plan.weights[node.name].tensor]
             wanted = repair.adaround is not None and is_one_a_channel(model, node)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edgeq.records.accuracy import Interval
     from edgeq.spec.gates import Gate, Unit
@@ -39,6 +39,14 @@ def three_digits(value: float) -> str:
 def mebibytes(value_bytes: float) -> str:
     """A size in MiB, without the unit."""
     return three_digits(value_bytes / 2**20)
+
+
+def snr_by_part(snr_db: Mapping[str, float | None]) -> str:
+    """The ratio of each part of a model's outputs."""
+    return ", ".join(
+        f"{name} " + ("equal" if ratio is None else f"{ratio:.1f} dB")
+        for name, ratio in snr_db.items()
+    )
 
 
 _WRITTEN: dict[Unit, Callable[[float], str]] = {

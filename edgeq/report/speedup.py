@@ -1,8 +1,32 @@
-"""Whether int8 earns its place beside fp16, and where it does not: from two profiles."""
+"""Whether int8 earns its place beside fp16 or float, and what is to blame where it does not."""
 
 from __future__ import annotations
 
-from edgeq.records.report import Speedup
+from edgeq.records.report import Gain, Speedup
+
+EARNS = 1.05
+"""Less than this is within what two measurements in a row differ by."""
+
+
+def worth(found: Gain) -> list[str]:
+    """How fast int8 is beside float; where it does not earn its place, that and why."""
+    said = [f"{found.ratio:.2f} times as fast"]
+    if found.ratio >= EARNS:
+        return said
+    times = f"{found.int8_ms:.3g} ms, float {found.float_ms:.3g}"
+    what = f"int8 DOES NOT EARN ITS PLACE in time: {times}"
+    if found.blamed:
+        counts = sorted(found.blamed.items(), key=lambda item: -item[1])
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counts[:_MOST_KINDS])
+        left = sum(count for _, count in counts[_MOST_KINDS:])
+        what += f"; to blame are {kinds}" + (f" and {left} more" if left else "")
+        what += ", which the engine does not compute in int8 or not fast"
+    if found.partitions is not None and found.partitions > 1:
+        what += f" ({found.partitions} partitions)"
+    return [*said, what]
+
+
+_MOST_KINDS = 5
 
 
 def explanation(found: Speedup) -> list[str]:

@@ -14,13 +14,15 @@ from edgeq.records.answers import Probe
 from edgeq.runtimes.complaint import Complaint
 from edgeq.spec.target import Target
 
+Layout = Literal["nchw", "nhwc"]
+
 
 @dataclass(frozen=True)
 class ModelFile:
     """What a writer writes: the model file, which the agent loads, and the form of its input."""
 
     model: str
-    layout: Literal["nchw", "nhwc"] = "nchw"
+    layout: Layout = "nchw"
     """in which order it takes an image"""
 
 

@@ -105,7 +105,14 @@ class OnnxRuntime:
         """
         dtype, bits, note = _integers(target, probe)
         placement = Placement(
-            self.name, RULES, dtype, bits, "affine", ("scale", "affine"), quantized_bias=True
+            self.name,
+            RULES,
+            dtype,
+            bits,
+            "affine",
+            ("scale", "affine"),
+            quantized_bias=True,
+            dynamic=True,
         )
         return placement, note
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgeq.records.measurement import Measurement
-from edgeq.records.report import Column, Divergence, Speedup, Verdict, VerdictStatus
+from edgeq.records.report import Column, Divergence, Gain, Speedup, Verdict, VerdictStatus
 from edgeq.spec.values import Bytes, Part, PositiveFloat
 
 Unit = Literal["AP", "ms", "bytes", "dB", "ratio"]
@@ -30,6 +30,7 @@ class Outcome:
     artifact_bytes: int
     divergence: Divergence | None = None
     speedup: Speedup | None = None
+    gain: Gain | None = None
 
     @property
     def device(self) -> Column | None:
@@ -66,13 +67,14 @@ def judge(
     artifact_bytes: int,
     divergence: Divergence | None,
     speedup: Speedup | None = None,
+    gain: Gain | None = None,
 ) -> tuple[Verdict, ...]:
     """A verdict for every gate that the recipe sets, in the order of the fields.
 
     Only the device's own figures pass or fail a gate. Latency and memory of an unstable
     measurement, and latency of an emulated device, are never judged: the reason says why.
     """
-    evidence = Outcome(tuple(columns), artifact_bytes, divergence, speedup)
+    evidence = Outcome(tuple(columns), artifact_bytes, divergence, speedup, gain)
     registered = all_gates()
     limits = {name: limit for name, limit in gates if limit is not None}
     return tuple(registered[name].judge(name, limit, evidence) for name, limit in limits.items())
@@ -122,13 +124,13 @@ def _size(gate: str, limit_bytes: float, evidence: Outcome) -> Verdict:
     return _at_most(gate, limit_bytes, evidence.artifact_bytes)
 
 
-def _gain(gate: str, limit: float, evidence: Outcome) -> Verdict:
-    speedup = evidence.speedup
+def _gain(beside: Literal["fp16", "float"], gate: str, limit: float, evidence: Outcome) -> Verdict:
+    speedup = evidence.speedup if beside == "fp16" else evidence.gain
     both = [
-        c.measurement for c in evidence.columns if c.name in ("fp16", "device") and c.measurement
+        c.measurement for c in evidence.columns if c.name in (beside, "device") and c.measurement
     ]
     if speedup is None:
-        return _not_measured(gate, limit, "the device has no fp16 engine to compare with")
+        return _not_measured(gate, limit, f"the device has no {beside} model to compare with")
     if any(measurement.emulated for measurement in both):
         return _not_measured(gate, limit, "emulated")
     status: VerdictStatus = "passed" if speedup.ratio >= limit else "failed"
@@ -161,7 +163,7 @@ def _divergence_snr(gate: str, limit_db: float, evidence: Outcome) -> Verdict:
         )
     status: VerdictStatus = "passed" if worst_db >= limit_db else "failed"
     return Verdict(
-        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"output '{output}'"
+        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"part '{output}'"
     )
 
 
@@ -209,10 +211,14 @@ class Gates(Part):
     """simulated and device mask AP may differ by this much"""
     divergence_snr_db: Annotated[float | None, Gate(_divergence_snr, "dB", at_least=True)] = None
     """the device's raw outputs against the simulation's, at least"""
-    int8_speedup_over_fp16: Annotated[PositiveFloat | None, Gate(_gain, "ratio", at_least=True)] = (
-        None
-    )
+    int8_speedup_over_fp16: Annotated[
+        PositiveFloat | None, Gate(partial(_gain, "fp16"), "ratio", at_least=True)
+    ] = None
     """fp16's median inference over int8's on the device, at least; where the engine has fp16"""
+    int8_speedup_over_float: Annotated[
+        PositiveFloat | None, Gate(partial(_gain, "float"), "ratio", at_least=True)
+    ] = None
+    """float's median inference over int8's on the device, at least; where the engine has no fp16"""
 
 
 def all_gates() -> dict[str, Gate]:

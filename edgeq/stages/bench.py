@@ -62,6 +62,17 @@ def _require_samples(found: Measurement, wanted: int, where: str) -> None:
         raise garbled(where, "Measurement.duration_ns is less than what was measured in it")
 
 
+def shortened(options: recipes.Measure) -> recipes.Measure:
+    """As asked for, but no longer than a median needs: for what int8 is compared with."""
+    limits = {
+        "warmup_s": min(options.warmup_s, 1.0),
+        "min_duration_s": min(options.min_duration_s, 2.0),
+        "max_duration_s": min(options.max_duration_s, 20.0),
+        "min_count": min(options.min_count, 20),
+    }
+    return options.model_copy(update=limits)
+
+
 def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:
     """How many the engine gets: what the recipe says, the target says, or all cores."""
     return options.threads or target.threads or probe.cpu.cores_available or 1

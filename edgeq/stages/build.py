@@ -17,8 +17,9 @@ from edgeq.quantization.plan import Plan
 from edgeq.runtimes import runtime
 from edgeq.runtimes.base import Runtime
 from edgeq.spec.recipe import Recipe
+from edgeq.stages.outputs import task_of
 from edgeq.stages.plan import measured_mixing, planned
-from edgeq.stages.prepare import Prepared, input_of, task_of
+from edgeq.stages.prepare import Prepared, input_of
 from edgeq.versions import versions
 
 CACHE = cache.Cache("builds")

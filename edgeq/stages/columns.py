@@ -7,23 +7,30 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from edgeq.agent.errors import BAD_ARTIFACT, DIED, ENGINE, OUT_OF_MEMORY
 from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
+from edgeq.errors import DeviceError
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.dataset import Dataset
-from edgeq.evaluation.divergence import outputs_snr_db
 from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
+from edgeq.evaluation.parts import parts_divergence
 from edgeq.progress import Progress
+from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, ColumnName, Divergence
-from edgeq.stages.bench import bench, bench_images, threads
+from edgeq.spec.recipe import Measure
+from edgeq.stages.bench import bench, bench_images, shortened, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
-from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, compare_outputs, predict
+from edgeq.stages.outputs import decoder_of
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, predict, raw_outputs
 from edgeq.stages.prepare import Prepared, cores
-from edgeq.stages.references import float_artifact, fp16_artifact, simulation
+from edgeq.stages.references import float_artifact, float_on_device, fp16_artifact, simulation
 
 _COMPARED = ("simulated", "device")
+_UNABLE = (BAD_ARTIFACT, DIED, ENGINE, OUT_OF_MEMORY)
+"""What a device says of a float model that it cannot run, which is no fault of the release."""
 
 
 def evaluate(
@@ -65,8 +72,10 @@ def evaluate(
     gap = None
     if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
         gap = simulated.mask.ap - device.mask.ap
-    snr = outputs_snr_db(compare_outputs(found["simulated"], found["device"]))
-    return tuple(columns), Divergence(mask_ap=gap, snr_db=snr)
+    parts = parts_divergence(
+        decoder_of(checked.prepared.recipe), raw_outputs(found["simulated"], found["device"])
+    )
+    return tuple(columns), Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
 
 
 def _doubted(
@@ -134,32 +143,35 @@ def _matches(checked: Checked, predictions: Predictions) -> Matches:
 def measured(
     checked: Checked, columns: tuple[Column, ...], built: Build, progress: Progress
 ) -> tuple[Column, ...]:
-    """The columns with the bench of the device; of the float model too where the host is it."""
+    """The columns with the bench of the device: int8, and the float model in the same engine.
+
+    Where the device cannot run the float model, its column says why.
+    """
     prepared, device = checked.prepared, checked.device
     evaluation = checked.evaluation
     images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
-    runs = {"device": built.artifact}
+    options, chosen = prepared.recipe.measure, bench_images(images)
+
+    def run(name: ColumnName, artifact: Artifact, options: Measure) -> Measurement:
+        release, report = device.push(artifact), partial(_labelled, progress, name)
+        return bench(device, release, chosen, options, prepared.target, checked.probe, report)
+
+    found: dict[str, dict[str, Any]] = {}
     half = fp16_artifact(prepared, built)
     if half is not None:
-        runs = {"fp16": half, **runs}
-    elif prepared.target.transport == "local":
-        runs = {"float": float_artifact(prepared), **runs}
-    measured = {}
-    for name, artifact in runs.items():
-        release = device.push(artifact)
-        report = partial(_labelled, progress, name)
-        measured[name] = bench(
-            device,
-            release,
-            bench_images(images),
-            prepared.recipe.measure,
-            prepared.target,
-            checked.probe,
-            report,
-        )
-    return tuple(
-        column.model_copy(update={"measurement": measured.get(column.name)}) for column in columns
-    )
+        found["fp16"] = {"measurement": run("fp16", half, options)}
+    else:
+        try:
+            exact = run("float", float_on_device(prepared, built), shortened(options))
+            found["float"] = {"measurement": exact}
+            if prepared.target.transport != "local":
+                found["float"]["where"] = f"host, timed on {device.address}"
+        except DeviceError as exc:
+            if exc.kind not in _UNABLE:
+                raise
+            found["float"] = {"unmeasured": f"the float model on the device: {exc.what}"}
+    found["device"] = {"measurement": run("device", built.artifact, options)}
+    return tuple(column.model_copy(update=found.get(column.name, {})) for column in columns)
 
 
 def _labelled(progress: Progress, name: str, stage: str, done: int, total: int) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgeq import cache
 from edgeq.agent.errors import UNREADABLE_IMAGE
 from edgeq.agent.vision import rle
+from edgeq.agent.vision.detections import Output
 from edgeq.artifact.folder import Artifact
 from edgeq.device.device import Device
 from edgeq.device.session.arrays import parsed_arrays
@@ -30,7 +31,7 @@ from edgeq.spec.images import Image
 
 CACHE = cache.Cache("predictions")
 
-Outputs = dict[str, NDArray[Any]]
+Outputs = list[Output]
 T = TypeVar("T")
 
 DIVERGENCE_IMAGES = 4
@@ -106,6 +107,7 @@ def predict(
     _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
     if manner.keep_count:
         outputs = parsed_arrays(device.files.take(name, LARGEST_OUTPUTS), "outputs", device.address)
+        _require_outputs(outputs, [str(id_) for id_ in files][: manner.keep_count], device.address)
     if manner.is_known:
         CACHE.write(key, _encoded(images, outputs))
     return Predictions(tuple(images), outputs)
@@ -127,6 +129,14 @@ def _require_answers(
         for mask in image.masks:
             if not rle.fills(mask.model_dump()):
                 raise garbled(where, f"a mask of image {image.id} does not fill it")
+
+
+def _require_outputs(outputs: Mapping[str, Any], asked: Sequence[str], where: str) -> None:
+    """DeviceError unless there are raw outputs of the images asked for, and of no others."""
+    there = {name.partition("/")[0] for name in outputs}
+    if there != set(asked):
+        what = f"its outputs are of images {sorted(there)[:8]}, {list(asked)} were asked for"
+        raise garbled(where, what)
 
 
 def over_images(
@@ -163,20 +173,19 @@ def _naming(exc: DeviceError, placed: Mapping[Path, str]) -> EdgeqError:
     return problems[0] if len(problems) == 1 else InputErrors(problems)
 
 
-def compare_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
-    """Raw outputs of both, image by image, where they have the same shape.
-
-    A model that selects its detections itself may find more of them on one side than on the other.
-    """
+def raw_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
+    """The raw outputs that both kept, image by image."""
     for image in dict.fromkeys(name.partition("/")[0] for name in first.outputs):
-        one, other = (_of_image(side.outputs, image) for side in (first, second))
-        alike = [n for n in one if n in other and one[n].shape == other[n].shape]
-        yield {n: one[n] for n in alike}, {n: other[n] for n in alike}
+        yield _of_image(first.outputs, image), _of_image(second.outputs, image)
 
 
 def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
     prefix = f"{image}/"
-    return {n.removeprefix(prefix): value for n, value in outputs.items() if n.startswith(prefix)}
+    return [
+        Output(name.removeprefix(prefix), value)
+        for name, value in outputs.items()
+        if name.startswith(prefix)
+    ]
 
 
 def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep_count: int) -> str:

@@ -6,21 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from edgeq.agent import manifest as agent
-from edgeq.agent.errors import AgentError
-from edgeq.agent.vision.decode import decode
-from edgeq.agent.vision.detections import Output
-from edgeq.agent.vision.letterbox import geometry_of
-from edgeq.artifact.manifest import Input, ManifestTask
+from edgeq.artifact.manifest import Input
 from edgeq.calibration import statistics
 from edgeq.calibration.inputs import choose, shared
 from edgeq.errors import InputError, Key, Problems
-from edgeq.graph.load import load
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
-from edgeq.quantization.decide import Choices, resolve_choices
+from edgeq.quantization.coverage import Coverage, coverage
+from edgeq.quantization.decide import Choices, explain, resolve_choices
 from edgeq.quantization.planner import check
 from edgeq.quantization.rules import Placement
 from edgeq.records.answers import Probe
@@ -29,6 +22,8 @@ from edgeq.spec.image_list import image_files, passed_over
 from edgeq.spec.images import Image, images_of
 from edgeq.spec.recipe import Calibration, Preprocess, Recipe
 from edgeq.spec.target import Target
+from edgeq.stages.exported import check_exported
+from edgeq.stages.outputs import check_decoder, load_model
 
 FEW_IMAGES = 16
 
@@ -77,23 +72,45 @@ def prepare(
     images = problems.attempt(
         lambda: images_of(choose(image_files(named.images, key, named.recursive), named.count))
     )
-    model = problems.attempt(lambda: load(recipe.model, recipe.preprocess.size))
+    model = problems.attempt(lambda: load_model(recipe))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:
         problems.attempt(lambda: image_size(model))
-        problems.attempt(lambda: _check_decoder(model, recipe))
+        problems.attempt(lambda: check_decoder(model, recipe))
+        differing = problems.attempt(lambda: check_exported(model, recipe)) or []
         problems.attempt(lambda: engine.check(model, placement))
     problems.raise_all()
     if images is None or model is None or choices is None:
         raise AssertionError("unreachable: what is missing was reported")
-    notes = [note] if note else []
+    tail = find_tail(model)
+    covered = coverage(model, explain(model, tail, choices, placement))
+    _refuse_nothing_quantized(model, choices, covered)
+    notes = [said for said in (note, *model.notes, *differing, covered.warning()) if said]
     notes += _calibration_notes(named, len(images))
     pairs = shared(images, evaluation)
     if pairs:
         what = f"{len(pairs)} calibration images are evaluation images too, such as"
         notes.append(f"{what} {pairs[0][0].path.name}: the drop looks smaller than it is")
-    return Prepared(
-        recipe, target, model, find_tail(model), choices, placement, images, tuple(notes)
+    return Prepared(recipe, target, model, tail, choices, placement, images, tuple(notes))
+
+
+def _refuse_nothing_quantized(model: Model, choices: Choices, covered: Coverage) -> None:
+    """InputError where no layer would be int8, whoever wants it so: that release is the float one.
+
+    A deploy measures the float model on the device anyway.
+    """
+    if covered.weights_int8:
+        return
+    if not covered.layers:
+        what = "no layer is quantized: the model has no convolution and no matrix product"
+        raise InputError(str(model.path), what, "name a model that has some")
+    floats = covered.layers - covered.layers_int8
+    what = f"no layer is quantized: {floats} stay float, {covered.why_float()}"
+    if any(name in choices.excluded for name in (node.name for node in model.nodes)):
+        remedy = "take patterns out of 'exclude' and 'overrides'; the float model needs no edgeq"
+        raise InputError(Key("quantize"), what, remedy)
+    raise InputError(
+        str(model.path), what, "'edgeq inspect' shows layer by layer what speaks against it"
     )
 
 
@@ -129,25 +146,6 @@ def image_size(model: Model) -> tuple[int, int]:
     taken = ", ".join(f"'{name}' {list(shape)}" for name, shape in model.inputs.items())
     what = f"takes {taken or 'nothing'}; one RGB image [1, 3, height, width] is expected"
     raise InputError(str(model.path), what, "export it with the image as its only input")
-
-
-def _check_decoder(model: Model, recipe: Recipe) -> None:
-    """InputError when the recipe's decoder cannot read outputs of the model's shapes."""
-    if not all(shape and all(shape) for shape in model.outputs.values()):
-        return  # known only when it runs
-    outputs = [Output(name, np.zeros(shape, np.float32)) for name, shape in model.outputs.items()]
-    height, width = recipe.preprocess.size
-    try:
-        task = agent.ReleaseTask(**task_of(recipe).model_dump())
-        decode(task, outputs, geometry_of(height, width, height, width, letterbox=True))
-    except AgentError as exc:
-        raise InputError(Key("task", "decoder"), f"{exc.where}: {exc.what}", exc.remedy) from exc
-
-
-def task_of(recipe: Recipe) -> ManifestTask:
-    """The recipe's task, as the agent needs it."""
-    of_the_host = {"categories", "ignore_unmatched"}
-    return ManifestTask.model_validate(recipe.task.model_dump(exclude=of_the_host))
 
 
 def input_of(preprocess: Preprocess) -> Input:

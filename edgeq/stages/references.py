@@ -6,9 +6,11 @@ from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
 from edgeq.artifact.manifest import Manifest, RuntimeEntry, describe
 from edgeq.runtimes import REFERENCE, runtime
+from edgeq.runtimes.base import Layout
 from edgeq.stages.build import Build
+from edgeq.stages.outputs import task_of
 from edgeq.stages.plan import planned
-from edgeq.stages.prepare import Prepared, input_of, task_of
+from edgeq.stages.prepare import Prepared, input_of
 from edgeq.versions import versions
 
 
@@ -29,6 +31,20 @@ def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
     return _of_one_file(prepared, content, made_for)
 
 
+def float_on_device(prepared: Prepared, built: Build) -> Artifact:
+    """The float model for an engine that runs it as it is: what int8 is measured beside."""
+    engine = runtime(prepared.target.runtime)
+    if engine.name == REFERENCE:
+        return float_artifact(prepared)
+    content = engine.write_float(prepared.model, built.plan)
+    entry = RuntimeEntry(
+        name=engine.name,
+        model=engine.written.model,
+        delegate=engine.delegate(prepared.target),
+    )
+    return _of_one_file(prepared, content, entry, engine.written.layout)
+
+
 def simulation(prepared: Prepared, built: Build) -> Artifact:
     """The artifact as the host can run it: its Q/DQ graph, whatever engine the device has."""
     made = built.artifact
@@ -41,12 +57,14 @@ def simulation(prepared: Prepared, built: Build) -> Artifact:
     return _of_one_file(prepared, content, RuntimeEntry(name=REFERENCE, model="model.onnx"))
 
 
-def _of_one_file(prepared: Prepared, content: bytes, engine: RuntimeEntry) -> Artifact:
-    files = {"model.onnx": content}
+def _of_one_file(
+    prepared: Prepared, content: bytes, engine: RuntimeEntry, layout: Layout = "nchw"
+) -> Artifact:
+    files = {engine.model: content}
     manifest = Manifest(
         runtime=engine,
         task=task_of(prepared.recipe),
-        preprocess=input_of(prepared.recipe.preprocess),
+        preprocess=input_of(prepared.recipe.preprocess).model_copy(update={"layout": layout}),
         files=describe(files),
         provenance={"model": prepared.model.sha256, "versions": versions()},
     )

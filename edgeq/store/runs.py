@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from typing import TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import URL, Engine, exc, select
@@ -16,15 +17,20 @@ from edgeq.store.connection import connect, default_url, parse, place, reported
 from edgeq.store.schema import Run, TrialRow, begin_writing, prepare
 
 _MATCHES_SHOWN = 5
+R = TypeVar("R", Report, Trial)
 
 
 class Store:
-    """The reports of all runs; several processes may use one store at the same time."""
+    """The reports of all runs; several processes may use one store at the same time.
+
+    `notes` gathers which rows were passed over, as nobody can read them.
+    """
 
     def __init__(self, engine: Engine, url: URL) -> None:
         self._engine = engine
         self._url = url
         self.where = place(url)
+        self.notes: list[str] = []
 
     def add(self, report: Report) -> None:
         """Append a report, whole or not at all.
@@ -63,22 +69,16 @@ class Store:
     def trials(
         self, model_sha256: str | None = None, target: str | None = None, limit: int | None = 200
     ) -> list[Trial]:
-        """The newest trials first, of one model or target where given."""
-        query = select(TrialRow.trial_json)
+        """The newest trials first, of one model or target where given; `notes` names bad ones."""
+        query = select(TrialRow.sequence, TrialRow.trial_json)
         if model_sha256 is not None:
             query = query.where(TrialRow.model_sha256 == model_sha256)
         if target is not None:
             query = query.where(TrialRow.target == target)
         query = query.order_by(TrialRow.created_at.desc(), TrialRow.sequence.desc()).limit(limit)
         with reported(self._url), Session(self._engine) as session:
-            texts = session.scalars(query).all()
-        try:
-            return [Trial.model_validate_json(text) for text in texts]
-        except ValidationError as error:
-            what = "holds trials of a form that this edgeq cannot read"
-            raise InputError(
-                self.where, what, "read them with the edgeq that wrote them"
-            ) from error
+            rows = [(f"trial {number}", text) for number, text in session.execute(query)]
+        return [trial for name, text in rows if (trial := self._kept(Trial, name, text))]
 
     def reports(
         self,
@@ -87,7 +87,7 @@ class Store:
         device: str | None = None,
         limit: int | None = 50,
     ) -> list[Report]:
-        """The newest reports first, of one model, target or device where given."""
+        """The newest reports first, of one model, target or device; `notes` names bad ones."""
         query = select(Run.id, Run.report_json)
         if model_sha256 is not None:
             query = query.where(Run.model_sha256 == model_sha256)
@@ -98,7 +98,7 @@ class Store:
         query = query.order_by(Run.created_at.desc(), Run.sequence.desc()).limit(limit)
         with reported(self._url), Session(self._engine) as session:
             rows = session.execute(query).all()
-        return [self._read(id_, text) for id_, text in rows]
+        return [kept for id_, text in rows if (kept := self._kept(Report, f"report {id_}", text))]
 
     def report(self, prefix: str) -> Report:
         """The report whose id is or begins with `prefix`; InputError unless there is just one."""
@@ -115,6 +115,17 @@ class Store:
             what = f"report '{prefix}' may be {names}{more}"
             raise InputError(self.where, what, "write more of the id")
         return self._read(rows[0].id, rows[0].report_json)
+
+    def _kept(self, kind: type[R], name: str, text: str) -> R | None:
+        """The record in a row; None for one that cannot be read, which must not hide the others."""
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            note = f"{name} in {self.where} was passed over, as it cannot be read: {where}: "
+            self.notes.append(note + first["msg"])
+            return None
 
     def _read(self, id_: str, text: str) -> Report:
         try:

@@ -18,7 +18,8 @@ from edgeq.quantization.plan import Plan
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.runtimes.qdq import qdq_nodes
 from edgeq.spec.images import Image
-from edgeq.stages.prepare import Prepared, cores, task_of
+from edgeq.stages.outputs import task_of
+from edgeq.stages.prepare import Prepared, cores
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.stopping import Budget
 

@@ -249,8 +249,8 @@ class _Ranking:
     def _shares(self) -> dict[str, tuple[Layer, float]]:
         """Every compute-heavy node with its share of the multiply-adds."""
         found = layers(self.prepared.model)
-        total = sum(layer.macs for layer in found) or 1
-        return {layer.name: (layer, layer.macs / total) for layer in found}
+        total = sum(layer.macs or 0 for layer in found) or 1
+        return {layer.name: (layer, (layer.macs or 0) / total) for layer in found}
 
 
 def _order(snr_db: float | None) -> float:

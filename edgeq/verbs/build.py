@@ -70,6 +70,7 @@ def _check_key(sign: Path | None, output: Path | None) -> None:
 def steps_of(prepared: Prepared) -> Iterator[str]:
     """What `build` would do, in words."""
     images = len(prepared.calibration)
+    yield from (f"note: {note}" for note in prepared.notes)
     if is_built(prepared):
         yield "take the artifact from the cache: nothing it depends on has changed"
         return

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeq.artifact import signing
+from edgeq.cost.gain import gain
 from edgeq.cost.profile import speedup
 from edgeq.device import trust
 from edgeq.device.connection import HERE, Address
 from edgeq.progress import Progress, silent
+from edgeq.quantization.coverage import between
 from edgeq.records.files import check_writable, write_json
 from edgeq.records.report import Column, Divergence, Report
 from edgeq.runtimes import runtime
@@ -153,7 +155,8 @@ def _report(
 ) -> Report:
     gates = _gates(checked)
     gained = speedup(columns, built.plan.weights)
-    verdicts = judge(gates, columns, built.artifact.size_bytes, divergence, gained)
+    beside = gain(columns, between(checked.prepared.model, built.plan.decisions))
+    verdicts = judge(gates, columns, built.artifact.size_bytes, divergence, gained, beside)
     report = Report(
         id=uuid.uuid4().hex[:12],
         created_at=datetime.datetime.now(datetime.UTC),
@@ -168,6 +171,7 @@ def _report(
         columns=columns,
         divergence=divergence,
         speedup=gained,
+        gain=beside,
         verdicts=verdicts,
         notes=_notes(checked, built),
         layers_quantized=built.plan.layers_quantized,
@@ -211,6 +215,8 @@ def steps(checked: Checked) -> Iterator[str]:
     placement = checked.prepared.placement
     if runtime(placement.runtime).compiled(placement.form, "int8") is not None:
         yield "build its int8 engine there, and the fp16 engine of the float model to compare with"
+    else:
+        yield f"push the float model to {device.address} too, and measure it there to compare with"
     if checked.evaluation is not None:
         images = len(checked.evaluation.files)
         yield f"evaluate {images} images: float and simulated here, int8 on {device.address}"

@@ -15,7 +15,8 @@ from edgeq.graph.mixing import Mixing
 from edgeq.graph.model import Model
 from edgeq.graph.tail import find_tail
 from edgeq.progress import Progress, silent
-from edgeq.quantization.decide import decide, resolve_choices
+from edgeq.quantization.coverage import coverage
+from edgeq.quantization.decide import explain, resolve_choices
 from edgeq.records.inspection import InspectedLayer, Inspection, RangeMixing, StaysFloat
 from edgeq.runtimes import runtime
 from edgeq.spec import recipe as recipes
@@ -25,6 +26,7 @@ from edgeq.spec.images import images_of
 from edgeq.spec.quantize import Quantize
 from edgeq.spec.recipe import Preprocess
 from edgeq.spec.target import Target
+from edgeq.stages.outputs import load_model
 from edgeq.stages.plan import MIXING_IMAGES, measured_mixing
 from edgeq.stages.prepare import image_size
 
@@ -45,7 +47,7 @@ def inspect(
     kind = target if isinstance(target, Target) else targets.load(target)
     if path.suffix in (".yaml", ".yml"):
         recipe = recipes.load(path)
-        model = load(recipe.model, recipe.preprocess.size)
+        model = load_model(recipe)
         image_size(model)
         calibration = recipe.calibration
         named = image_files(calibration.images, str(path), calibration.recursive)
@@ -68,8 +70,9 @@ def _inspection(
         update={"activation_type": "int8", "engine_version": target.engine_version or "10.3"}
     )
     placement, _ = runtime(target.runtime).placement(stated, None)
-    decisions = decide(model, tail, resolve_choices(model, quantize), placement)
+    decisions = explain(model, tail, resolve_choices(model, quantize), placement)
     counted = layers(model)
+    covered = coverage(model, decisions)
     reasons: dict[str, dict[str, int]] = {}
     for decision in decisions.values():
         if not decision.quantized:
@@ -83,7 +86,8 @@ def _inspection(
         nodes=len(model.nodes),
         tail_nodes=len(tail.nodes),
         parameters=sum(layer.parameters for layer in counted),
-        macs=sum(layer.macs for layer in counted),
+        macs=covered.macs,
+        unknown_layers=covered.unknown,
         layers=tuple(
             InspectedLayer(
                 name=layer.name,
@@ -92,7 +96,7 @@ def _inspection(
                 output_shape=layer.output_shape,
                 parameters=layer.parameters,
                 macs=layer.macs,
-                intensity=round(layer.intensity, 2),
+                intensity=None if layer.intensity is None else round(layer.intensity, 2),
                 quantized=decisions[layer.name].quantized,
                 reason=decisions[layer.name].reason,
             )
@@ -111,11 +115,13 @@ def _inspection(
                 wide_range=mix.wide_range,
                 levels=round(mix.levels, 3),
                 in_tail=mix.node in tail.nodes,
+                quantized=decisions[mix.node].quantized,
                 text=str(mix),
             )
             for mix in found
         ),
         ranges_from=measured_on,
+        notes=model.notes,
     )
 
 

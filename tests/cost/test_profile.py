@@ -96,7 +96,7 @@ def test_gate_fails_where_int8_does_not_pay_and_is_open_without_fp16() -> None:
     assert (verdict.status, verdict.measured) == ("failed", 1.0)
     [verdict] = judge(gates, [], 0, None, None)
     assert verdict.status == "not measured"
-    assert "no fp16 engine" in verdict.reason
+    assert "no fp16 model" in verdict.reason
 
 
 def test_costs_in_float_are_those_of_the_layers_that_both_profiles_name() -> None:

@@ -430,3 +430,101 @@ def test_real_model_computes_the_same(real_data: Callable[[str], Path]) -> None:
     feeds = {"images": np.random.default_rng(0).random((1, 3, 320, 320), np.float32)}
     for before, after in zip(run(onnx.load(path), feeds), run(model.proto, feeds), strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3)
+
+
+# Weights behind other nodes, and what is quantized already.
+
+
+def behind(name: str, folder: Path) -> Any:
+    """A convolution whose weight is made by other nodes, of constants alone."""
+    weight, scale = floats(4, 3, 3, 3, scale=0.3), np.full(4, 0.01, np.float32)
+    integers, zero = (weight * 100).astype(np.int8), np.zeros(4, np.int8)
+    makers: dict[str, tuple[list[Any], dict[str, Array]]] = {
+        "transposed": ([node("Transpose", ["k"], ["w"], perm=[0, 1, 3, 2])], {"k": weight}),
+        "weight norm": (
+            [
+                node("ReduceL2", ["k"], ["n"], axes=[1, 2, 3]),
+                node("Div", ["k", "n"], ["d"]),
+                node("Mul", ["d", "g"], ["w"]),
+            ],
+            {"k": weight, "g": np.ones((4, 1, 1, 1), np.float32)},
+        ),
+        "half": ([node("Cast", ["k"], ["w"], to=1)], {"k": weight.astype(np.float16)}),
+        "half, scaled": (
+            [node("Mul", ["k", "g"], ["h"]), node("Cast", ["h"], ["w"], to=1)],
+            {"k": weight.astype(np.float16), "g": np.ones((4, 1, 1, 1), np.float16)},
+        ),
+        "integers": (
+            [node("DequantizeLinear", ["k", "s", "z"], ["w"], axis=0)],
+            {"k": integers, "s": scale, "z": zero},
+        ),
+        "fake quantization": (
+            [
+                node("QuantizeLinear", ["k", "s", "z"], ["q"], axis=0),
+                node("DequantizeLinear", ["q", "s", "z"], ["w"], axis=0),
+            ],
+            {"k": weight, "s": scale, "z": zero},
+        ),
+    }
+    nodes, constants = makers[name]
+    conv = node("Conv", ["x", "w"], ["y"], name="conv", pads=[1, 1, 1, 1])
+    return net([*nodes, conv], {"x": [1, 3, 8, 8]}, {"y": [1, 4, 8, 8]}, constants)
+
+
+BEHIND = ["transposed", "weight norm", "half", "half, scaled", "integers", "fake quantization"]
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["", "listed as inputs"])
+@pytest.mark.parametrize("name", BEHIND)
+def test_weights_behind_other_nodes_are_folded(name: str, listed: bool, tmp_path: Path) -> None:
+    proto = behind(name, tmp_path)
+    for tensor in proto.graph.initializer if listed else ():
+        given_ = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        proto.graph.input.append(given_)
+    model = loaded(proto, tmp_path)
+    assert [n.op_type for n in model.nodes] == ["Conv"]
+    assert model.weight(model.nodes[0]) is not None and list(model.inputs) == ["x"]
+    feeds = {"x": floats(1, 3, 8, 8, seed=7)}
+    np.testing.assert_allclose(run(model.proto, feeds)[0], run(proto, feeds)[0], atol=2e-3)
+
+
+QUANTIZED = {
+    "Q/DQ": [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], name="q"),
+        node("DequantizeLinear", ["q", "s", "z"], ["y"], name="d"),
+    ],
+    "dynamic": [
+        node("DynamicQuantizeLinear", ["x"], ["q", "t", "u"], name="q"),
+        node("DequantizeLinear", ["q", "t", "u"], ["y"], name="d"),
+    ],
+    "QLinear": [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], name="q"),
+        node("QLinearMatMul", ["q", "s", "z", "q", "s", "z", "s", "z"], ["p"], name="m"),
+        node("DequantizeLinear", ["p", "s", "z"], ["y"], name="d"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_what_is_quantized_already_is_refused_with_the_remedy(name: str, tmp_path: Path) -> None:
+    constants: dict[str, Array] = {"s": np.array(0.1, np.float32), "z": np.array(0, np.uint8)}
+    onnx.save(net(QUANTIZED[name], {"x": [4, 4]}, {"y": [4, 4]}, constants), tmp_path / "m.onnx")
+    refused(
+        tmp_path / "m.onnx",
+        r"is quantized already \(1 \w+, 1 \w+.*\); name the float model that it was made from",
+    )
+
+
+def test_outputs_that_do_not_say_their_shape_get_it(tmp_path: Path) -> None:
+    proto = conv_net()
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    assert loaded(proto, tmp_path).outputs == {"y": (1, 5, 8, 10)}
+
+
+def test_outputs_can_be_left_out_with_what_leads_to_them(tmp_path: Path) -> None:
+    proto = conv_net()
+    proto.graph.output.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, [1, 5, 8, 10]))
+    onnx.save(proto, tmp_path / "m.onnx")
+    model = load(tmp_path / "m.onnx", without=["y"])
+    assert list(model.outputs) == ["r"]
+    assert [n.name for n in model.nodes] == ["stem/Conv", "stem/Relu"]

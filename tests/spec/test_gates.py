@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgeq.records.report import Divergence, Speedup
+from edgeq.records.report import Divergence, Gain, Speedup
 from edgeq.spec.gates import Gates, judge
 
 from ..report.reports import ARTIFACT_BYTES, column, divergence, full_columns, interval, measurement
@@ -23,15 +23,17 @@ ALL: dict[str, Any] = {
     "divergence_mask_ap": 0.01,
     "divergence_snr_db": 20.0,
     "int8_speedup_over_fp16": 1.5,
+    "int8_speedup_over_float": 1.5,
 }
-GAIN = Speedup(int8_ms=40.0, fp16_ms=64.0)
+OVER_FP16, OVER_FLOAT = Speedup(int8_ms=40.0, fp16_ms=64.0), Gain(int8_ms=40.0, float_ms=64.0)
 
 
 def _judge(
     columns: tuple[Column, ...], diverged: Divergence | None = None, **gates: Any
 ) -> dict[str, Verdict]:
-    gain = GAIN if any(column.name == "device" for column in columns) else None
-    verdicts = judge(Gates(**gates), columns, ARTIFACT_BYTES, diverged, gain)
+    device = any(column.name == "device" for column in columns)
+    found = (OVER_FP16, OVER_FLOAT) if device else ()
+    verdicts = judge(Gates(**gates), columns, ARTIFACT_BYTES, diverged, *found)
     assert len({verdict.gate for verdict in verdicts}) == len(verdicts)
     return {verdict.gate: verdict for verdict in verdicts}
 
@@ -60,6 +62,7 @@ def test_no_gates_no_verdicts() -> None:
         ("divergence_mask_ap", 0.0028, 0.0029),
         ("divergence_snr_db", 31.3, 31.2),
         ("int8_speedup_over_fp16", 1.61, 1.6),
+        ("int8_speedup_over_float", 1.61, 1.6),
     ],
 )
 def test_gate_fails_beyond_its_limit_and_passes_at_it(
@@ -104,7 +107,8 @@ def test_unstable_measurement_does_not_touch_the_other_gates() -> None:
     verdicts = _judge(full_columns(measurement(unstable=("hot",))), divergence(), **ALL)
     unstable = [gate for gate, verdict in verdicts.items() if verdict.status == "unstable"]
     timed = ["latency_p50_ms", "latency_p90_ms", "latency_p99_ms"]
-    assert unstable == [*timed, "peak_memory_bytes", "int8_speedup_over_fp16"]
+    speedups = ["int8_speedup_over_fp16", "int8_speedup_over_float"]
+    assert unstable == [*timed, "peak_memory_bytes", *speedups]
 
 
 def test_emulated_latency_is_not_a_measurement() -> None:
@@ -136,7 +140,7 @@ def test_divergence_counts_in_both_directions() -> None:
 def test_worst_output_decides_and_is_named() -> None:
     apart = Divergence(mask_ap=None, snr_db={"a": 50.0, "b": 12.0, "c": None})
     verdict = _judge(full_columns(), apart, divergence_snr_db=20)["divergence_snr_db"]
-    assert (verdict.status, verdict.measured, verdict.reason) == ("failed", 12.0, "output 'b'")
+    assert (verdict.status, verdict.measured, verdict.reason) == ("failed", 12.0, "part 'b'")
 
 
 def test_equal_outputs_pass_any_ratio() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 import edgeq
 from edgeq.errors import InputError
+from edgeq.records.measurement import Measurement
 from edgeq.store import open_store
 from edgeq.store.connection import connect, parse
 from edgeq.store.schema import SCHEMA_VERSION, Run
@@ -150,3 +152,25 @@ def test_newer_schema_is_refused(store_url: str) -> None:
     message = rf"newer edgeq \(schema 99, this one knows {SCHEMA_VERSION}\); update edgeq"
     with pytest.raises(InputError, match=message):
         open_store(store_url)
+
+
+def test_bad_row_is_passed_over_and_named(store_url: str) -> None:
+    """As one NaN in a measurement made it, once: JSON has none, and null is no latency."""
+    store = open_store(store_url)
+    for number in range(3):
+        store.add(report(f"0123abc{number}"))
+    broken = report("0123abc1").model_dump_json().replace("24.1", "null")
+    with connect(parse(store_url)).begin() as connection:
+        query = "UPDATE edgeq_runs SET report_json = :json WHERE id = '0123abc1'"
+        connection.execute(text(query), {"json": broken})
+    assert {found.id for found in store.reports()} == {"0123abc0", "0123abc2"}
+    [note] = store.notes
+    assert "report 0123abc1" in note and "columns.0.measurement.throughput_per_s" in note
+
+
+def test_nan_is_refused_where_it_comes_in() -> None:
+    measured = report("0123abcd").columns[0].measurement
+    assert measured is not None
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="throughput_per_s"):
+            Measurement.model_validate({**measured.model_dump(), "throughput_per_s": value})

@@ -82,7 +82,12 @@ def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: 
     assert len(device.measurement.inference_ns) >= 5
     assert device.mask_ap_drop is not None
     assert device.mask_ap_drop.low <= device.mask_ap_drop.estimate <= device.mask_ap_drop.high
-    assert report.divergence is not None and set(report.divergence.snr_db) == {"output0", "output1"}
+    assert report.divergence is not None and set(report.divergence.snr_db) == {
+        "boxes",
+        "scores",
+        "coefficients",
+        "prototypes",
+    }
     assert {verdict.gate for verdict in report.verdicts} == {"mask_ap_drop", "artifact_bytes"}
     assert report.exit_code == 0
     assert current(edgeq_home) == report.artifact_id

@@ -40,6 +40,8 @@ def test_recipe_is_built_and_linted(small_demo: Path) -> None:
 
     assert not found.has_errors
     assert {finding.rule for finding in found.findings} <= {"island"}
+    assert set(found.snr_db) == {"boxes", "scores", "coefficients", "prototypes"}
+    assert all(ratio is not None and ratio > 10 for ratio in found.snr_db.values())
 
 
 def test_range_mixing_is_a_finding_once_the_head_is_quantized(
@@ -52,6 +54,8 @@ def test_range_mixing_is_a_finding_once_the_head_is_quantized(
 
     found = lint(recipe, "jetson-orin")
 
+    noisy = [finding.node for finding in found.findings if finding.rule == "part-noise"]
+    assert "scores" in noisy and "boxes" not in noisy
     [mixed] = [finding for finding in found.findings if finding.rule == "range-mixing"]
     assert mixed.node == "/model.22/Concat_6"
     assert "head: float-tail" in mixed.remedy
@@ -96,3 +100,21 @@ def test_command_ends_with_2_for_what_would_be_refused(written: Path, tmp_path: 
     good = run(written, "--json")
     assert good.returncode == 0
     assert not Lint.model_validate_json(good.stdout).has_errors
+
+
+def test_little_in_int8_is_a_finding(small_demo: Path) -> None:
+    text = (small_demo / "recipe.yaml").read_text()
+    recipe = small_demo / "little.yaml"
+    recipe.write_text(
+        text.replace("quantize:\n", "quantize:\n  exclude: ['/model.?/*', '/model.1?/*']\n")
+    )
+
+    [found] = [f for f in lint(recipe, "arm-cpu-ort").findings if f.rule == "coverage"]
+
+    assert found.severity == "warning" and "only " in found.what
+    assert "because: '/model.1?/*' in exclude" in found.what
+
+
+def test_float_model_has_nothing_to_lint(small_demo: Path) -> None:
+    [found] = lint(next(small_demo.glob("*.onnx")), "jetson-orin").findings
+    assert (found.rule, found.severity) == ("nothing-quantized", "warning")

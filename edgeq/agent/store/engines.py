@@ -37,6 +37,10 @@ def find(layout: Layout, fingerprint: str, fields: dict[str, Any]) -> Stored | N
         layers = json.loads((folder / LAYERS_NAME).read_text("utf-8"))
         if record["fields"] != fields or hash_of(folder / PLAN_NAME) != record["sha256"]:
             return None
+        # An engine of an older edgeq has no hash of these.
+        listed = record.get("layers_sha256")
+        if listed is not None and hash_of(folder / LAYERS_NAME) != listed:
+            return None
         digest, size_bytes = str(record["sha256"]), int(record["bytes"])
         return Stored(
             folder / PLAN_NAME, digest, size_bytes, float(record["build_s"]), list(layers)
@@ -74,15 +78,16 @@ def finish(
     Returns its sha256; None where another session was faster with the same.
     """
     plan = partial / PLAN_NAME
+    write_json(layout, partial / LAYERS_NAME, told["layers"])
     record = {
         "fields": fields,
+        "layers_sha256": hash_of(partial / LAYERS_NAME),
         "sha256": hash_of(plan),
         "bytes": plan.stat().st_size,
         "build_s": told["build_s"],
         "version": told["version"],
         "flags": told["flags"],
     }
-    write_json(layout, partial / LAYERS_NAME, told["layers"])
     write_json(layout, partial / RECORD_NAME, record)
     for path in list(partial.iterdir()):
         if path.name not in (PLAN_NAME, LAYERS_NAME, RECORD_NAME):

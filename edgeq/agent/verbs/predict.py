@@ -33,7 +33,9 @@ def predict(job: PredictJob, events: Events) -> dict[str, Any]:
     shapes: list[dict[str, Any]] = []
     kept = OutputFile(job.keep_outputs) if job.keep_outputs is not None else None
     for done, request in enumerate(job.images, 1):
-        tensor, geometry = prepare(read_image(request.path, request.stored), manifest.preprocess)
+        tensor, geometry = prepare(
+            read_image(request.path, stored=request.stored), manifest.preprocess
+        )
         outputs = engine.run(fit_tensor(tensor, engine.input))
         if kept is not None and done <= job.keep_count:
             kept.add(request.id, outputs)

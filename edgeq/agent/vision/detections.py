@@ -31,14 +31,37 @@ class Detections(NamedTuple):
     masks: list[dict[str, Any]]
 
 
+PARTS = ("boxes", "scores", "coefficients", "prototypes", "masks")
+"""What raw outputs can hold: figures of a model are told apart by these."""
+
+
+class Parts(NamedTuple):
+    """Raw outputs by what they mean; the names are among PARTS.
+
+    `rows` hold one candidate each along their first axis, `whole` one image. `labels` [n] are the
+    classes of detections that the model chose itself, and brings in an order of its own; None where
+    all candidates come, in fixed places.
+    """
+
+    rows: dict[str, Array]
+    whole: dict[str, Array]
+    labels: Ints | None = None
+
+
 class Decoder(Protocol):
     """Raw outputs to boxes, labels, scores and masks; made by `decode.decoder_for`."""
 
     name: str
     expects: str
+    selected: bool
+    """whether the rows are detections that the model chose, in an order of its own"""
 
     def fits(self, outputs: Sequence[Output]) -> bool:
         """Whether the outputs have this decoder's layout, by their shapes and not their names."""
+        ...
+
+    def parts(self, outputs: Sequence[Output]) -> Parts:
+        """What in outputs that fit is what; of chosen detections those that `decode` looks at."""
         ...
 
     def decode(self, outputs: Sequence[Output], geometry: Geometry) -> Detections:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Sequence
 
 import cv2
 import numpy as np
 
 from ..errors import UNREADABLE_IMAGE, AgentError, raise_problems
+from ..names import is_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .arrays import Bytes
 
+DAMAGED = "is not what its hash says: it was changed or damaged since that was made"
 REMEDY = "push the images again or take the path out of the job"
 
 
-def read_image(path: Path, stored: bool = False) -> Bytes:
+def read_image(path: Path, sha256: str | None = None, stored: bool = False) -> Bytes:
     """The pixels of an image file, [H,W,3] BGR uint8; AgentError (unreadable-image) says why not.
 
     The image is as EXIF turns it: a photo taken sideways comes out upright; with `stored` it is as
-    it lies in the file.
+    it lies in the file. What is decoded has `sha256`; a blob's name is its hash. Damaged pixels
+    would decode to another figure.
     """
     problem = _absence(path)
     if problem is None:
+        turned = cv2.IMREAD_IGNORE_ORIENTATION if stored else 0
         try:
-            turned = cv2.IMREAD_IGNORE_ORIENTATION if stored else 0
-            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | turned)
-        except cv2.error:  # Where a broken header asks for more pixels than OpenCV allows.
+            content = path.read_bytes()
+            wanted = path.name if sha256 is None and is_hash(path.name) else sha256
+            if wanted is not None and hashlib.sha256(content).hexdigest() != wanted:
+                raise AgentError(UNREADABLE_IMAGE, str(path), DAMAGED, REMEDY)
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | turned)
+        except (cv2.error, OSError):  # A broken header may ask for more pixels than OpenCV allows.
             pixels = None
         if pixels is not None:
             return np.asarray(pixels, np.uint8)

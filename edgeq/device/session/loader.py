@@ -7,7 +7,8 @@ missing it prints `{"edgeq": "send"}` and reads it from standard input; what sto
 `{"edgeq": "refused", "kind": ..., "message": ...}`. With `memory` it writes nothing to the disk: an
 agent that is not there is run from memory. Old Pythons must understand enough of it to say that
 they are too old; those older than 3.4 know no -I and end before it, from which the host tells.
-A host that says nothing for two minutes while it should send the agent ends this.
+A host that says nothing for two minutes while it should send the agent ends this. Whatever the
+umask there is, nobody else may write to what comes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if sys.version_info < (3, 8):
     refuse("python-too-old", sys.executable, "is Python " + sys.version.split()[0],
            "name a Python of 3.8 or later in the target")
 import hashlib
+os.umask(os.umask(0o022) | 0o022)
 root = os.path.abspath(os.path.expanduser(sys.argv[1]))
 digest, size = sys.argv[2], int(sys.argv[3])
 folder = os.path.join(root, "agent")

@@ -21,6 +21,8 @@ LONGEST_LINE = 64 << 20
 """Bytes of one line; the agent lets no job say more."""
 _MOST_MARKS = 2_000_000
 """Lists, objects and ends of texts in a line: what takes far more memory than it has bytes."""
+_MOST_VALUES = 10_000_000
+"""Values in a line: an hour of samples has fewer."""
 _DEEPEST = 40
 _LARGEST = 2**53
 _REMEDY = "see whether that is the device you mean, and of this edgeq"
@@ -36,6 +38,8 @@ def parsed_frame(line: bytes) -> dict[str, Any]:
     # The marks may stand in texts, where they cost nothing, but nobody says as many of them.
     if sum(line.count(mark) for mark in (b"[", b"{", b'"')) > _MOST_MARKS:
         raise ValueError(f"a line of {len(line)} bytes has more than {_MOST_MARKS} lists and texts")
+    if line.count(b",") > _MOST_VALUES:
+        raise ValueError(f"a line of {len(line)} bytes has more than {_MOST_VALUES} values")
     try:
         frame = json.loads(line)
     except RecursionError:

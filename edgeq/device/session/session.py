@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from edgeq.agent.errors import BUG
+from edgeq.device.session import endings
 from edgeq.device.session.bundle import bundle
-from edgeq.device.session.deadlines import QUICK_S, answer_s, moving_s
+from edgeq.device.session.deadlines import answer_s, moving_s
 from edgeq.device.session.frames import Stream
 from edgeq.device.session.loader import LOADER
 from edgeq.device.session.parsing import garbled, parsed_answer, parsed_frame
 from edgeq.device.transport import Transport
-from edgeq.errors import LINK_LOST, NO_PYTHON, PYTHON_TOO_OLD, TOO_SLOW, DeviceError, EdgeqError
+from edgeq.errors import TOO_SLOW, DeviceError, EdgeqError
 from edgeq.progress import Progress
 from edgeq.records.answers import Hello, Step
 
@@ -34,7 +35,6 @@ PATIENCE_S = 30.0
 """Silence after which either side gives the link up; TCP bridges shorter cuts by itself."""
 _ALIVE_S = 5.0
 _ALIVE = b'{"op": "alive"}\n'
-_LOST_REMEDY = "see to the link and run it again; what was sent is kept there"
 _CHUNK = 1 << 20
 _NOISE = 1 << 16
 """What a login shell may print before the agent speaks."""
@@ -78,12 +78,13 @@ class Session:
         self._writing = threading.Lock()
         self._written_s = time.monotonic()
         self._over = threading.Event()
+        self._heard_of = False
         self._ready = False
         self._noise = "it said nothing"
         content = bundle()
         digest = hashlib.sha256(content).hexdigest()
         mode = "keep" if keep else "memory"
-        self._asked.append(_Asked("hello", QUICK_S + moving_s(len(content))))
+        self._asked.append(_Asked("hello", answer_s("hello", {}, len(content))))
         loader = (LOADER, root, digest, str(len(content)), mode)
         self.process = transport.start([transport.python, "-IS", "-c", *loader])
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
@@ -254,7 +255,7 @@ class Session:
                         raise self._garbled(line.decode(errors="replace"))
                     self._noise = line.decode(errors="replace").strip() or self._noise
                     continue
-                self._ready = frame["edgeq"] == "ready"
+                self._heard_of, self._ready = True, frame["edgeq"] == "ready"
             else:
                 frame = self._frame(line)
             if frame.get("edgeq") == "refused":
@@ -298,8 +299,7 @@ class Session:
 
     def _check_time(self, silence_s: float) -> None:
         if silence_s > self.patience_s:
-            what = f"the connection is lost: nothing came for {silence_s:.0f} s"
-            raise DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
+            raise endings.silent(self.address, silence_s, self._heard_of)
         try:
             asked = self._asked[0]
         except IndexError:
@@ -312,21 +312,7 @@ class Session:
     def _ended(self) -> EdgeqError:
         if self._over.is_set():
             return DeviceError(self.address, "the session is closed")
-        ended = self.process.ended(5.0)
-        tail = (ended.stderr.strip().splitlines() or [self._noise])[-1]
-        if "Unknown option: -I" in ended.stderr:
-            what, remedy = "its Python is older than 3.4", "name a Python of 3.8 or later there"
-            return DeviceError(self.address, what, f"{remedy} in the target", PYTHON_TOO_OLD)
-        if ended.status == 0:
-            what = f"the device gave this side up: {tail}"
-            return DeviceError(self.address, what, _LOST_REMEDY, kind=LINK_LOST)
-        if ended.status in (126, 127):
-            what = f"cannot start Python: {tail}"
-            remedy = "install python3 (3.8 or later) there, or name it under 'python' in the target"
-            return DeviceError(self.address, what, remedy, kind=NO_PYTHON)
-        how = "was killed" if ended.status is None else f"ended with status {ended.status}"
-        what = f"the agent {how}: {tail}"
-        return DeviceError(self.address, what, "see whether the device ran out of memory")
+        return endings.why(self.address, self.process.ended(5.0), self._noise, self._heard_of)
 
 
 def _first(line: bytes) -> Event | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.device.ssh.config_lines import bad, lines
+from edgeq.device.ssh.keywords import UNREAD
 from edgeq.errors import (
     INCOMPATIBLE,
     LINK_LOST,
@@ -77,12 +78,18 @@ class Hop:
     command: str | None
     behind: Hop | None
     is_jump: bool = False
+    agent: str | None = None
+    """the socket of the agent that holds the keys, None for no agent"""
+    unread: tuple[str, ...] = ()
+    """settings of the configuration for this host that may matter, and are not read"""
 
     def error(self, what: str, remedy: str, kind: str) -> DeviceError:
         """What went wrong here, in the words of the device that was to be reached."""
         if self.is_jump:
             what = f"jump host {self.name}: {what}"
             kind = PROXY if kind in _CONNECTING else kind
+        if self.unread:
+            remedy += f" (edgeq does not read: {', '.join(self.unread)}; see docs/boards.md)"
         return DeviceError(self.device, what, remedy, kind)
 
 
@@ -151,6 +158,8 @@ def _resolve(
         command=command,
         behind=behind,
         is_jump=depth > 0,
+        agent=options.agent(),
+        unread=options.unread(),
     )
 
 
@@ -241,6 +250,24 @@ class _Options:
             return [Path(name).expanduser() for name in named if name.lower() != "none"]
         folder = Path("~/.ssh").expanduser()
         return [folder / name for name in _DEFAULT_KEYS] if defaults else []
+
+    def agent(self) -> str | None:
+        """As IdentityAgent of ssh_config(5) says it."""
+        named = self.text("identityagent") or "SSH_AUTH_SOCK"
+        if named.lower() == "none":
+            return None
+        if named == "SSH_AUTH_SOCK" or named.startswith("$"):
+            return os.environ.get(named.removeprefix("$").strip("{}")) or None
+        return str(self._expanded(named).expanduser())
+
+    def unread(self) -> tuple[str, ...]:
+        """What is set otherwise than edgeq behaves, and may decide whether a login succeeds."""
+        named = ((name, self.text(name.lower())) for name in UNREAD)
+        return tuple(
+            f"{name} {value}"
+            for name, value in named
+            if value is not None and value.lower() not in UNREAD[name]
+        )
 
     def known_hosts(self) -> tuple[Path, ...]:
         own = self.text("userknownhostsfile") or "~/.ssh/known_hosts ~/.ssh/known_hosts2"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import shlex
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +14,8 @@ import paramiko
 from paramiko.pkey import PublicBlob, UnknownKeyType
 
 from edgeq.device.ssh.config import Hop
-from edgeq.errors import AUTH_FAILED, PASSPHRASE
+from edgeq.device.ssh.stream import LOOK_AT_THE_WAY
+from edgeq.errors import AUTH_FAILED, LINK_LOST, PASSPHRASE, UNREACHABLE
 
 Ask = Callable[[str], str]
 _ATTEMPTS = 3
@@ -37,7 +37,7 @@ def authenticate(transport: paramiko.Transport, hop: Hop, ask: Ask | None) -> No
     Keys that cost nothing come first, as servers allow six in all: the hop's own in their order,
     each by the agent where that holds it, the agent's others, and what needs a passphrase.
     """
-    agent = _agent()
+    agent = _agent(hop.agent)
     tried = _Tried()
     try:
         for name, key in _keys(hop, agent, tried, ask):
@@ -62,6 +62,12 @@ def _shown(
         remedy = "set 'PubkeyAuthentication yes' in sshd_config of the host"
         raise hop.error(what, remedy, AUTH_FAILED) from exc
     except paramiko.SSHException as exc:
+        if "timeout" in str(exc).lower():
+            what = f"stopped answering during the login of {hop.user}"
+            raise hop.error(what, LOOK_AT_THE_WAY, UNREACHABLE) from exc
+        if isinstance(broken := transport.get_exception(), OSError):
+            what = f"the connection broke during the login of {hop.user}: {broken}"
+            raise hop.error(what, LOOK_AT_THE_WAY, LINK_LOST) from exc
         reason = "" if type(exc) is paramiko.AuthenticationException else f" ({exc})"
         tried.refused.append(f"{name}{reason}" if transport.is_active() else name)
         return False
@@ -75,7 +81,7 @@ def _shown(
 
 
 def _keys(
-    hop: Hop, agent: paramiko.Agent | None, tried: _Tried, ask: Ask | None
+    hop: Hop, agent: _Agent | None, tried: _Tried, ask: Ask | None
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     blobs = {path: _public(path) for path in hop.identities}
     held = [_usable(key) for key in agent.get_keys()] if agent is not None else []
@@ -167,12 +173,27 @@ def _accepted(transport: paramiko.Transport, user: str) -> str:
     return "it did not say"
 
 
-def _agent() -> paramiko.Agent | None:
+class _Agent(paramiko.agent.AgentSSH):
+    """The agent behind a socket, which need not be that of SSH_AUTH_SOCK."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        stream = socket.socket(socket.AF_UNIX)
+        try:
+            stream.connect(path)
+            self._connect(stream)  # type: ignore[attr-defined]  # as paramiko's own agents do
+        except BaseException:
+            stream.close()
+            raise
+
+    def close(self) -> None:
+        """Leave it."""
+        self._close()  # type: ignore[attr-defined]
+
+
+def _agent(path: str | None) -> _Agent | None:
     try:
-        # Paramiko leaves its socket open when nobody listens on the other side.
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(os.environ.get("SSH_AUTH_SOCK", ""))
-        return paramiko.Agent()
+        return None if path is None else _Agent(path)
     except (paramiko.SSHException, OSError):
         return None
 

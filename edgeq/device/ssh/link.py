@@ -25,6 +25,8 @@ _CIPHERS = (
     "aes256-ctr",
 )
 _KEEPALIVE_S = 10
+LOGIN_S = 30.0
+"""How long a server may take to say whether a key is right: it may ask others."""
 _LOOK_S = 1.0
 """How often paramiko's thread looks whether to keep alive; closing wakes it."""
 _QUIET = "edgeq.ssh"
@@ -130,7 +132,7 @@ class Link:
         options.key_types = algorithms
         options.ciphers = _CIPHERS
         transport.banner_timeout = transport.handshake_timeout = self._timeout_s
-        transport.auth_timeout = max(30.0, self._timeout_s)
+        transport.auth_timeout = max(LOGIN_S, self._timeout_s)
         started = time.monotonic()
         try:
             transport.start_client(timeout=self._timeout_s)

@@ -11,11 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeq.report.figures import snr_by_part
+
 if TYPE_CHECKING:
     from edgeq.cache import Usage
     from edgeq.records.device import Pushed, Status
     from edgeq.records.examination import Examination
-    from edgeq.records.inspection import Inspection
+    from edgeq.records.inspection import Inspection, RangeMixing
     from edgeq.records.lint import Lint
     from edgeq.records.measurement import Measurement, Stage
     from edgeq.spec.target import Target
@@ -91,35 +93,55 @@ def inspection_text(inspection: Inspection) -> RenderableType:
             layer.op_type,
             "x".join(map(str, layer.output_shape[1:])),
             f"{layer.parameters:,}",
-            f"{layer.macs / 1e6:.1f}",
-            f"{layer.intensity:.0f}",
+            "unknown" if layer.macs is None else f"{layer.macs / 1e6:.1f}",
+            "unknown" if layer.intensity is None else f"{layer.intensity:.0f}",
             "yes" if layer.quantized else "no",
         )
-    quantized = sum(layer.macs for layer in inspection.layers if layer.quantized)
-    share = quantized / inspection.macs if inspection.macs else 0
     head = Text(
         f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
-        f"{inspection.parameters / 1e6:.2f} M parameters, {inspection.macs / 1e9:.3f} G "
-        f"multiply-adds; {share:.1%} of them can be int8; tail of {inspection.tail_nodes} nodes"
+        f"{inspection.parameters / 1e6:.2f} M parameters, {_multiply_adds(inspection)}; "
+        f"tail of {inspection.tail_nodes} nodes"
     )
+    notes = [Text(f"note: {note}") for note in inspection.notes]
     floats = [Text("\nWhat would stay float:")]
     for group in inspection.stays_float:
         types = ", ".join(f"{count} {name}" for name, count in group.op_types.items())
         floats.append(Text(f"  {types}: {group.reason}"))
     mixed = [Text(f"\nRange mixing (ranges from {inspection.ranges_from}):")]
     for mix in inspection.range_mixing:
-        where = "in the head's tail, which stays float" if mix.in_tail else "INSIDE THE NETWORK"
-        mixed.append(Text(f"  {mix.text}; {where}"))
+        mixed.append(Text(f"  {mix.text}; {_place(mix)}"))
     if not inspection.range_mixing:
         mixed.append(Text("  none"))
-    return Group(head, Text(), table, *floats, *mixed)
+    return Group(head, *notes, Text(), table, *floats, *mixed)
+
+
+def _multiply_adds(inspection: Inspection) -> str:
+    """What is known of them: layers whose shapes only a run tells are in no share."""
+    said = f"{inspection.macs / 1e9:.3f} G multiply-adds"
+    if inspection.macs:
+        quantized = sum(layer.macs or 0 for layer in inspection.layers if layer.quantized)
+        said += f", {quantized / inspection.macs:.1%} of them can be int8"
+    if inspection.unknown_layers:
+        said += (
+            f", and an UNKNOWN number in {inspection.unknown_layers} layers, as only a run can tell"
+        )
+    return said
+
+
+def _place(mix: RangeMixing) -> str:
+    """Whether a Concat that mixes ranges harms anything."""
+    if not mix.quantized:
+        return "in the head's tail, which stays float" if mix.in_tail else "it stays float"
+    return "QUANTIZED in the head's tail" if mix.in_tail else "INSIDE THE NETWORK"
 
 
 def lint_text(lint: Lint) -> RenderableType:
     """What a lint found, for a person."""
+    noise = [f"left of float, on this machine: {snr_by_part(lint.snr_db)}"] if lint.snr_db else []
     if not lint.findings:
-        return Text(f"{lint.source} for {lint.target}: nothing to complain about")
-    lines = [f"{lint.source} for {lint.target}:"]
+        said = f"{lint.source} for {lint.target}: nothing to complain about"
+        return Text("\n".join([said, *noise]))
+    lines = [f"{lint.source} for {lint.target}:", *noise]
     for found in lint.findings:
         lines += [f"{found.severity}: {found.rule}: {found.node}"]
         lines += [f"  {found.what}; {found.remedy}"]

@@ -16,9 +16,10 @@ from edgeq.report.figures import (
     UNSTABLE,
     gate_figure,
     mebibytes,
+    snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation
+from edgeq.report.speedup import explanation, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
@@ -136,6 +137,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)
+        if column.unmeasured:
+            yield f"not measured ({column.name})", column.unmeasured
     if report.divergence is not None:
         yield "device against simulation", _divergence(report.divergence)
     if report.speedup is not None:
@@ -145,6 +148,16 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
         for sentence in (words, *(explanation(found) if steady else ())):
             yield "int8 against fp16", sentence
+    if report.gain is not None:
+        both = [report.column(name) for name in ("float", "device")]
+        measurements = [c.measurement for c in both if c and c.measurement]
+        if any(m.emulated for m in measurements):
+            sentences = ["not compared: emulated"]
+        else:
+            steady = not any(m.unstable for m in measurements)
+            sentences = worth(report.gain) if steady else [UNSTABLE]
+        for sentence in sentences:
+            yield "int8 against float", sentence
     for note in report.notes:
         yield "note", note
 
@@ -162,10 +175,9 @@ def _divergence(divergence: Divergence) -> str:
     parts = []
     if divergence.mask_ap is not None:
         parts.append(f"mask AP {-divergence.mask_ap:+.4f}")
-    parts += [
-        f"{name} " + ("equal" if snr_db is None else f"{snr_db:.1f} dB")
-        for name, snr_db in divergence.snr_db.items()
-    ]
+    parts += [snr_by_part(divergence.snr_db)] if divergence.snr_db else []
+    if divergence.lacking:
+        parts.append(f"{divergence.lacking:.1%} of the detections on one side only")
     return ", ".join(parts) or NOT_MEASURED
 
 

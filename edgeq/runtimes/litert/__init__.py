@@ -12,7 +12,7 @@ from edgeq.quantization.rules import Form, Placement
 from edgeq.records.answers import Probe
 from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
 from edgeq.runtimes.complaint import Complaint
-from edgeq.runtimes.litert.rules import RULES
+from edgeq.runtimes.litert.rules import RULES, RULES_WITH_XNNPACK
 from edgeq.runtimes.litert.writer import refuse_unsupported, write_tflite
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec.target import Target
@@ -42,7 +42,7 @@ class _LiteRT:
             raise InputError(f"target {target.name}", what, remedy)
         placement = Placement(
             "litert",
-            RULES,
+            RULES_WITH_XNNPACK if target.xnnpack else RULES,
             "int8",
             target.weight_bits or 8,
             "affine",

@@ -191,3 +191,16 @@ RULES = (
         _KERNELS,
     ),
 )
+
+ATTENTION = Rule(
+    "attention",
+    "float",
+    ("MatMul", "Softmax"),
+    "XNNPACK computes BATCH_MATMUL and SOFTMAX in float alone: in int8 they run in LiteRT's own "
+    "kernels, which took 1.2 to 5.3 times as long on x86",
+    "measured, benchmarks/README.md, part litert",
+    computed=True,
+)
+
+RULES_WITH_XNNPACK = (ATTENTION, *RULES)
+"""Without the delegate it is the other way round: int8 took 0.4 of float's time."""

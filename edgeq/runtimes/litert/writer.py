@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
-from edgeq.errors import InputError, raise_all
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.litert import gelu
@@ -15,6 +14,7 @@ from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.emission import Origin, Unsupported, Value
 from edgeq.runtimes.litert.lowering import Lowering
 from edgeq.runtimes.litert.operators import OPERATORS
+from edgeq.runtimes.litert.refusals import Refusals
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ def write_tflite(model: Model, plan: Plan | None) -> Written:
 
 
 def refuse_unsupported(model: Model) -> None:
-    """InputError(s) that name every node TFLite cannot express, with the reason."""
+    """InputError(s) that name every node TFLite cannot express, with the reason.
+
+    Nodes that one cause is behind are one error.
+    """
     _lowered(model, None, moves_at_once=False)
 
 
@@ -51,12 +54,12 @@ def _lowered(
 ) -> tuple[Lowering, dict[str, int], dict[str, int]]:
     """All nodes as operators, with the tensors that are fed and delivered, by name."""
     low = Lowering(model, plan, moves_at_once)
-    inputs, problems = {}, []
+    inputs, refusals = {}, Refusals(model)
     for name in model.inputs:
         try:
             inputs[name] = _input(low, name)
         except Unsupported as exc:
-            problems.append(_problem(model, f"input '{name}'", str(exc)))
+            refusals.add_input(name, str(exc))
             _pretend(low, name)
     patterns = gelu.gelus(model)
     inside = {part.name for pattern in patterns.values() for part in pattern.nodes[:-1]}
@@ -67,11 +70,11 @@ def _lowered(
             elif node.name not in inside:
                 _lower(low, node)
         except Unsupported as exc:
-            problems.append(_problem(model, f"node '{node.name}' ({node.op_type})", str(exc)))
+            refusals.add(node, str(exc))
             # An activation that it would have taken in is not looked at by itself.
             for name in (*node.output, low.result(node).name):
                 _pretend(low, name)
-    raise_all(problems)
+    refusals.raise_all()
     outputs = {name: low.deliver(name) for name in model.outputs}
     return (
         low,
@@ -94,11 +97,6 @@ def _lower(low: Lowering, node: onnx.NodeProto) -> None:
     for name in node.output[1:]:
         if name not in low.values and (name in low.model.consumers or name in low.model.outputs):
             raise Unsupported(f"its output '{name}' is asked for, which TFLite does not give")
-
-
-def _problem(model: Model, what: str, reason: str) -> InputError:
-    where = f"{model.path}: {what}"
-    return InputError(where, reason, "export the model without it, or choose another engine")
 
 
 def _input(low: Lowering, name: str) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import cv2
@@ -62,3 +63,18 @@ def test_absent_images_are_listed_together(tmp_path: Path, red_rectangle: Path) 
     assert f"{empty} is empty" in caught.value.message
     assert f"{tmp_path} is not a file" in caught.value.message
     assert str(red_rectangle) not in caught.value.message
+
+
+def test_image_that_is_not_what_its_hash_says_is_not_decoded(red_rectangle: Path) -> None:
+    content = red_rectangle.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    assert read_image(red_rectangle, digest).shape == (96, 128, 3)
+    blob = red_rectangle.with_name(digest)
+    blob.write_bytes(content)
+    assert read_image(blob).shape == (96, 128, 3)
+    # It decodes all the same, to other pixels.
+    blob.write_bytes(content + b"more")
+    for path, wanted in ((blob, None), (red_rectangle, "0" * 64)):
+        with pytest.raises(AgentError, match="is not what its hash says") as caught:
+            read_image(path, wanted)
+        assert caught.value.kind == "unreadable-image"

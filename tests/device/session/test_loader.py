@@ -84,6 +84,15 @@ def test_agent_is_sent_once(tmp_path: Path) -> None:
     assert lines[0]["root"] == str(root)
 
 
+@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o022), (0o077, 0o077)])
+def test_nobody_else_may_write_whatever_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+    root = tmp_path / "root"
+    assert load(root, AGENT, umask=mask)[0] == 0
+    paths = [root, *root.rglob("*")]
+    assert len(paths) == 3
+    assert not any(path.stat().st_mode & mode for path in paths)
+
+
 def test_home_is_expanded(tmp_path: Path) -> None:
     status, lines = load("~/root", AGENT, env={**os.environ, "HOME": str(tmp_path)})
     assert status == 0 and lines[-1]["root"] == str(tmp_path / "root")

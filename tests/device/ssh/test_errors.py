@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import paramiko
 import pytest
 
+from edgeq.device.session.session import Session
+from edgeq.device.ssh import link
 from edgeq.device.ssh.transport import SshTransport
 from edgeq.errors import DeviceError, InputError
 from tests.device import sshd
@@ -150,6 +153,60 @@ def test_server_that_runs_no_more(
     with pytest.raises(DeviceError, match="MaxSessions"):
         transport.start(["cat"])
     process.close()
+
+
+class Undecided(paramiko.ServerInterface):
+    """Never says whether a key is right."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self.is_over.wait(20.0)
+        return paramiko.common.AUTH_FAILED
+
+
+def test_server_that_goes_during_the_login(
+    home: Home, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "LOGIN_S", 1.0)
+    host_key = paramiko.ECDSAKey.generate()
+    undecided = Undecided()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        known = f"[127.0.0.1]:{port} {host_key.get_name()} {host_key.get_base64()}\n"
+        home.known_hosts.write_text(known)
+
+        def serve() -> None:
+            stream, _ = listener.accept()
+            transport = paramiko.Transport(stream)
+            transport.add_server_key(host_key)
+            transport.start_server(server=undecided)
+
+        threading.Thread(target=serve, daemon=True).start()
+        error = refusal(connect(f"{USER}@127.0.0.1", port, connect_timeout_s=1.0))
+        undecided.is_over.set()
+    assert error.kind == "unreachable"
+    assert "stopped answering during the login" in error.what
+
+
+def test_account_that_runs_no_commands_is_said_to_be_one(
+    start_sshd: Callable[..., Sshd], home: Home, connect: Connect
+) -> None:
+    """As an account with nologin, or for sftp alone."""
+    refuses = "ForceCommand echo 'This account is not available.'; exit 1"
+    waits = "ForceCommand read answer"
+    for settings, words in ((refuses, "This account is not available"), (waits, "nothing came")):
+        server = start_sshd(settings)
+        server.authorize(home.key)
+        home.known_hosts.write_text(server.known())
+        with pytest.raises(DeviceError, match=words) as found:
+            Session(connect(f"{USER}@127.0.0.1", server.port), "~/none", patience_s=1.5)
+        assert found.value.kind == "no-commands"
+        assert "memory" not in str(found.value)
 
 
 def test_ipv6_is_connected_to(home: Home, connect: Connect) -> None:

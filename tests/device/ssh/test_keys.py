@@ -168,6 +168,50 @@ def test_agent_logs_in(
     connect(f"{USER}@127.0.0.1", server.port).connect()
 
 
+@pytest.mark.parametrize("value", ["{path}", "$MY_AGENT", "%d/../agent", "SSH_AUTH_SOCK"])
+def test_identity_agent_is_asked_as_ssh_does(
+    server: Sshd,
+    connect: Connect,
+    home: Home,
+    agent: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+) -> None:
+    key = generate(tmp_path / "of_the_agent")
+    add(key)
+    key.unlink()
+    home.key.unlink()
+    server.authorized.write_text("")
+    server.authorize(key)
+    path = os.environ["SSH_AUTH_SOCK"]
+    if value != "SSH_AUTH_SOCK":
+        monkeypatch.setenv("SSH_AUTH_SOCK", "/nowhere")
+    monkeypatch.setenv("MY_AGENT", path)
+    (home.ssh / "config").write_text(f"IdentityAgent {value.format(path=path)}\n")
+    connect(f"{USER}@127.0.0.1", server.port).connect()
+
+
+def test_no_identity_agent_is_none(
+    server: Sshd, connect: Connect, home: Home, agent: None, tmp_path: Path
+) -> None:
+    add(generate(tmp_path / "of_the_agent"))
+    server.authorized.write_text("")
+    (home.ssh / "config").write_text("IdentityAgent none\n")
+    error = refusal(connect(f"{USER}@127.0.0.1", server.port))
+    assert f"tried {home.key};" in error.what
+
+
+def test_setting_that_is_not_read_is_named_when_a_login_fails(
+    server: Sshd, connect: Connect, home: Home
+) -> None:
+    server.authorized.write_text("")
+    settings = "PKCS11Provider /lib/token.so\nPubkeyAuthentication yes\nMACs hmac-sha2-256\n"
+    (home.ssh / "config").write_text(settings)
+    error = refusal(connect(f"{USER}@127.0.0.1", server.port))
+    assert "does not read: MACs hmac-sha2-256, PKCS11Provider /lib/token.so;" in error.remedy
+
+
 def test_agent_without_the_key_is_named(
     server: Sshd, connect: Connect, home: Home, agent: None, tmp_path: Path
 ) -> None:

@@ -16,8 +16,10 @@ from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.decide import decide, resolve_choices
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Placement
+from edgeq.runtimes.litert import RUNTIME
 from edgeq.runtimes.litert.rules import RULES
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec import target as targets
 from edgeq.spec.quantize import Quantize
 from tests.nets import Net
 
@@ -599,6 +601,27 @@ def test_both_operands_of_attentions_products_are_int8(tmp_path: Path) -> None:
     assert plan.reads["mixed"] == ("soft", "v")
     assert set(plan.weights) == {"q", "k", "v", "last"}
     assert simulated(model, plan) > 25
+
+
+def test_attention_is_float_where_xnnpack_computes_it_alone(tmp_path: Path) -> None:
+    net = Net(channels=4)
+    q, k, v = (net.conv("x", name, (4, 4, 1, 1)) for name in "qkv")
+    turned = net.node("Transpose", [k], "turned", perm=[0, 1, 3, 2])
+    logits = net.node("MatMul", [q, turned], "logits")
+    soft = net.node("Softmax", [logits], "soft", axis=-1)
+    net.conv(net.node("MatMul", [soft, v], "mixed"), "last", (4, 4, 1, 1))
+    model = net.model(tmp_path, ["last"])
+    kind = targets.load("arm-cpu-tflite")
+
+    def outside(xnnpack: bool) -> dict[str, str]:
+        rules, _ = RUNTIME.placement(kind.model_copy(update={"xnnpack": xnnpack}), None)
+        return floats(builds.plan_of(model, Quantize(), rules=rules))
+
+    assert outside(xnnpack=False) == {}
+    with_it = outside(xnnpack=True)
+    assert {"logits", "soft", "mixed"} <= set(with_it)
+    assert with_it["logits"].startswith("attention: XNNPACK computes BATCH_MATMUL and SOFTMAX in ")
+    assert not {"q", "k", "v", "last"} & set(with_it)
 
 
 def test_a_product_with_a_vector_stays_float(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_all_nodes_are_refused_at_once() -> None:
     factors = graph.constant("factors", np.array([1, 1, 2, 2], np.float32))
     graph.node("Resize", ["first", "", factors], "second", mode="cubic")
     graph.node("Relu", ["second"], "fine")
-    # What has no shape is refused, and so is what reads it.
+    # What has no shape is refused, and what reads it follows from that.
     graph.node("NonZero", ["fine"], "third")
     graph.node("Cast", ["third"], "fourth", to=TensorProto.FLOAT)
     graph.node("Elu", ["fourth"], "fifth", alpha=0.5)
@@ -172,9 +172,9 @@ def test_all_nodes_are_refused_at_once() -> None:
 
     refused = refusals(model)
 
-    names = ["first", "second", "third", "fourth", "fifth"]
+    names = ["first", "second", "third"]
     assert [line.split("node '")[1].split("'")[0] for line in refused] == names
-    assert "not static" in refused[3]
+    assert "no operator for ONNX's NonZero, and 2 nodes behind it follow from that" in refused[2]
     with pytest.raises(InputError):
         write_tflite(model, None)
 
@@ -213,3 +213,35 @@ def test_constants_of_other_types_are_refused() -> None:
     (refused,) = refusals(as_built(graph.proto(["y"])))
 
     assert "node 'wide' (Cast): the constant 'small' is of type float16" in refused
+
+
+def with_nms(nodes: int) -> Graph:
+    """A head that suppresses by itself, and makes rows of what is left."""
+    graph = Graph()
+    x = graph.feed(graph.floats(1, 3, 4, 4))
+    boxes = graph.node("Reshape", [x, graph.constant("rows", np.array([1, 12, 4]))], "boxes")
+    scores = graph.node("Reshape", [x, graph.constant("one", np.array([1, 1, 48]))], "flat")
+    first = graph.constant("first", np.arange(12))
+    few = graph.node("Gather", [scores, first], "scores", axis=2)
+    picked = graph.node("NonMaxSuppression", [boxes, few], "nms")
+    rows = graph.node("Cast", [picked], "rows-as-floats", to=TensorProto.FLOAT)
+    for number in range(nodes):
+        rows = graph.node("Relu", [rows], f"after{number}")
+    return graph
+
+
+def test_a_head_that_suppresses_is_one_line_with_the_remedy_for_it() -> None:
+    graph = with_nms(32)
+    (line,) = refusals(as_built(graph.proto([graph.nodes[-1].output[0]])))
+    assert "node 'nms' (NonMaxSuppression)" in line and "33 nodes behind it follow" in line
+    assert "default head" in line and "'decoder: yolov8-seg'" in line
+
+
+def test_equal_causes_are_one_line() -> None:
+    graph = Graph()
+    x = graph.feed(graph.floats(1, 3, 4, 4))
+    for number in range(5):
+        x = graph.node("Erf", [x], f"erf{number}")
+    (line,) = refusals(as_built(graph.proto([x])))
+    assert "nodes 'erf0', 'erf1', 'erf2' and 2 more (Erf): TFLite has no operator" in line
+    assert line.endswith("export the model without it, or choose another engine")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 import numpy as np
 
 from ...errors import BAD_ARTIFACT, AgentError
-from ..detections import Detections, Output, mismatch
+from ..detections import Detections, Output, Parts, mismatch
 from ..letterbox import boxes_to_image
 from ..masks import Axis, MaskWindow, axis_of, threshold_grid
 
@@ -41,6 +41,7 @@ class MaskRcnn:
     """
 
     name = "mask-rcnn"
+    selected = True
     expects = (
         "boxes [n,4], labels [n] int64, scores [n] float and masks [n,1,m,m] "
         "or [n,1,input height,input width]"
@@ -53,13 +54,23 @@ class MaskRcnn:
         """See `Decoder`."""
         return _split(outputs) is not None
 
+    def parts(self, outputs: Sequence[Output]) -> Parts:
+        """See `Decoder`."""
+        heads = _split(outputs)
+        if heads is None:
+            raise mismatch(outputs, self.expects)
+        wanted = self._wanted(heads)
+        rows = {"boxes": heads.boxes, "scores": heads.scores, "masks": heads.masks}
+        chosen = {name: array[wanted] for name, array in rows.items()}
+        return Parts(chosen, {}, heads.labels[wanted])
+
     def decode(self, outputs: Sequence[Output], geometry: Geometry) -> Detections:
         """See `Decoder`."""
         heads = _split(outputs)
         if heads is None:
             raise mismatch(outputs, self.expects)
         task = self._task
-        wanted = np.flatnonzero((heads.scores > task.score_threshold) & (heads.labels > 0))
+        wanted = self._wanted(heads)
         best = np.argsort(-heads.scores[wanted], kind="stable")[: task.max_detections]
         kept = wanted[best]
         labels = heads.labels[kept] - 1
@@ -74,6 +85,9 @@ class MaskRcnn:
             for index, box in zip(kept, unclipped)
         ]
         return Detections(boxes, labels, heads.scores[kept], masks)
+
+    def _wanted(self, heads: RoiHeads) -> Ints:
+        return np.flatnonzero((heads.scores > self._task.score_threshold) & (heads.labels > 0))
 
     def _check(self, labels: Ints) -> None:
         classes = len(self._task.classes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 import numpy as np
 
-from ..detections import Detections, Output, mismatch
+from ..detections import Detections, Output, Parts, mismatch
 from ..letterbox import boxes_to_image
 from ..masks import prototype_masks
 from ..nms import suppress
@@ -61,6 +61,7 @@ class YoloV5Seg:
     """Predictions [1,N,5+C+M]: box, objectness, C class scores, M coefficients."""
 
     name = "yolov5-seg"
+    selected = False
 
     def __init__(self, task: ReleaseTask) -> None:
         self._task = task
@@ -73,6 +74,12 @@ class YoloV5Seg:
         return heads is not None and heads.predictions.shape[1] == (
             5 + self._classes + heads.prototypes.shape[0]
         )
+
+    def parts(self, outputs: Sequence[Output]) -> Parts:
+        """See `Decoder`; a score is objectness times class score."""
+        table, prototypes = require_heads(outputs, self.expects)
+        scores = table[:, 4:5] * table[:, 5 : 5 + self._classes]
+        return _parts(table[:, :4], scores, table[:, 5 + self._classes :], prototypes)
 
     def decode(self, outputs: Sequence[Output], geometry: Geometry) -> Detections:
         """See `Decoder`; a score is objectness times class score."""
@@ -91,6 +98,7 @@ class YoloV8Seg:
     """Predictions [1,4+C+M,N]: box, C class scores, M coefficients, one column a prediction."""
 
     name = "yolov8-seg"
+    selected = False
 
     def __init__(self, task: ReleaseTask) -> None:
         self._task = task
@@ -104,6 +112,12 @@ class YoloV8Seg:
             4 + self._classes + heads.prototypes.shape[0]
         )
 
+    def parts(self, outputs: Sequence[Output]) -> Parts:
+        """See `Decoder`."""
+        table, prototypes = require_heads(outputs, self.expects)
+        end = 4 + self._classes
+        return _parts(table[:4].T, table[4:end].T, table[end:].T, prototypes)
+
     def decode(self, outputs: Sequence[Output], geometry: Geometry) -> Detections:
         """See `Decoder`."""
         table, prototypes = require_heads(outputs, self.expects)
@@ -113,6 +127,11 @@ class YoloV8Seg:
         return _detect(
             chosen[:, :4], chosen[:, 4 + self._classes :], found, prototypes, geometry, self._task
         )
+
+
+def _parts(boxes: Floats, scores: Floats, coefficients: Floats, prototypes: Floats) -> Parts:
+    rows = {"boxes": boxes, "scores": scores, "coefficients": coefficients}
+    return Parts(rows, {"prototypes": prototypes})
 
 
 def candidates_above(scores: Floats, task: ReleaseTask) -> Candidates:
