@@ -54,11 +54,13 @@ def content(path: Path, limit: int) -> bytes:
 def why_no_file(path: Path) -> str:
     """Why a name leads to no regular file, in words; empty where it does."""
     try:
-        if path.is_file():
-            return ""
-        return "is no regular file" if path.exists() else "does not exist"
-    except OSError as exc:  # such as a name that is too long
-        return f"cannot be read: {_reason(exc)}"
+        found = path.stat().st_mode
+    except (OSError, ValueError) as exc:  # gone, a name that is too long, or one with a NUL
+        absent = isinstance(exc, FileNotFoundError | ValueError)
+        return "does not exist" if absent else f"cannot be read: {_reason(exc)}"
+    if stat.S_ISDIR(found):
+        return "is a folder"
+    return "" if stat.S_ISREG(found) else "is no regular file"
 
 
 def unmarked(read: bytes, where: str) -> bytes:

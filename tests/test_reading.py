@@ -30,6 +30,10 @@ def unix_socket(path: Path) -> None:
         listener.bind(str(path))
 
 
+def too_long(path: Path) -> Path:
+    return path.with_name("x" * 300 + path.suffix)
+
+
 SPECIAL = [(pipe, "is a pipe"), (device, "is a device"), (unix_socket, "cannot be read: No such")]
 
 
@@ -68,8 +72,14 @@ def test_nothing_waits_for_what_is_no_file(
 @pytest.mark.parametrize("make", [pipe, device])
 def test_manifest_that_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "manifest.json")
-    with pytest.raises(InputError, match=r"manifest\.json: is a (pipe|device), not a regular file"):
+    with pytest.raises(InputError, match=r"is no artifact: manifest\.json is no regular file; run"):
         archive.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(READERS.keys() - {"image list"}))
+def test_name_that_is_too_long_is_no_fault_of_ours(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"File name too long"):
+        READERS[name](too_long(tmp_path / ("m.onnx" if "model" in name else "named.yaml")))
 
 
 RECIPE = """\

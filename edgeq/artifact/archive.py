@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgeq import places
+from edgeq import places, reading
 from edgeq.artifact.folder import (
     LARGEST_MANIFEST,
     LARGEST_SIGNATURE,
@@ -39,7 +39,7 @@ def read(path: Path) -> Artifact:
     A single file is unpacked into the cache. Raises InputError(s): not an artifact, a file that is
     missing, changed or too many.
     """
-    return _unpack(path) if path.is_file() else read_folder(path)
+    return read_folder(path) if reading.why_no_file(path) else _unpack(path)
 
 
 def copy(artifact: Artifact, destination: Path) -> Path:

@@ -42,8 +42,8 @@ class Artifact:
 
 def read_folder(path: Path) -> Artifact:
     """An artifact from a folder, every hash checked. Raises InputError(s) as `read`."""
-    if not (path / MANIFEST).exists():
-        raise InputError(str(path), f"is no artifact: no {MANIFEST}", "run 'edgeq build'")
+    if reason := reading.why_no_file(path / MANIFEST):
+        raise InputError(str(path), f"is no artifact: {MANIFEST} {reason}", "run 'edgeq build'")
     manifest = parsed(reading.content(path / MANIFEST, LARGEST_MANIFEST), path)
     try:
         found = {file.name: _described(file, manifest) for file in path.iterdir()}

@@ -126,10 +126,8 @@ def _first_line(exc: Exception) -> str:
 
 def _content(path: Path) -> bytes:
     where = str(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        what = what if path.is_dir() or not path.exists() else "is no regular file"
-        raise InputError(where, what, "name an ONNX file")
+    if reason := reading.why_no_file(path):
+        raise InputError(where, reason, "name an ONNX file")
     size = path.stat().st_size
     if size > MAXIMUM_BYTES:
         what = f"has {size / 2**30:.1f} GiB; ONNX files end at 2 GiB"
