@@ -29,7 +29,12 @@ def test_old_python_gets_what_still_runs_on_it() -> None:
 
 @pytest.mark.parametrize(
     ("python", "glibc", "engine"),
-    [((3, 8), 31, "tflite"), ((3, 9), 31, "tflite"), ((3, 10), 35, "ai_"), ((3, 13), 41, "ai_")],
+    [
+        ((3, 8), 31, "tflite"),
+        pytest.param((3, 9), 31, "tflite", marks=pytest.mark.long),
+        pytest.param((3, 10), 35, "ai_", marks=pytest.mark.long),
+        ((3, 13), 41, "ai_"),
+    ],
 )
 def test_litert_has_a_whole_set_for_each_python(
     python: tuple[int, int], glibc: int, engine: str

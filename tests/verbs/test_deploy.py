@@ -92,6 +92,7 @@ def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: 
     assert report.exit_code == 0
     assert current(edgeq_home) == report.artifact_id
     assert open_store().report(report.id) == report
+    assert Report.model_validate_json(report.model_dump_json()) == report
 
 
 def test_device_is_free_while_the_host_calibrates(project: Path) -> None:
@@ -280,7 +281,9 @@ def test_a_power_mode_that_cannot_be_read_is_unstable(
     assert result.power is not None or result.power_missing
 
 
-@pytest.mark.parametrize("content", [b"rotten", b"", None])
+@pytest.mark.parametrize(
+    "content", [b"rotten", *(pytest.param(one, marks=pytest.mark.long) for one in (b"", None))]
+)
 def test_image_that_was_damaged_on_the_device_is_sent_again(
     project: Path, edgeq_home: Path, tmp_path: Path, content: bytes | None
 ) -> None:
@@ -357,12 +360,6 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_h
     assert not list((edgeq_home / "cache" / "statistics").glob("*"))
     assert not (edgeq_home / "store.sqlite").exists()
     assert current(edgeq_home) is None
-
-
-def test_report_survives_json(project: Path) -> None:
-    report = deploy(project / "recipe.yaml")
-
-    assert Report.model_validate_json(report.model_dump_json()) == report
 
 
 def test_recipe_object_and_target_object_are_taken_too(project: Path) -> None:

@@ -63,7 +63,9 @@ def deploy(project: Path) -> Report:
     return edgeq.deploy(project / "recipe.yaml", str(project / "target.yaml"))
 
 
-@pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.4.0"])
+@pytest.mark.parametrize(
+    "version", ["10.3.0", "11.4.0", pytest.param("8.6.1", marks=pytest.mark.long)]
+)
 def test_deploy_compiles_measures_and_compares(
     version: str, project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ def test_the_demo_model_is_as_exact_as_the_peers(calibrator: str, small_demo: Pa
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("calibrator", ["max", "mse"])
+@pytest.mark.parametrize("calibrator", ["max", pytest.param("mse", marks=pytest.mark.long)])
 def test_yolov5n_seg_is_as_exact_as_the_peers(
     calibrator: str, real_data: Callable[[str], Path]
 ) -> None:
