@@ -19,6 +19,8 @@ from edgeq.stages.outputs import decoder_of
 _LONGEST = 1 << 20
 """Characters of a value; the names of ten thousand classes are a quarter of it."""
 _NAMED = 3
+_OTHER_TASKS = ("detect", "classify", "pose", "obb")
+"""Ultralytics' words; other exporters may write there what they like."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def check_exported(model: Model, recipe: Recipe) -> list[str]:
 
 
 def _task(said: Exported, recipe: Recipe) -> None:
-    if said.task not in (None, "segment"):
+    if said.task in _OTHER_TASKS:
         what = f"the file is for task '{said.task}'; decoder {recipe.task.decoder} is for segment"
         raise InputError(Key("task", "decoder"), what, "export a segmentation model (-seg)")
 
