@@ -89,6 +89,8 @@ def _counted(count: int, one: str, many: str) -> str:
 
 def _nearest(name: str, partners: Collection[str]) -> str:
     near = difflib.get_close_matches(name, partners, 1)
+    if near == [name]:
+        return f"'{name}', which the map leaves out"
     return f"'{name}' (nearest '{near[0]}')" if near else f"'{name}'"
 
 
