@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError, Key
+from edgeq.errors import InputError, Key, listed
 
 if TYPE_CHECKING:
     from edgeq.evaluation.annotations import Annotations
@@ -71,7 +71,7 @@ def _check_map(annotations: Annotations, task: Task, by_name: dict[str, int]) ->
         if (equal := by_name.get(_plain(task.classes[index]), id_)) != id_
     ]
     if crossed:
-        what = f"contradicts equal names, as it maps {_listed(crossed)}"
+        what = f"contradicts equal names, as it maps {listed(crossed, _NAMED)}"
         remedy = "leave it out, as equal names find each other, or correct the names"
         raise InputError(Key("task", "categories"), what, remedy)
 
@@ -80,7 +80,7 @@ def _side(names: list[str], noun: str, other: str, partners: Collection[str]) ->
     if names:
         many = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}es"
         said = f"1 {noun} has" if len(names) == 1 else f"{len(names)} {many} have"
-        yield f"{said} no {other}: {_listed([_nearest(name, partners) for name in names])}"
+        yield f"{said} no {other}: {listed([_nearest(name, partners) for name in names], _NAMED)}"
 
 
 def _counted(count: int, one: str, many: str) -> str:
@@ -92,11 +92,6 @@ def _nearest(name: str, partners: Collection[str]) -> str:
     if near == [name]:
         return f"'{name}', which the map leaves out"
     return f"'{name}' (nearest '{near[0]}')" if near else f"'{name}'"
-
-
-def _listed(items: list[str]) -> str:
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return ", ".join(items[:_NAMED]) + more
 
 
 def _plain(name: str) -> str:

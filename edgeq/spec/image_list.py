@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeq import reading
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, listed, raise_all
 
 LARGEST_LIST = 64 * 2**20
 """Half a million long paths."""
@@ -65,22 +65,19 @@ def passed_over(source: Path, recursive: bool = False) -> list[str]:
     if count := suffixes.total():
         said = "1 file that is no image by its name" if count == 1 else ""
         said = said or f"{count} files that are no images by their names"
-        left.append(f"{said}: {_first(kinds)}")
+        left.append(f"{said}: {listed(kinds, _NAMED)}")
     if broken:
-        left.append(f"{_counted(len(broken), 'name')} that cannot be read: {_first(reasons)}")
+        left.append(
+            f"{_counted(len(broken), 'name')} that cannot be read: {listed(reasons, _NAMED)}"
+        )
     if folders:
         said = _counted(len(folders), "folder")
-        left.append(f"{said}, as 'recursive' is not set: {_first(folders)}")
+        left.append(f"{said}, as 'recursive' is not set: {listed(folders, _NAMED)}")
     return left
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def _first(items: list[str]) -> str:
-    left = len(items) - _NAMED
-    return ", ".join(items[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def _within(folder: Path, recursive: bool) -> Iterator[Path]:

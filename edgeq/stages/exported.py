@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgeq.errors import InputError, Key, Problems
+from edgeq.errors import InputError, Key, Problems, listed
 from edgeq.graph.model import Model
 from edgeq.spec.recipe import Recipe
 from edgeq.stages.outputs import decoder_of
@@ -86,9 +86,7 @@ def _classes(said: Exported, recipe: Recipe) -> None:
         if _plain(name) != _plain(theirs[index]) and _plain(name) in places
     ]
     if moved:
-        left = len(moved) - _NAMED
-        what = ", ".join(moved[:_NAMED]) + (f", and {left} more" if left > 0 else "")
-        raise InputError(key, what, remedy)
+        raise InputError(key, listed(moved, _NAMED), remedy)
 
 
 def _renamed(said: Exported, recipe: Recipe) -> Iterator[str]:
@@ -96,9 +94,7 @@ def _renamed(said: Exported, recipe: Recipe) -> Iterator[str]:
     pairs = zip(recipe.task.classes, said.names or recipe.task.classes, strict=True)
     other = [f"'{ours}' for '{theirs}'" for ours, theirs in pairs if _plain(ours) != _plain(theirs)]
     if other:
-        left = len(other) - _NAMED
-        more = f" and {left} more" if left > 0 else ""
-        yield f"the recipe has other class names than the file: {', '.join(other[:_NAMED])}{more}"
+        yield f"the recipe has other class names than the file: {listed(other, _NAMED)}"
 
 
 def _stride(said: Exported, recipe: Recipe) -> None:
