@@ -126,6 +126,12 @@ class DeviceError(EdgeqError):
         self.kind = kind
 
 
+def listed(items: Sequence[str], most: int) -> str:
+    """The first of what one message names, and how many more there are."""
+    left = len(items) - most
+    return ", ".join(items[:most]) + (f" and {left} more" if left > 0 else "")
+
+
 def raise_all(problems: Sequence[InputError], cause: Exception | None = None) -> None:
     """Raise the one problem, or all of them as `InputErrors`; nothing when there is none."""
     if problems:

@@ -63,7 +63,7 @@ def placed(image: Image, preprocess: Preprocess) -> tuple[NDArray[np.float32], G
     Raises InputError for a file that cannot be read, or is another than was listed.
     """
     try:
-        pixels = read_image(image.path, image.sha256)
+        pixels = read_image(image.path, image.sha256, image.stored)
     except AgentError as exc:
         raise InputError(str(image.path), exc.what, "replace or remove the image") from exc
     tensor, geometry = prepare(pixels, for_agent(preprocess))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError, Key, Problems
+from edgeq.errors import InputError, Key, Problems, listed
 from edgeq.spec.header import STORED_UPRIGHT
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ def oriented(
 def _problem(names: list[str], where: Key, what: str, remedy: str) -> list[InputError]:
     if not names:
         return []
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     many = f"{len(names)} images are" if len(names) > 1 else "1 image is"
-    return [InputError(where, f"{many} {what}: {', '.join(names[:_NAMED])}{more}", remedy)]
+    return [InputError(where, f"{many} {what}: {listed(names, _NAMED)}", remedy)]
 
 
 def _manner(image: Image, size: tuple[int, int], said: Orientation | None) -> str | None:

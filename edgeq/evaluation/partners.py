@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeq.errors import InputError, Key
+from edgeq.errors import InputError, Key, listed
 
 if TYPE_CHECKING:
     from edgeq.evaluation.annotations import Annotations
@@ -51,7 +51,9 @@ def partners(annotations: Annotations, task: Task) -> Partners:
         return Partners(found)
     if found and task.ignore_unmatched:
         instances = sum(count[category.id] for category in lone)
-        left_out = f"{len(lone_classes)} classes, {len(lone)} categories ({instances} instances)"
+        left_out = _counted(len(lone_classes), "class", "classes")
+        left_out += f", {_counted(len(lone), 'category', 'categories')}"
+        left_out += f" ({_counted(instances, 'instance', 'instances')})"
         return Partners(found, (f"not scored: {left_out}; {'; '.join(sides)}",))
     key = Key("task", "classes" if task.categories is None else "categories")
     raise InputError(key, f"{'; '.join(sides)} (in {annotations.where})", _REMEDY)
@@ -69,7 +71,7 @@ def _check_map(annotations: Annotations, task: Task, by_name: dict[str, int]) ->
         if (equal := by_name.get(_plain(task.classes[index]), id_)) != id_
     ]
     if crossed:
-        what = f"contradicts equal names, as it maps {_listed(crossed, ', ')}"
+        what = f"contradicts equal names, as it maps {listed(crossed, _NAMED)}"
         remedy = "leave it out, as equal names find each other, or correct the names"
         raise InputError(Key("task", "categories"), what, remedy)
 
@@ -78,17 +80,18 @@ def _side(names: list[str], noun: str, other: str, partners: Collection[str]) ->
     if names:
         many = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}es"
         said = f"1 {noun} has" if len(names) == 1 else f"{len(names)} {many} have"
-        yield f"{said} no {other}: {_listed([_nearest(name, partners) for name in names], ', ')}"
+        yield f"{said} no {other}: {listed([_nearest(name, partners) for name in names], _NAMED)}"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _nearest(name: str, partners: Collection[str]) -> str:
     near = difflib.get_close_matches(name, partners, 1)
+    if near == [name]:
+        return f"'{name}', which the map leaves out"
     return f"'{name}' (nearest '{near[0]}')" if near else f"'{name}'"
-
-
-def _listed(items: list[str], separator: str) -> str:
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return separator.join(items[:_NAMED]) + more
 
 
 def _plain(name: str) -> str:

@@ -16,8 +16,9 @@ Duration = Annotated[int, Field(strict=True, gt=0, le=_LARGEST)]
 Whole = Annotated[int, Field(strict=True, ge=-_LARGEST, le=_LARGEST)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e15, le=1e15)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e15)]
-Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1.005)]
-"""From 0 to 1, and what rounding to int8 adds at most."""
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=4)]
+"""From 0 to 1, and what int8 makes of it: rounded to steps of up to 2 where it has one scale with
+pixels, and squared where it is a product."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A sha256, the one thing from a device that may become part of a path."""
 Word = Annotated[str, Field(max_length=200)]

@@ -25,6 +25,7 @@ class Tuning(Record):
     reasons: tuple[str, ...]
     needed: tuple[str, ...]
     output: str
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -44,7 +44,7 @@ def read_header(content: bytes) -> Header | None:
         if re.match(begins, content, re.DOTALL):
             try:
                 return parse(content)
-            except (struct.error, IndexError, ValueError, OverflowError):
+            except (struct.error, LookupError, ValueError, OverflowError):
                 return None  # whoever decodes it says what is wrong
     return None
 
@@ -107,8 +107,12 @@ def _webp(content: bytes) -> Header | None:
     return None if size is None else Header(size[0], size[1], orientation, whole)
 
 
-def _bmp(content: bytes) -> Header:
-    offset, _, width, height, _, bits, packing, count = struct.unpack_from("<IIiiHHII", content, 10)
+def _bmp(content: bytes) -> Header | None:
+    offset, size, width, height, _, bits, packing, count = struct.unpack_from(
+        "<IIiiHHII", content, 10
+    )
+    if size < 40:
+        return None  # OS/2's, of other fields
     rows = (width * bits + 31) // 32 * 4 * abs(height)
     is_packed = packing not in (0, 3)  # BI_RGB, BI_BITFIELDS
     return Header(abs(height), width, whole=offset + (count if is_packed else rows) <= len(content))

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeq import reading
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, listed, raise_all
 
 LARGEST_LIST = 64 * 2**20
 """Half a million long paths."""
+_NAMED = 5
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -50,14 +51,33 @@ def passed_over(source: Path, recursive: bool = False) -> list[str]:
     if not source.is_dir():
         return []
     others = [path for path in _within(source, recursive) if not _is_image(path)]
-    folders = [path.name for path in others if path.is_dir() and not recursive]
-    suffixes = Counter(path.suffix.lower() or path.name for path in others if not path.is_dir())
-    kinds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
-    left = [f"{suffixes.total()} files that are no images by their names: {kinds}"] * bool(suffixes)
+    folders = sorted(path.name for path in others if path.is_dir() and not recursive)
+    files = [path for path in others if not path.is_dir()]
+    broken = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    suffixes = Counter(
+        path.suffix.lower() or path.name
+        for path in files
+        if path.suffix.lower() not in IMAGE_SUFFIXES
+    )
+    kinds = [f"{count} {suffix}" for suffix, count in suffixes.most_common()]
+    reasons = sorted(f"{path.name} {reading.why_no_file(path)}" for path in broken)
+    left = []
+    if count := suffixes.total():
+        said = "1 file that is no image by its name" if count == 1 else ""
+        said = said or f"{count} files that are no images by their names"
+        left.append(f"{said}: {listed(kinds, _NAMED)}")
+    if broken:
+        left.append(
+            f"{_counted(len(broken), 'name')} that cannot be read: {listed(reasons, _NAMED)}"
+        )
     if folders:
-        named = ", ".join(sorted(folders)[:3])
-        left.append(f"{len(folders)} folders, as 'recursive' is not set: {named}")
+        said = _counted(len(folders), "folder")
+        left.append(f"{said}, as 'recursive' is not set: {listed(folders, _NAMED)}")
     return left
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _within(folder: Path, recursive: bool) -> Iterator[Path]:

@@ -42,6 +42,11 @@ class Image:
     header: Header | None = None
     stored: bool = False
 
+    @property
+    def key(self) -> str:
+        """What names its pixels: the hash, and that EXIF is left alone where it is."""
+        return f"{self.sha256}.stored" if self.stored else self.sha256
+
 
 def images_of(files: Sequence[Path]) -> tuple[Image, ...]:
     """The files in their order with their hashes, each hashed once however often it is named.

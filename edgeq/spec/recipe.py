@@ -128,8 +128,12 @@ class Preprocess(Part):
     @model_validator(mode="after")
     def _units_are_those_of_scaled_pixels(self) -> Preprocess:
         top = 255 * self.scale
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if any(not 0 <= value <= top * (1 + 1e-6) for value in values):
+        # A std of 1 divides by nothing, and some count a byte's values as 256.
+        for name, values, most in (
+            ("mean", self.mean, top),
+            ("std", self.std, max(1.0, 256 * self.scale)),
+        ):
+            if any(not 0 <= value <= most * (1 + 1e-6) for value in values):
                 what = f"{name} is {list(values)}, but pixels times scale are 0 to {top:g}"
                 remedy = "give it in these units, or set the scale to 1 for those of 0 to 255"
                 raise Invalid(what, remedy, name)

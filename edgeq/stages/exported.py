@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgeq.errors import InputError, Key, Problems
+from edgeq.errors import InputError, Key, Problems, listed
 from edgeq.graph.model import Model
 from edgeq.spec.recipe import Recipe
 from edgeq.stages.outputs import decoder_of
@@ -19,6 +19,8 @@ from edgeq.stages.outputs import decoder_of
 _LONGEST = 1 << 20
 """Characters of a value; the names of ten thousand classes are a quarter of it."""
 _NAMED = 3
+_OTHER_TASKS = ("detect", "classify", "pose", "obb")
+"""Ultralytics' words; other exporters may write there what they like."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def check_exported(model: Model, recipe: Recipe) -> list[str]:
 
 
 def _task(said: Exported, recipe: Recipe) -> None:
-    if said.task not in (None, "segment"):
+    if said.task in _OTHER_TASKS:
         what = f"the file is for task '{said.task}'; decoder {recipe.task.decoder} is for segment"
         raise InputError(Key("task", "decoder"), what, "export a segmentation model (-seg)")
 
@@ -84,9 +86,7 @@ def _classes(said: Exported, recipe: Recipe) -> None:
         if _plain(name) != _plain(theirs[index]) and _plain(name) in places
     ]
     if moved:
-        left = len(moved) - _NAMED
-        what = ", ".join(moved[:_NAMED]) + (f", and {left} more" if left > 0 else "")
-        raise InputError(key, what, remedy)
+        raise InputError(key, listed(moved, _NAMED), remedy)
 
 
 def _renamed(said: Exported, recipe: Recipe) -> Iterator[str]:
@@ -94,9 +94,7 @@ def _renamed(said: Exported, recipe: Recipe) -> Iterator[str]:
     pairs = zip(recipe.task.classes, said.names or recipe.task.classes, strict=True)
     other = [f"'{ours}' for '{theirs}'" for ours, theirs in pairs if _plain(ours) != _plain(theirs)]
     if other:
-        left = len(other) - _NAMED
-        more = f" and {left} more" if left > 0 else ""
-        yield f"the recipe has other class names than the file: {', '.join(other[:_NAMED])}{more}"
+        yield f"the recipe has other class names than the file: {listed(other, _NAMED)}"
 
 
 def _stride(said: Exported, recipe: Recipe) -> None:

@@ -198,7 +198,7 @@ def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
 def _key(artifact: Artifact, files: Mapping[int, Image], optimization: str, keep_count: int) -> str:
     described = {
         "artifact": artifact.id,
-        "images": {str(id_): [image.sha256, image.stored] for id_, image in files.items()},
+        "images": {str(id_): image.key for id_, image in files.items()},
         "optimization": optimization,
         "keep": keep_count,
     }

@@ -24,7 +24,14 @@ _BUSY_TIMEOUT_MS = 30_000
 _CONNECT_TIMEOUT_S = 10
 _TOLD = ("host", "port", "dbname", "user", "sslmode", "connect_timeout")
 """Options of PostgreSQL that are no secret."""
-_SQLITE_OPTIONS = {"uri", "timeout", "isolation_level", "detect_types", "cached_statements"}
+_SQLITE_OPTIONS = {
+    "uri",
+    "timeout",
+    "isolation_level",
+    "detect_types",
+    "check_same_thread",
+    "cached_statements",
+}
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
     "sqlite+pysqlite": "sqlite+pysqlite",

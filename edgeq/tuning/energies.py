@@ -68,7 +68,7 @@ def energies(
     signal, noise = np.zeros(channels), np.zeros((len(plans), channels))
     done = 0
     for image in files:
-        found = journal.arrays(image.sha256, kind)
+        found = journal.arrays(image.key, kind)
         if found is not None and found["noise"].shape != noise.shape:
             found = None
         if found is None and done and budget.is_spent:
@@ -76,7 +76,7 @@ def energies(
         if found is None:
             graph = graph or _graph(prepared, plans, compared)
             found = _measured(graph, placed(image, prepared.recipe.preprocess)[0], len(plans))
-            journal.keep_arrays(image.sha256, kind, found)
+            journal.keep_arrays(image.key, kind, found)
         signal += found["signal"]
         noise += found["noise"]
         done += 1

@@ -29,7 +29,7 @@ class Journal:
         self._key = key
 
     def arrays(self, image: str, kind: str) -> Arrays | None:
-        """The arrays of an image (by the hash of its content), None if there are none yet."""
+        """The arrays of an image (by its key), None if there are none yet."""
         content = CACHE.read(f"{self._key}/{image}/{kind}")
         if content is None:
             return None

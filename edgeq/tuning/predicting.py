@@ -46,7 +46,7 @@ def predict(
     found: dict[str, dict[int, ImagePrediction]] = {name: {} for name in plans}
     for name, known in found.items():
         for id_, image in files.items():
-            prediction = journal.prediction(image.sha256, name)
+            prediction = journal.prediction(image.key, name)
             if prediction is not None:
                 known[id_] = prediction.model_copy(update={"id": id_})
     total = sum(len(known) for known in found.values())
@@ -63,7 +63,7 @@ def predict(
             for name, one in zip(names, _instances(prepared, graph, image, id_), strict=True):
                 total += id_ not in found[name]
                 found[name][id_] = one
-                journal.keep_prediction(image.sha256, name, one)
+                journal.keep_prediction(image.key, name, one)
             progress(total)
     return {
         name: tuple(known[id_] for id_ in files)

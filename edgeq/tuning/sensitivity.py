@@ -85,7 +85,7 @@ def rank(
     options = options or Options()
     journal = Journal(key_of(prepared))
     asked = {
-        "images": [image.sha256 for image in files],
+        "images": [image.key for image in files],
         "labels": None if labels is None else _described(labels),
         "options": [options.top, options.leave_one_out],
         "name": [name, prepared.target.name],
@@ -101,7 +101,7 @@ def rank(
 
 def _described(labels: Dataset) -> list[object]:
     annotations = hashlib.sha256(repr(labels.annotations).encode()).hexdigest()
-    images = {id_: image.sha256 for id_, image in labels.files.items()}
+    images = {id_: image.key for id_, image in labels.files.items()}
     return [annotations, images, labels.categories]
 
 

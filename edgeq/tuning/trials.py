@@ -167,7 +167,7 @@ def _key(artifact: Artifact, optimization: str, yardstick: Yardstick) -> str:
         "artifact": artifact.id,
         "optimization": optimization,
         "labels": hashlib.sha256(repr(labels.annotations).encode()).hexdigest(),
-        "images": {id_: image.sha256 for id_, image in labels.files.items()},
+        "images": {id_: image.key for id_, image in labels.files.items()},
         "categories": sorted(labels.categories.items()),
     }
     return cache.key(described)

@@ -89,7 +89,8 @@ def tune(
         trials = Trials(here, prepared, scale, final, progress, shelf.add_trial)
         search = Search(trials, contract, deadline, prepared.recipe, costs_ms)
         ended = searched(search, wanted.adaround)
-    return _concluded(search, prepared, text, recipe, output, ended, contract)
+    found = _concluded(search, prepared, text, recipe, output, ended, contract)
+    return found.model_copy(update={"notes": tuple(shelf.notes)})
 
 
 def _named(recipe: Recipe, file: Path) -> Dataset | None:

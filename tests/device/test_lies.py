@@ -216,6 +216,12 @@ def test_who_does_not_lie_is_believed(op: str, images: tuple[Image, ...]) -> Non
         assert use(device, op, images) is not None or op == "build"
 
 
+def test_score_that_int8_rounded_up_is_no_lie(images: tuple[Image, ...]) -> None:
+    """320 pixels and scores under one scale: a step is 1.255, of objectness and class alike."""
+    with Device(Liar("predict", image_says(1.255**2, "scores", 0)), "/nowhere") as device:
+        assert use(device, "predict", images) is not None
+
+
 def test_engine_that_is_not_what_was_said_is_not_kept_for_others(images: tuple[Image, ...]) -> None:
     with Device(Liar(), "/nowhere", share_engines=True) as device:
         use(device, "build", images)

@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "map names no category": (put("task.categories", {0: 1, 1: 2, 2: 9}), "mapped to category 9"),
     "map forgets an annotated category": (
         put("task.categories", {0: 1, 1: 2}),
-        r"1 annotated category has no class: 'cow' \(nearest 'cow'\)",
+        "1 annotated category has no class: 'cow', which the map leaves out",
     ),
     "one file for two images": (same_file, r"scene-0000.jpg: is what 2 images would be read from"),
     "class spelled otherwise": (
@@ -178,7 +178,11 @@ SAID: dict[str, tuple[Change, str]] = {
         heic,
         "passed over 7 files that are no images by their names: 7 .heic\ncalibrated on 1 image:",
     ),
-    "calibration images in folders": (in_folders, "passed over 1 folders, as 'recursive' is not"),
+    "calibration image whose link leads nowhere": (
+        lambda project: (project.folder / "calibration" / "x.jpg").symlink_to("gone.jpg"),
+        "passed over 1 name that cannot be read: x.jpg does not exist",
+    ),
+    "calibration images in folders": (in_folders, "passed over 1 folder, as 'recursive' is not"),
     "calibration images in folders, searched": (
         also(in_folders, put("calibration.recursive", True)),
         "^calibrated on 8 images",
@@ -186,7 +190,7 @@ SAID: dict[str, tuple[Change, str]] = {
     "half of the instances are crowds": (crowds(0.6), "instances are crowds, which are not scored"),
     "class that is not annotated, meant so": (
         also(named("pig", "sheep", "goat"), put("task.ignore_unmatched", True)),
-        r"not scored: 1 classes, 1 categories \(\d+ instances\); 1 class has no category: 'goat'",
+        r"not scored: 1 class, 1 category \(\d+ instances\); 1 class has no category: 'goat'",
     ),
 }
 

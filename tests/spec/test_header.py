@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import cv2
@@ -83,3 +84,13 @@ def test_bytes_behind_the_end_do_no_harm() -> None:
 def test_rubbish_is_no_header_or_some_header(content: bytes, form: str) -> None:
     read_header(content)
     read_header(encoded(form, 4, 4)[:20] + content)
+
+
+def test_directory_without_a_size_is_no_header() -> None:
+    tags = struct.pack("<HHHII", 1, 257, 3, 1, 5)
+    assert read_header(b"II*\0" + struct.pack("<I", 8) + tags) is None
+
+
+def test_bitmap_of_another_form_is_left_to_whoever_decodes_it() -> None:
+    head = b"BM" + struct.pack("<IHHI", 42, 0, 0, 26) + struct.pack("<IHHHH", 12, 2, 2, 1, 24)
+    assert read_header(head + b"\0" * 16) is None

@@ -530,3 +530,11 @@ def test_real_images_are_found(real_data: Callable[[str], Path]) -> None:
     folder = real_data("coco-calib")
     files = image_files(folder, "here")
     assert len(files) == len(os.listdir(folder))  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("scale", "std"), [(1 / 256, 1.0), (0.0039, 1.0), (1.0, 256.0), (1 / 127.5, 1.0)]
+)
+def test_std_that_leaves_values_as_they_are_passes(scale: float, std: float) -> None:
+    made = recipe.Preprocess.model_validate({"size": [64, 64], "scale": scale, "std": (std,) * 3})
+    assert made.std == (std, std, std)

@@ -55,6 +55,7 @@ def test_all_of_it_is_read() -> None:
 def test_what_agrees_says_nothing(tmp_path: Path) -> None:
     assert notes(tmp_path, {}) == []
     assert notes(tmp_path, {"names": "{0: 'Pig', 1: 'COW '}"}) == []
+    assert notes(tmp_path, {"task": "instance-segmentation"}) == []  # another exporter's word
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from edgeq.calibration import statistics
 from edgeq.device.connection import host
@@ -11,6 +13,7 @@ from edgeq.progress import silent
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
+from edgeq.spec.images import image_of
 from edgeq.stages import predict as prediction
 from edgeq.stages.build import build
 from edgeq.stages.predict import Manner
@@ -51,6 +54,25 @@ def test_finds_what_a_deploy_finds(start: Prepared) -> None:
         lost = drops(labels, expected, {"here": found[name]})["here"]
         # Half way between two integers another order of sums may round the other way.
         assert all(drop is not None and abs(drop.estimate) < 0.01 for drop in lost.values())
+
+
+def test_photograph_annotated_as_stored_is_looked_at_and_kept_as_such(
+    start: Prepared, tmp_path: Path
+) -> None:
+    file = tmp_path / "sideways.jpg"
+    with Pillow.open(start.calibration[0].path) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(file, "JPEG", exif=exif)
+        width, height = picture.size
+    upright = image_of(file)
+
+    sizes = []
+    for image in (upright, replace(upright, stored=True)):
+        found = predict(start, {FLOAT: None}, {1: image}, *_unlimited("key"))
+        sizes.append((found[FLOAT][0].height, found[FLOAT][0].width))
+
+    assert sizes == [(width, height), (height, width)]
 
 
 def _unlimited(key: str) -> tuple[Journal, Budget, Callable[[int], None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from edgeq.cli.main import app
@@ -24,6 +26,8 @@ from edgeq.records.trial import Trial
 from edgeq.records.tuning import Tuning
 from edgeq.spec import recipe as recipes
 from edgeq.store import open_store
+from edgeq.store.connection import connect, default_url, parse
+from edgeq.store.schema import Run
 from edgeq.tuning.contract import Limit
 from edgeq.tuning.steps import LARGEST_SHARE
 from edgeq.tuning.tune import Wanted, tune
@@ -66,6 +70,21 @@ def searched(project: Path, home: Path) -> Tuning:
 
 def stages(found: Tuning) -> list[str]:
     return list(dict.fromkeys(trial.stage for trial in found.trials))
+
+
+def unreadable_run(project: Path) -> Run:
+    return Run(
+        id="rotten",
+        created_at=datetime.datetime.now(datetime.UTC),
+        recipe="clipped.yaml",
+        model_sha256=load(recipes.load(project / "clipped.yaml").model).sha256,
+        target="local",
+        device="here",
+        artifact_id="",
+        exit_code=0,
+        emulated=False,
+        report_json="{}",
+    )
 
 
 def loss(trial: Trial) -> float:
@@ -203,9 +222,12 @@ def test_tuning_images_that_are_evaluated_on_are_refused(project: Path) -> None:
 
 
 def test_command_says_what_came_of_it_and_returns_it(project: Path) -> None:
+    with Session(connect(parse(default_url()))) as session, session.begin():
+        session.add(unreadable_run(project))
     arguments = ["tune", str(project / "clipped.yaml"), "-t", "local", "--max-drop", "50%"]
     done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml")])
     assert done.exit_code == 0, done.output
     assert "CONTRACT MET" in done.output and "said.yaml" in done.output
+    assert "note: report rotten" in " ".join(done.output.split())
     done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml"), "--json"])
     assert Tuning.model_validate_json(done.stdout).met

@@ -74,7 +74,6 @@ class Session:
         self.patience_s = patience_s
         self._frames: queue.SimpleQueue[Answer | EdgeqError] = queue.SimpleQueue()
         self._asked: deque[_Asked] = deque()
-        self._asked_s = time.monotonic()
         self._writing = threading.Lock()
         self._written_s = time.monotonic()
         self._over = threading.Event()
@@ -87,6 +86,7 @@ class Session:
         self._asked.append(_Asked("hello", answer_s("hello", {}, len(content))))
         loader = (LOADER, root, digest, str(len(content)), mode)
         self.process = transport.start([transport.python, "-IS", "-c", *loader])
+        self._asked_s = time.monotonic()  # a passphrase may have been asked for until now
         self._reader = threading.Thread(target=self._read, name="edgeq-session", daemon=True)
         self._reader.start()
         self._beats = threading.Thread(target=self._beat, name="edgeq-beat", daemon=True)

@@ -37,6 +37,7 @@ _HOST = re.compile(r"(?!-)[\w.:%-]+")
 # OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
 _USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
 _TOKEN = re.compile("%(.?)")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 # As convtime of OpenSSH's misc.c, which counts in an int.
 _TIME = re.compile(r"(?!$)(?:[0-9]+[sSmMhHdDwW])*(?:[0-9]+)?")
 _TIME_PART = re.compile(r"([0-9]+)([smhdw]?)")
@@ -256,8 +257,11 @@ class _Options:
         named = self.text("identityagent") or "SSH_AUTH_SOCK"
         if named.lower() == "none":
             return None
-        if named == "SSH_AUTH_SOCK" or named.startswith("$"):
-            return os.environ.get(named.removeprefix("$").strip("{}")) or None
+        if named == "SSH_AUTH_SOCK" or re.match(r"\$[^{]", named):
+            return os.environ.get(named.removeprefix("$")) or None
+        named = _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), named)
+        if not named:
+            return None
         return str(self._expanded(named).expanduser())
 
     def unread(self) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def _verdict(found: Tuning) -> Iterator[str]:
         yield "It would take:"
     for need in found.needed:
         yield f"- {need}"
+    yield from (f"note: {note}" for note in found.notes)
     yield f"tuned recipe: {found.output}"
 
 

@@ -17,6 +17,10 @@ _DEFAULT_HEAD = (
     "export it with the exporter's default head, which leaves NMS to edgeq (Ultralytics: nms=False "
     "and end2end=False), and write 'decoder: yolov8-seg'"
 )
+_TWO_STAGES = (
+    "choose another engine, such as ONNX Runtime: no exporter leaves NMS out of a model whose "
+    "second stage (RoiAlign) looks at what the first chose"
+)
 
 
 @dataclass
@@ -68,13 +72,19 @@ class Refusals:
         left = len(cause.nodes) - _NAMED
         named += f" and {left} more" if left > 0 else ""
         where = f"{self._model.path}: node{'s' * (len(cause.nodes) > 1)} {named} ({cause.op_type})"
-        follow = f", and {cause.followers} nodes behind it follow from that"
-        what = cause.reason + (follow if cause.followers else "")
+        count = cause.followers
+        follow = ", and 1 node behind it follows from that"
+        if count > 1:
+            follow = f", and {count} nodes behind it follow from that"
+        what = cause.reason + (follow if count else "")
         return InputError(where, what, self._remedy(cause.op_type))
 
     def _remedy(self, op_type: str) -> str:
         """What helps with the model at hand."""
-        chooses = any(node.op_type == "NonMaxSuppression" for node in self._model.nodes)
+        kinds = {node.op_type for node in self._model.nodes}
+        if op_type in _SELECTING and "RoiAlign" in kinds:
+            return _TWO_STAGES
+        chooses = "NonMaxSuppression" in kinds
         if op_type in _SELECTING and (chooses or self._model.metadata.get("end2end") == "True"):
             return _DEFAULT_HEAD
         return "export the model without it, or choose another engine"

@@ -168,7 +168,9 @@ def test_agent_logs_in(
     connect(f"{USER}@127.0.0.1", server.port).connect()
 
 
-@pytest.mark.parametrize("value", ["{path}", "$MY_AGENT", "%d/../agent", "SSH_AUTH_SOCK"])
+@pytest.mark.parametrize(
+    "value", ["{path}", "$MY_AGENT", "${{MY_FOLDER}}/agent", "%d/../agent", "SSH_AUTH_SOCK"]
+)
 def test_identity_agent_is_asked_as_ssh_does(
     server: Sshd,
     connect: Connect,
@@ -188,6 +190,7 @@ def test_identity_agent_is_asked_as_ssh_does(
     if value != "SSH_AUTH_SOCK":
         monkeypatch.setenv("SSH_AUTH_SOCK", "/nowhere")
     monkeypatch.setenv("MY_AGENT", path)
+    monkeypatch.setenv("MY_FOLDER", str(Path(path).parent))
     (home.ssh / "config").write_text(f"IdentityAgent {value.format(path=path)}\n")
     connect(f"{USER}@127.0.0.1", server.port).connect()
 

@@ -237,6 +237,19 @@ def test_a_head_that_suppresses_is_one_line_with_the_remedy_for_it() -> None:
     assert "default head" in line and "'decoder: yolov8-seg'" in line
 
 
+def test_a_second_stage_is_not_told_of_heads_that_other_exporters_have() -> None:
+    graph = with_nms(1)
+    rows = graph.nodes[-1].output[0]
+    image = graph.feed(graph.floats(1, 1, 8, 8), "image")
+    where = graph.constant("where", np.zeros(1, np.int64))
+    box = graph.constant("box", np.ones((1, 4), np.float32))
+    graph.node("RoiAlign", [image, box, where], "pooled")
+    lines = refusals(as_built(graph.proto([rows, "pooled"])))
+    (line,) = (line for line in lines if "(NonMaxSuppression)" in line)
+    assert "2 nodes behind it follow" in line
+    assert "second stage" in line and "yolov8" not in line
+
+
 def test_equal_causes_are_one_line() -> None:
     graph = Graph()
     x = graph.feed(graph.floats(1, 3, 4, 4))
