@@ -52,7 +52,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("not tested on this machine")
     for reason, count in reasons.most_common():
-        terminalreporter.line(f"{count:5} tests: {reason}")
+        noun = "test" if count == 1 else "tests"
+        terminalreporter.line(f"{count:5} {noun}: {reason}")
     terminalreporter.line("On Debian or Ubuntu, sudo tests/install.sh installs what it has of it.")
 
 

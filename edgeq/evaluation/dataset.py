@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 from edgeq.errors import InputError, Problems
 from edgeq.evaluation import annotations as coco
@@ -39,12 +40,19 @@ def annotated(named: Evaluate, task: Task) -> Dataset:
     loaded = coco.load(named.annotations)
     problems = Problems()
     found = problems.attempt(lambda: _images(loaded, named))
-    matched = problems.attempt(lambda: partners(loaded, task))
-    crowds = problems.attempt(lambda: _crowds(loaded))
+    # Only what is scored: later images may have crowds and categories of their own.
+    scored = loaded if found is None else _within(loaded, found)
+    matched = problems.attempt(lambda: partners(scored, task))
+    crowds = problems.attempt(lambda: _crowds(scored))
     problems.raise_all()
     assert found is not None and matched is not None and crowds is not None
     notes = (*matched.notes, *crowds)
     return Dataset(loaded, found, matched.categories, notes, named.float_ap_floor)
+
+
+def _within(loaded: Annotations, images: Container[int]) -> Annotations:
+    instances = tuple(one for one in loaded.instances if one.image_id in images)
+    return replace(loaded, instances=instances)
 
 
 def _images(loaded: Annotations, named: Evaluate) -> dict[int, Image]:

@@ -28,6 +28,7 @@ MAXIMUM_BYTES = 2**31 - 1
 """A protobuf message, and so an ONNX graph with its weights inlined, ends here."""
 
 
+_LEAST_SIDE = 16
 _QUANTIZED = re.compile(
     "QuantizeLinear|DequantizeLinear|DynamicQuantize|^QLinear|^QGemm$|^QAttention$|^QMoE$"
     "|^QEmbedLayer|Integer|NBits$|^QOrdered|FakeQuant"
@@ -263,6 +264,15 @@ def _name_nodes(proto: onnx.ModelProto) -> None:
         seen.add(node.name)
 
 
+def _is_channels_last(shape: list[int]) -> bool:
+    """Whether height, width and three channels, in this order; an open extent is 0.
+
+    A feature map may have three columns: no image has as few rows as that.
+    """
+    *sides, channels = shape
+    return channels == 3 and all(side == 0 or side >= _LEAST_SIDE for side in sides)
+
+
 def _channels_last(value: onnx.ValueInfoProto, path: Path) -> InputError:
     dims = value.type.tensor_type.shape.dim
     shape = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
@@ -282,8 +292,7 @@ def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None
             problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
         dims = value.type.tensor_type.shape.dim
         rank = len(dims)
-        # An image is higher than it has channels, or its height is open.
-        if rank in (3, 4) and dims[-1].dim_value == 3 and not 1 <= dims[-3].dim_value <= 4:
+        if rank in (3, 4) and _is_channels_last([dim.dim_value for dim in dims][-3:]):
             problems.append(_channels_last(value, path))
             continue
         wanted: dict[int, int] = {0: 1} if rank == 4 else {}

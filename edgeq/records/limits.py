@@ -23,7 +23,7 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A sha256, the one thing from a device that may become part of a path."""
 Word = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=20_000)]
-Path = Annotated[str, Field(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*$")]
+Path = Annotated[str, Field(max_length=4096, pattern=r"^/[^\x00]*$")]
 """An absolute path on a device."""
 
 __all__ = [

@@ -257,7 +257,8 @@ def test_deploy_after_a_killed_one_sends_nothing_again(
     deployed: Deployed, ready: Ready, developer: User, site: Site
 ) -> None:
     with start_deploy(deployed.recipe, ready.board) as client:
-        assert eventually(lambda: runs(ready.board, ".pyz predict "), 60.0), client.communicate()
+        # Both models are there by then, int8 and what it is measured beside.
+        assert eventually(lambda: runs(ready.board, ".pyz bench "), 180.0), client.communicate()
         client.send_signal(signal.SIGKILL)
         client.communicate(timeout=20)
     assert eventually(lambda: not agents(ready.board), 5.0)

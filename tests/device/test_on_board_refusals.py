@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.agent.errors import GARBLED
 from edgeq.device.connection import Address
 from edgeq.errors import DeviceError, InputError
 from edgeq.records.examination import Examination
@@ -132,7 +133,7 @@ def test_login_script_that_talks(host: Board) -> None:
 def test_login_script_that_talks_without_end(host: Board) -> None:
     (host.disk / "home/edge/.bashrc").write_text("yes careful, it is warm\n")
     with device(host) as board:
-        error = refusal(lambda: board.hello, "")
+        error = refusal(lambda: board.hello, GARBLED)
         assert "unintelligible" in error.what and "careful, it is warm" in error.what
 
 

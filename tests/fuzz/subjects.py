@@ -21,6 +21,7 @@ from edgeq.agent.errors import BUG, AgentError
 from edgeq.agent.manifest import parse_manifest
 from edgeq.agent.serve import work_off
 from edgeq.agent.store.session import AgentSession
+from edgeq.agent.vision.image import read_image
 from edgeq.agent.wire.frames import Gone, Wire
 from edgeq.artifact import archive
 from edgeq.artifact.manifest import Input, Manifest, ManifestTask, RuntimeEntry, describe
@@ -29,6 +30,8 @@ from edgeq.device.device import Device
 from edgeq.errors import InputError
 from edgeq.evaluation.dataset import annotated
 from edgeq.spec import document, recipe, target
+from edgeq.spec.image_list import IMAGE_SUFFIXES
+from edgeq.spec.images import image_of
 from edgeq.spec.recipe import Evaluate, Task
 from edgeq.verbs.inspect import inspect
 from tests.fuzz.campaign import Subject
@@ -282,6 +285,18 @@ def _changed_json(line: bytes) -> st.SearchStrategy[bytes]:
     return st.one_of(json_like([line]), bytes_like([line]))
 
 
+def _pictures() -> list[bytes]:
+    pixels = np.arange(12 * 8 * 3, dtype=np.uint8).reshape(12, 8, 3)
+    return [cv2.imencode(suffix, pixels)[1].tobytes() for suffix in IMAGE_SUFFIXES]
+
+
+def _image(content: bytes, folder: Path) -> None:
+    file = folder / "image"
+    file.write_bytes(content)
+    image_of(file)
+    read_image(file)
+
+
 SUBJECTS: dict[str, Subject] = {
     "recipe": Subject(_yaml_like(RECIPE), _recipe),
     "target": Subject(_yaml_like(TARGET), _target),
@@ -291,6 +306,7 @@ SUBJECTS: dict[str, Subject] = {
         ),
         _names,
     ),
+    "image": Subject(bytes_like(_pictures(), [b"\xff\xd9", b"Exif\0\0II*\0", b"IEND"]), _image),
     "coco": Subject(st.one_of(json_like([COCO], _COCO_WORDS), bytes_like([COCO])), _coco),
     "artifact": Subject(
         st.one_of(

@@ -202,6 +202,22 @@ def test_is_said(situation: str, project: Project) -> None:
     assert re.search(message, notes(project)), notes(project)
 
 
+def test_only_images_that_are_scored_count(project: Project) -> None:
+    def later(document: dict[str, Any]) -> None:
+        document["categories"].append({"id": 9, "name": "goat"})
+        last = document["images"][-1]["id"]
+        for annotation in document["annotations"]:
+            if annotation["image_id"] == last:
+                annotation |= {"category_id": 9, "iscrowd": 1}
+
+    project.relabel(later)
+    project.set("evaluate.count", 5)
+    assert "not scored" not in notes(project)
+    project.set("evaluate.count", None)
+    with pytest.raises(InputError, match="1 annotated category has no class: 'goat'"):
+        notes(project)
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_photographs_are_read_as_they_were_annotated(orientation: int, project: Project) -> None:
     project.turn(orientation)

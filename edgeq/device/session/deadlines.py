@@ -16,6 +16,8 @@ SLOWEST_LINK = 16 << 10
 _LONG_S = {"commit": 1800.0, "collect": 1800.0, "recheck": 1800.0, "environment": 3600.0}
 """What may wait for a card that is full, or for a build."""
 _JOB_S = 3600.0
+_BUILT_S = 1800.0
+"""For what comes before and after the builder, whose own limit is about that of a job."""
 _IMAGE_S = 120.0
 _GIVEN = ("timeout_s", "max_warmup_s", "max_duration_s")
 """Fields of a job that allow it a time."""
@@ -25,13 +27,19 @@ def answer_s(op: str, fields: Mapping[str, Any], sent_bytes: int = 0) -> float:
     """Seconds for the answer to a request that goes there with that many raw bytes."""
     allowed = QUICK_S + moving_s(sent_bytes) + _LONG_S.get(op, 0.0)
     if op == "lock":
-        allowed += float(fields.get("wait_s", 0.0))
+        allowed += _seconds(fields.get("wait_s"))
     if op == "job":
         job: Mapping[str, Any] = fields["job"]
-        allowed += _JOB_S + sum(float(job.get(name, 0.0)) for name in _GIVEN)
+        allowed += _JOB_S + sum(_seconds(job.get(name)) for name in _GIVEN)
+        if fields["verb"] in ("build", "adopt"):
+            allowed += _BUILT_S
         if fields["verb"] == "predict":
-            allowed += _IMAGE_S * len(job["images"])
+            allowed += _IMAGE_S * len(job.get("images", ()))
     return allowed
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0  # which the agent refuses
 
 
 def moving_s(size_bytes: int) -> float:

@@ -31,7 +31,8 @@ def why(where: str, ended: ProcessEnd, noise: str, is_heard: bool) -> DeviceErro
         what = f"cannot start Python: {tail}"
         remedy = "install python3 (3.8 or later) there, or name it under 'python' in the target"
         return DeviceError(where, what, remedy, kind=NO_PYTHON)
-    if ended.status is not None and not is_heard and "Traceback" not in ended.stderr:
+    by_signal = ended.status is None or ended.status >= 128  # as shells report it
+    if not by_signal and not is_heard and "Traceback" not in ended.stderr:
         what = f"the account runs no command of ours; it ended and said: {tail}"
         remedy = "give it a shell that runs commands (no nologin there, no ForceCommand)"
         return DeviceError(where, what, remedy, kind=NO_COMMANDS)
