@@ -253,6 +253,7 @@ def test_interrupted_deploy_ends_what_runs_on_the_board(
     assert current(ready.board) == deployed.report.artifact_id
 
 
+@pytest.mark.long
 def test_deploy_after_a_killed_one_sends_nothing_again(
     deployed: Deployed, ready: Ready, developer: User, site: Site
 ) -> None:

@@ -22,6 +22,7 @@ def found(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
         return study(small_demo / "recipe.yaml", "local")
 
 
+@pytest.mark.long
 def test_tables_hold_granularities_calibrators_and_the_curve(found: Study) -> None:
     assert [trial.name for trial in found.weights] == ["per-channel, max", "per-tensor, max"]
     assert len(found.activations) == 14
@@ -32,6 +33,7 @@ def test_tables_hold_granularities_calibrators_and_the_curve(found: Study) -> No
     assert len(found.order) == base.layers_quantized
 
 
+@pytest.mark.long
 def test_files_are_written_whole_with_both_pictures(found: Study, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     pictures.check(folder)
@@ -85,6 +87,7 @@ def test_patterns_are_those_that_the_figures_show() -> None:
     assert shown == [False, False, False, False, False, False]
 
 
+@pytest.mark.long
 def test_markdown_says_what_was_studied_and_on_what(found: Study) -> None:
     first = markdown(found).splitlines()[:3]
     assert first[0].startswith("# Study of ")
