@@ -41,6 +41,8 @@ from ..runtimes.tensorrt.trt import accepts
 # the CPU's and flips roundings: two exact simulations of one plan were seen .003 and .005 apart.
 FLOAT = {320: (0.2104, 0.2575), 640: (0.2525, 0.3018)}
 SIMULATED = {(320, 8): (0.2081, 0.2515), (640, 8): (0.2513, 0.2889), (640, 7): (0.2461, 0.2838)}
+# What TensorRT's graph in the simulation and LiteRT's kernels may lose.
+OTHERS_LOSE = {320: (0.007, 0.013), 640: (0.003, 0.0125)}
 MODELS = {320: "yolov5n-seg-320.onnx", 640: "yolov5n-seg.onnx"}
 RECIPE = """\
 model: {model}
@@ -166,8 +168,8 @@ def test_graph_for_tensorrt_keeps_the_accuracy_and_builds(
 
     found = scored(recipe, simulation(prepared, made), "disabled")
 
-    assert found.mask.ap is not None and found.mask.ap >= FLOAT[size][0] - 0.007
-    assert found.box.ap is not None and found.box.ap >= FLOAT[size][1] - 0.013
+    assert found.mask.ap is not None and found.mask.ap >= FLOAT[size][0] - OTHERS_LOSE[size][0]
+    assert found.box.ap is not None and found.box.ap >= FLOAT[size][1] - OTHERS_LOSE[size][1]
 
 
 @pytest.mark.real
@@ -181,8 +183,8 @@ def test_flatbuffer_for_litert_keeps_the_accuracy(
 
     found = scored(recipe, made.artifact, "all")
 
-    assert found.mask.ap is not None and found.mask.ap >= FLOAT[size][0] - 0.007
-    assert found.box.ap is not None and found.box.ap >= FLOAT[size][1] - 0.013
+    assert found.mask.ap is not None and found.mask.ap >= FLOAT[size][0] - OTHERS_LOSE[size][0]
+    assert found.box.ap is not None and found.box.ap >= FLOAT[size][1] - OTHERS_LOSE[size][1]
 
 
 def scored(recipe: Recipe, artifact: Artifact, graph_optimization: str) -> Accuracy:
