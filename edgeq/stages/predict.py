@@ -133,9 +133,8 @@ def _require_answers(
 def _require_masks(images: Sequence[ImagePrediction], where: str) -> None:
     """DeviceError unless all masks are of whole images; this machine's own are known to be."""
     for image in images:
-        for mask in image.masks:
-            if not rle.fills(mask.model_dump()):
-                raise garbled(where, f"a mask of image {image.id} does not fill it")
+        if not rle.fills([mask.counts for mask in image.masks], image.height, image.width):
+            raise garbled(where, f"a mask of image {image.id} does not fill it")
 
 
 def _require_outputs(outputs: Mapping[str, Any], asked: Sequence[str], where: str) -> None:

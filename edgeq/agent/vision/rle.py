@@ -8,7 +8,7 @@ first, a sixth bit for 'more follows', plus 48 to be printable. Source: pycocoto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
@@ -36,23 +36,39 @@ def decode(rle: Mapping[str, Any]) -> Bytes:
     return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
 
 
-def fills(rle: Mapping[str, Any]) -> bool:
-    """Whether the runs are what they should be: of groups that exist, and filling the mask."""
+def fills(compressed: Sequence[str], height: int, width: int) -> bool:
+    """Whether each of many counts strings is of groups that exist, and fills a mask of that size.
+
+    All at once: one after the other, the masks of an image take longer than its detections.
+    """
     try:
-        raw = np.frombuffer(rle["counts"].encode("ascii"), np.uint8)
+        texts = [counts.encode("ascii") for counts in compressed]
     except UnicodeEncodeError:
         return False
-    if not len(raw) or raw.min() < 48 or raw.max() >= 48 + 2 * _MORE or (raw[-1] - 48) & _MORE:
+    raw = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) - 48
+    last = np.cumsum([len(text) for text in texts]) - 1  # the last group of each mask
+    if not all(texts) or not len(texts):
+        return not len(texts)
+    if raw.min() < 0 or raw.max() >= 2 * _MORE or (raw[last] & _MORE).any():
         return False
-    # Where each run ends; one of too many groups would lose its upper bits.
-    ends = np.flatnonzero(((raw - 48) & _MORE) == 0)
+    ends = np.flatnonzero((raw & _MORE) == 0)  # where each run ends
+    # One of too many groups would lose its upper bits.
     if np.diff(ends, prepend=-1).max() > _MAX_GROUPS - 1:
         return False
-    counts = counts_of(rle["counts"])
-    height, width = rle["size"]
+    first = np.concatenate(([0], np.searchsorted(ends, last)[:-1] + 1))  # each mask's first run
+    place = np.arange(len(ends)) - np.repeat(first, np.diff(first, append=len(ends)))
+    runs = _deltas(raw, ends)
+    # A run is its number and the run two before it, but for the first three of a mask.
+    for parity in (1, 0):
+        chosen = np.flatnonzero((place % 2 == parity) & (place > 0))
+        if len(chosen):
+            sums, begins = np.cumsum(runs[chosen]), place[chosen] <= 2
+            before = (sums - runs[chosen])[begins]
+            lengths = np.diff(np.flatnonzero(begins), append=len(chosen))
+            runs[chosen] = sums - np.repeat(before, lengths)
     # The largest first: a sum may go round.
-    return bool(counts.min() >= 0 and counts.max() <= height * width) and (
-        int(counts.sum()) == height * width
+    return bool(runs.min() >= 0 and runs.max() <= height * width) and bool(
+        (np.add.reduceat(runs, first) == height * width).all()
     )
 
 
@@ -95,15 +111,21 @@ def counts_of(compressed: str | bytes) -> Ints:
     if not len(groups):
         return groups
     ends = np.flatnonzero(groups & _MORE == 0)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    position = np.arange(ends[-1] + 1) - np.repeat(starts, ends - starts + 1)
-    shifted = (groups[: ends[-1] + 1] & (_MORE - 1)) << (_GROUP_BITS * position)
-    counts = np.add.reduceat(shifted, starts)
-    negative = groups[ends] & (_MORE >> 1) != 0
-    counts -= negative.astype(np.int64) << (_GROUP_BITS * (ends - starts + 1))
+    counts = _deltas(groups, ends)
     counts[1::2] = np.cumsum(counts[1::2])
     counts[2::2] = np.cumsum(counts[2::2])
     return counts
+
+
+def _deltas(groups: Ints, ends: Ints) -> Ints:
+    """The numbers that groups of five bits stand for, each with its last group at one of `ends`."""
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    position = np.arange(ends[-1] + 1) - np.repeat(starts, ends - starts + 1)
+    shifted = (groups[: ends[-1] + 1] & (_MORE - 1)) << (_GROUP_BITS * position)
+    deltas = np.add.reduceat(shifted, starts)
+    negative = groups[ends] & (_MORE >> 1) != 0
+    deltas -= negative.astype(np.int64) << (_GROUP_BITS * (ends - starts + 1))
+    return deltas
 
 
 def _compress(counts: Ints) -> str:

@@ -86,3 +86,43 @@ def test_repeated_boundaries_cancel(boundaries: Any) -> None:
 def test_runs_that_do_not_fill_the_mask_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fill 3 x 3"):
         rle.decode({"size": [3, 3], "counts": rle.encode(np.ones((2, 2)))["counts"]})
+
+
+def decodes(counts: str, height: int, width: int) -> bool:
+    try:
+        rle.decode({"size": [height, width], "counts": counts})
+    except (ValueError, UnicodeEncodeError, IndexError):
+        return False
+    return bool(counts) and all(48 <= ord(letter) < 112 for letter in counts)
+
+
+MASKS = st.lists(
+    st.one_of(
+        st.lists(st.booleans(), min_size=35, max_size=35).map(
+            lambda bits: str(rle.encode(np.array(bits).reshape(5, 7))["counts"])
+        ),
+        st.text(st.characters(min_codepoint=46, max_codepoint=113), max_size=6),
+        st.sampled_from(["35", "S1", "c", "", "\xe9", "0S1", "S10", "o" * 14 + "0"]),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=300)
+@given(MASKS)
+def test_masks_fill_their_image_when_each_of_them_decodes(masks: list[str]) -> None:
+    # A group that says 'more' at the end, and runs of too many groups, decode to something.
+    ended = all((ord(counts[-1]) - 48) & 32 == 0 for counts in masks if counts)
+    expected = ended and all(decodes(counts, 5, 7) for counts in masks)
+    if any("o" * 13 in counts for counts in masks):
+        expected = False
+    assert rle.fills(masks, 5, 7) == expected
+
+
+def test_masks_of_many_sizes_of_runs_fill_their_image() -> None:
+    rng = np.random.default_rng(0)
+    masks = [rng.random((300, 200)) < share for share in (0, 0.001, 0.3, 0.999, 1)]
+    counts = [str(rle.encode(mask)["counts"]) for mask in masks]
+    assert rle.fills(counts, 300, 200) and rle.fills([], 300, 200)
+    assert not rle.fills(counts, 200, 299)
+    assert not rle.fills([*counts, counts[2][:-1]], 300, 200)
