@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeq import reading
-from edgeq.errors import InputError, raise_all
+from edgeq.errors import InputError, listed, raise_all
 from edgeq.evaluation.annotations import Annotations
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _shared(annotations: Annotations, files: Mapping[int, Path]) -> list[InputEr
         InputError(
             str(file),
             f"is what {len(several)} images would be read from: "
-            + ", ".join(f"{names[id_]} (id {id_})" for id_ in several[:3]),
+            + listed([f"{names[id_]} (id {id_})" for id_ in several], 3),
             remedy,
         )
         for file, several in ids.items()

@@ -17,6 +17,7 @@ from onnx.external_data_helper import uses_external_data
 
 from edgeq import reading
 from edgeq.errors import InputError, Problems, raise_all
+from edgeq.graph.extents import fix_extents
 from edgeq.graph.model import Model, outer_names
 from edgeq.graph.order import sort_nodes
 from edgeq.graph.simplify import simplify
@@ -28,7 +29,6 @@ MAXIMUM_BYTES = 2**31 - 1
 """A protobuf message, and so an ONNX graph with its weights inlined, ends here."""
 
 
-_LEAST_SIDE = 16
 _QUANTIZED = re.compile(
     "QuantizeLinear|DequantizeLinear|DynamicQuantize|^QLinear|^QGemm$|^QAttention$|^QMoE$"
     "|^QEmbedLayer|Integer|NBits$|^QOrdered|FakeQuant"
@@ -53,7 +53,7 @@ def load(path: Path, size: tuple[int, int] | None = None, without: Collection[st
     _name_nodes(proto)
     sort_nodes(proto.graph)
     _leave_out(proto, without)
-    _fix_shapes(proto, path, size)
+    fix_extents(proto, path, size)
     names = {node.name: node.op_type for node in proto.graph.node}
     _check(proto, path)
     _fix_constants(proto)
@@ -262,59 +262,3 @@ def _name_nodes(proto: onnx.ModelProto) -> None:
             node.name = name
             given.add(name)
         seen.add(node.name)
-
-
-def _is_channels_last(shape: list[int]) -> bool:
-    """Whether height, width and three channels, in this order; an open extent is 0.
-
-    A feature map may have three columns: no image has as few rows as that.
-    """
-    *sides, channels = shape
-    return channels == 3 and all(side == 0 or side >= _LEAST_SIDE for side in sides)
-
-
-def _channels_last(value: onnx.ValueInfoProto, path: Path) -> InputError:
-    dims = value.type.tensor_type.shape.dim
-    shape = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
-    what = f"input '{value.name}' [{shape}] takes an image with its channels last (NHWC)"
-    remedy = f"export it with channels first (tf2onnx: --inputs-as-nchw {value.name})"
-    return InputError(str(path), what, remedy)
-
-
-def _fix_shapes(proto: onnx.ModelProto, path: Path, size: tuple[int, int] | None) -> None:
-    initializers = {tensor.name for tensor in proto.graph.initializer}
-    problems = []
-    for value in proto.graph.input:
-        if value.name in initializers:
-            continue
-        if not value.type.tensor_type.HasField("shape"):
-            what = f"input '{value.name}' has no shape"
-            problems.append(InputError(str(path), what, "export it with the shapes of its inputs"))
-        dims = value.type.tensor_type.shape.dim
-        rank = len(dims)
-        if rank in (3, 4) and _is_channels_last([dim.dim_value for dim in dims][-3:]):
-            problems.append(_channels_last(value, path))
-            continue
-        wanted: dict[int, int] = {0: 1} if rank == 4 else {}
-        if rank in (3, 4):
-            wanted[rank - 3] = wanted.get(rank - 3, 3)
-            wanted |= {rank - 2: size[0], rank - 1: size[1]} if size else {}
-        for axis, dim in enumerate(dims):
-            if dim.HasField("dim_value") and dim.dim_value > 0:
-                fixed = wanted.get(axis)
-                if size and axis >= rank - 2 >= 1 and fixed and fixed != dim.dim_value:
-                    what = f"input '{value.name}' takes {dim.dim_value} px on axis {axis}"
-                    problems.append(
-                        InputError(str(path), what, f"but 'preprocess: size' says {fixed}")
-                    )
-            elif axis in wanted:
-                dim.dim_value = wanted[axis]
-            else:
-                what = f"input '{value.name}' has a dynamic extent on axis {axis}"
-                problems.append(InputError(str(path), what, "say the size, such as 640x640"))
-    raise_all(problems)
-    for output in proto.graph.output:  # stale symbols; inferred again from the fixed input
-        for dim in output.type.tensor_type.shape.dim:
-            if re.search(r"\D", dim.dim_param or ""):
-                dim.ClearField("value")
-    del proto.graph.value_info[:]

@@ -19,29 +19,13 @@ from edgeq.agent.vision import rle
 from edgeq.device.transport import ProcessEnd
 
 from ..report.reports import measurement
+from .hello import HELLO
 
 Frames = list[dict[str, Any] | bytes]
 """What is said to one request: frames, and raw bytes."""
 Lie = Callable[[Frames], Frames]
 
 FINGERPRINT = "e" * 64
-HELLO = {
-    "edgeq": "ready",
-    "root": "/nowhere",
-    "machine": "aarch64",
-    "python": "3.11.2",
-    "executable": "/usr/bin/python3",
-    "libc": "glibc 2.36",
-    "clock_unix_s": 0.0,
-    "pid": 7,
-    "read_only": False,
-    "noexec": False,
-    "writable": True,
-    "free_bytes": 1 << 30,
-    "ssh_keygen": True,
-    "signers": None,
-    "environment": None,
-}
 STATUS = {
     "current": "a" * 64,
     "previous": None,

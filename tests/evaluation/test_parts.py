@@ -30,11 +30,13 @@ def test_pixels_do_not_hide_scores() -> None:
 
     found = parts_divergence(V8, [(pair[0], pair[1])])
 
-    assert outputs_snr_db([({"o": table}, {"o": noisy})])["o"] > 50  # type: ignore[operator]
+    whole_db = outputs_snr_db([({"o": table}, {"o": noisy})])["o"]
+    assert whole_db is not None and whole_db > 50
     assert found.lacking is None
     assert (found.snr_db["boxes"], found.snr_db["coefficients"]) == (None, None)
     expected = snr_db(table[:, 4:6].astype(np.float32), noisy[:, 4:6].astype(np.float32))
-    assert found.snr_db["scores"] == pytest.approx(expected) and expected < 7  # type: ignore[operator]
+    assert expected is not None and expected < 7
+    assert found.snr_db["scores"] == pytest.approx(expected)
 
 
 def detections(count: int, seed: int = 0) -> Any:

@@ -8,25 +8,9 @@ from collections.abc import Sequence
 
 from edgeq.device.transport import ProcessEnd
 from edgeq.records.accuracy import ImagePrediction, RunLength
+from tests.device.hello import HELLO
 from tests.report.reports import measurement
 
-HELLO = {
-    "edgeq": "ready",
-    "root": "/root",
-    "machine": "aarch64",
-    "python": "3.11.2",
-    "executable": "/usr/bin/python3",
-    "libc": "glibc 2.36",
-    "clock_unix_s": 0.0,
-    "pid": 7,
-    "read_only": False,
-    "noexec": False,
-    "writable": True,
-    "free_bytes": 1 << 30,
-    "ssh_keygen": True,
-    "signers": None,
-    "environment": None,
-}
 STATUS = {
     "current": "ab" * 32,
     "previous": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ def shuffled(proto: onnx.ModelProto, seed: int) -> onnx.ModelProto:
 
 
 @given(st.sampled_from(GRAPHS), st.integers(0, 1000))
-def test_any_order_is_brought_into_one_that_runs(make: object, seed: int) -> None:
-    proto = make()  # type: ignore[operator]
+def test_any_order_is_brought_into_one_that_runs(
+    make: Callable[[], onnx.ModelProto], seed: int
+) -> None:
+    proto = make()
     mixed = shuffled(proto, seed)
     sort_nodes(mixed.graph)
 
@@ -44,8 +47,8 @@ def test_any_order_is_brought_into_one_that_runs(make: object, seed: int) -> Non
 
 
 @pytest.mark.parametrize("make", GRAPHS)
-def test_what_is_in_order_is_left_as_it_is(make: object) -> None:
-    proto = make()  # type: ignore[operator]
+def test_what_is_in_order_is_left_as_it_is(make: Callable[[], onnx.ModelProto]) -> None:
+    proto = make()
     before = proto.SerializeToString(deterministic=True)
     sort_nodes(proto.graph)
     assert proto.SerializeToString(deterministic=True) == before

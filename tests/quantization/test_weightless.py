@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +52,8 @@ def drawn() -> Net:
         (drawn, "its weight is made by RandomNormal 'kernel', which cannot be folded"),
     ],
 )
-def test_reason_is_what_makes_the_weight(make: object, reason: str, tmp_path: Path) -> None:
-    model: Model = make().model(tmp_path, ["layer"])  # type: ignore[operator]
+def test_reason_is_what_makes_the_weight(
+    make: Callable[[], Any], reason: str, tmp_path: Path
+) -> None:
+    model: Model = make().model(tmp_path, ["layer"])
     assert why_weightless(model, model.nodes[-1]) == reason

@@ -17,26 +17,9 @@ from edgeq.device.local.process import LocalProcess
 from edgeq.device.local.transport import LocalTransport
 from edgeq.device.session.session import Session
 from edgeq.errors import DeviceError, EdgeqError
+from tests.device.hello import HELLO
 
-READY = json.dumps(
-    {
-        "edgeq": "ready",
-        "root": "/nowhere",
-        "machine": "aarch64",
-        "python": "3.11.2",
-        "executable": "/usr/bin/python3",
-        "libc": "glibc 2.36",
-        "clock_unix_s": 0.0,
-        "pid": 7,
-        "read_only": False,
-        "noexec": False,
-        "writable": True,
-        "free_bytes": 1 << 30,
-        "ssh_keygen": True,
-        "signers": None,
-        "environment": None,
-    }
-)
+READY = json.dumps(HELLO)
 
 
 class Instead(LocalTransport):
