@@ -1,0 +1,1 @@
+"""What data can tell: bounds, intervals and tests, as pure functions of numbers."""
