@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.boards import check as check_board
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
+    from edgeq.verbs.compare import compare
     from edgeq.verbs.deploy import deploy
     from edgeq.verbs.inspect import inspect
     from edgeq.verbs.lint import lint
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build",
     "check_board",
+    "compare",
     "deploy",
     "inspect",
     "lint",
@@ -46,6 +48,7 @@ __all__ = [
 _HOMES = {
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
+    "compare": "verbs.compare:compare",
     "deploy": "verbs.deploy:deploy",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",

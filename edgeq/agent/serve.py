@@ -58,6 +58,7 @@ OPERATIONS: Dict[str, Operation] = {
     "environment": installation.build,
     "job": jobs.job,
     "get": workfiles.get,
+    "blob": workfiles.blob,
     "remove": workfiles.remove,
 }
 """What works off each request; one that answers by itself returns None."""

@@ -110,7 +110,7 @@ def describe(files: Mapping[str, bytes]) -> dict[str, FileHash]:
     }
 
 
-def parsed(content: bytes, path: Path) -> Manifest:
+def parsed(content: bytes, path: Path | str) -> Manifest:
     """A manifest from its JSON; InputError naming `path` for what is none."""
     try:
         manifest = Manifest.model_validate_json(content)

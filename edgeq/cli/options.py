@@ -64,13 +64,11 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2] or match[1])
 
 
-def seconds_of(text: str | None) -> float | None:
-    """The seconds that --budget says."""
+def seconds_of(text: str | None, option: str = "--budget") -> float | None:
+    """The seconds that an option says."""
     if text is None:
         return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([smh])", text)
     if match is None:
-        raise typer.BadParameter(
-            f"'{text}' is no time; write 90s, 10m or 2h", param_hint="--budget"
-        )
+        raise typer.BadParameter(f"'{text}' is no time; write 90s, 10m or 2h", param_hint=option)
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

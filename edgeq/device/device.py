@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import platform
 from base64 import b64encode
@@ -12,7 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgeq.agent.errors import BAD_ARTIFACT, BAD_REQUEST
-from edgeq.artifact.folder import Artifact
+from edgeq.artifact import shelf
+from edgeq.artifact.folder import LARGEST_MANIFEST, Artifact
+from edgeq.artifact.manifest import parsed
 from edgeq.device.engines import Engines
 from edgeq.device.files import Files
 from edgeq.device.sending import Content, hash_of
@@ -25,6 +28,7 @@ from edgeq.progress import Progress, silent
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.records.answers import Contents, Hello, Made, Probe
 from edgeq.records.measurement import Measurement
+from edgeq.records.turns import Turns
 
 
 class Device:
@@ -218,6 +222,37 @@ class Device:
             on_image(self._parsed(ImagePrediction, fields))
 
         self._job("predict", job, progress, on_event)
+
+    def compare(
+        self, releases: Sequence[str], job: Mapping[str, Any], progress: Progress = silent
+    ) -> Turns:
+        """Have two releases take turns, in processes that are started for it."""
+        sides = []
+        for release in releases:
+            engine = self.engines.of(release)
+            sides.append({"release": release, **({"engine": engine.path} if engine else {})})
+        return self._parsed(Turns, self._job("compare", {**job, "sides": sides}, progress))
+
+    def fetch(self, artifact_id: str) -> Artifact:
+        """A release as an artifact here, in the cache; what it is made of is checked by hash.
+
+        DeviceError: no-file where it is not there, bad-artifact where it is damaged.
+        """
+        found = shelf.kept(artifact_id)
+        if found is not None:
+            return found
+        address = f"{self.address}:{self.release(artifact_id)}"
+        manifest = parsed(self._blob(artifact_id, LARGEST_MANIFEST), address)
+        files = {name: self._blob(f.sha256, f.bytes) for name, f in manifest.files.items()}
+        return shelf.keep(manifest, files)
+
+    def _blob(self, digest: str, limit_bytes: int) -> bytes:
+        self.session.send("blob", {"hash": digest}, answer_bytes=limit_bytes)
+        content = self.session.answer().content
+        if hashlib.sha256(content).hexdigest() != digest:
+            what = f"a file of the release is damaged there: {digest[:12]}"
+            raise DeviceError(self.address, what, "push the release again", BAD_ARTIFACT)
+        return content
 
     def install(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 from edgeq.errors import EdgeqError
 from edgeq.evaluation.evaluator import RECALL_THRESHOLDS, Kind
 from edgeq.records.accuracy import Interval
+from edgeq.significance.ratios import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +39,7 @@ def drop(
     `resamples`. Raises EdgeqError when the two were not matched against the same annotations.
     """
     _check_same(reference, other)
-    sides = reference.of(kind), other.of(kind)
-
-    def drops(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        first, second = (average_precision(side, weights) for side in sides)
-        return first - second
-
+    drops = partial(_drops, reference, other, kind)
     return _interval(drops, len(reference.image_ids), resamples, seed)
 
 
@@ -55,12 +51,53 @@ def precision(
     return _interval(partial(average_precision, side), len(matches.image_ids), resamples, seed)
 
 
+def loss(
+    reference: Matches, other: Matches, kind: Kind, confidence: float, resamples: int = 4000
+) -> Estimate | None:
+    """As `drop`, with an interval of that confidence, and p of a two-sided test against none."""
+    _check_same(reference, other)
+    drops = partial(_drops, reference, other, kind)
+    found = _resampled(drops, len(reference.image_ids), resamples, seed=0)
+    if found is None:
+        return None
+    estimate, values = found
+    low, high = _quantiles(estimate, values, confidence)
+    count = values.size + 1
+    at_most, at_least = ((int(side.sum()) + 1) / count for side in (values <= 0, values >= 0))
+    return Estimate(estimate, low, high, min(1.0, 2 * min(at_most, at_least)))
+
+
+def _drops(
+    reference: Matches, other: Matches, kind: Kind, weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """AP of the one minus AP of the other in each resample (R,)."""
+    first, second = (average_precision(side.of(kind), weights) for side in (reference, other))
+    return first - second
+
+
 def _interval(
     statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     images: int,
     resamples: int,
     seed: int,
 ) -> Interval | None:
+    found = _resampled(statistic, images, resamples, seed)
+    if found is None:
+        return None
+    estimate, values = found
+    low, high = _quantiles(estimate, values, _CONFIDENCE)
+    return Interval(
+        estimate=estimate, low=low, high=high, confidence=_CONFIDENCE, resamples=values.size
+    )
+
+
+def _resampled(
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    images: int,
+    resamples: int,
+    seed: int,
+) -> tuple[float, NDArray[np.float64]] | None:
+    """A statistic of all images, and of those resamples that have one; None if they have none."""
     estimate = statistic(np.ones((1, images), np.int64))[0]
     if np.isnan(estimate):
         return None
@@ -68,16 +105,15 @@ def _interval(
         images, np.full(images, 1 / images), resamples
     )
     found = statistic(weights)
-    found = found[~np.isnan(found)]
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile(found, (tail, 1 - tail)) if found.size else (estimate, estimate)
-    return Interval(
-        estimate=float(estimate),
-        low=float(low),
-        high=float(high),
-        confidence=_CONFIDENCE,
-        resamples=found.size,
-    )
+    return float(estimate), found[~np.isnan(found)]
+
+
+def _quantiles(
+    estimate: float, values: NDArray[np.float64], confidence: float
+) -> tuple[float, float]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, (tail, 1 - tail)) if values.size else (estimate, estimate)
+    return float(low), float(high)
 
 
 def average_precision(matches: KindMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field, computed_field
 
 from edgeq.records.record import Record
+from edgeq.significance.outcome import Outcome
 
-Outcome = Literal["better", "worse", "same", "cannot tell"]
 MetricName = Literal["inference", "frame", "peak memory", "size", "energy", "mask AP", "box AP"]
 """`inference` is the engine's own time, `frame` that of preprocess, inference and postprocess."""
 

@@ -31,6 +31,7 @@ from edgeq.spec.values import (
     OneOf,
     Or,
     Part,
+    Percent,
     PositiveFloat,
     PositiveInt,
     text_of,
@@ -204,6 +205,27 @@ class Measure(Part):
         return self
 
 
+class Compare(Part):
+    """How two artifacts are compared on a device, and how much worse one may be."""
+
+    images: ImagePath | None = None
+    """images to run on; default: those of `evaluate`, else of `calibration`"""
+    slower_by: Percent = 0.02
+    """inference, and the whole frame"""
+    larger_by: Percent = 0.02
+    """peak memory, and the artifact's files"""
+    hungrier_by: Percent = 0.05
+    """energy of a frame, where the board has rails that can be read"""
+    ap_lower_by: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    """mask AP and box AP, absolute"""
+    duration_s: PositiveFloat = 60.0
+    """of taking turns, all loads together"""
+    reloads: Annotated[int, Field(ge=3, le=100)] = 5
+    """how often both are loaded anew: where they come to lie in memory differs"""
+    warmup_s: Annotated[float, Field(ge=0)] = 1.0
+    """after each load"""
+
+
 _NAME = Or({"type": "string", "description": "one of the built-in recipes/"})
 
 
@@ -222,6 +244,7 @@ class Recipe(Part):
     """annotated images that `edgeq tune` compares on, others than those of `evaluate`; default: the
     calibration images, with what the float model finds there"""
     measure: Measure = Measure()
+    compare: Compare = Compare()
     gates: Gates = Gates()
 
     @field_validator("quantize", mode="before")

@@ -27,6 +27,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 _UNITS["gib"] = 2**30
 LARGEST_TEXT = 2**20
 """Of a file of class names, or of a map of classes."""
+_PERCENT = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*$"
 _SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
 
 
@@ -79,6 +80,15 @@ def _bytes(value: object) -> object:
     if not match or match[2].lower() not in _UNITS:
         raise Invalid(f"'{value}' is no size", "write a number of bytes, or '4 MiB', '300 MB'")
     return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _fraction(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(_PERCENT, value)
+    if not match:
+        raise Invalid(f"'{value}' is no percentage", "write 2% or .02")
+    return float(match[1]) / 100
 
 
 def existing(value: object, info: ValidationInfo) -> Path:
@@ -139,6 +149,13 @@ def _neighbour(path: Path) -> str:
 Bytes = Annotated[
     int, BeforeValidator(_bytes), Field(gt=0), Or({"type": "string", "pattern": _SIZE})
 ]
+Percent = Annotated[
+    float,
+    BeforeValidator(_fraction),
+    Field(gt=0, lt=1),
+    Or({"type": "string", "pattern": _PERCENT}),
+]
+"""A part of a whole, as .02 or 2%."""
 FilePath = Annotated[Path, BeforeValidator(_as_text(file_path))]
 FolderPath = Annotated[Path, BeforeValidator(_as_text(folder_path))]
 ImagePath = Annotated[

@@ -64,9 +64,12 @@ def instability(
         reasons += _drift(inference_ns)
         reasons += _spread(inference_ns)
     reasons += _contention(before, after, conditions.threads)
-    reasons += _slowed(before, after)
-    reasons += _hot(before, after)
-    return reasons
+    return reasons + slowed(before, after)
+
+
+def slowed(before: Environment, after: Environment) -> list[str]:
+    """The reasons why a device was not what it can be: clocks that fell, heat, throttling."""
+    return _slowed(before, after) + _hot(before, after)
 
 
 def mode_reasons(

@@ -1,4 +1,4 @@
-"""Files of a run, in `work/`, under plain names; they need not last."""
+"""Files that the host fetches: of a run, in `work/`, under plain names, and blobs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from . import disk
 from .blobs import is_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..wire.arguments import Arguments
     from .session import AgentSession
 
@@ -19,13 +21,23 @@ def get(session: AgentSession, arguments: Arguments) -> None:
     """Send a file; this answers by itself."""
     name = arguments.plain_name("name")
     arguments.check()
-    path = session.layout.work / name
+    _send(session, session.layout.work / name, "run the job that writes it again")
+
+
+def blob(session: AgentSession, arguments: Arguments) -> None:
+    """Send a blob, which is not checked here; this answers by itself."""
+    digest = arguments.hash("hash")
+    arguments.check()
+    _send(session, session.layout.blob(digest), "push the release again")
+
+
+def _send(session: AgentSession, path: Path, remedy: str) -> None:
     if not is_file(path):
-        raise AgentError(NO_FILE, str(path), "is not there", "run the job that writes it again")
+        raise AgentError(NO_FILE, str(path), "is not there", remedy)
     fd = os.open(str(path), os.O_RDONLY | os.O_CLOEXEC)
     try:
         size_bytes = os.fstat(fd).st_size
-        frame = {"ok": {"name": name, "size_bytes": size_bytes}, "bytes": size_bytes}
+        frame = {"ok": {"name": path.name, "size_bytes": size_bytes}, "bytes": size_bytes}
         session.wire.send(frame, _pieces(fd, size_bytes))
     finally:
         os.close(fd)

@@ -78,6 +78,18 @@ def _build_engine(wanted: job.EngineJob, events: Events) -> dict[str, Any]:
     return build_engine(wanted, events)
 
 
+def _compare(wanted: job.CompareJob, events: Events) -> dict[str, Any]:
+    from .compare import compare
+
+    return compare(wanted, events)
+
+
+def _side(wanted: job.SideJob, events: Events) -> dict[str, Any]:
+    from .side import side
+
+    return side(wanted, events)
+
+
 def _own_threads(wanted: Any) -> int:
     return int(wanted.threads)
 
@@ -97,6 +109,8 @@ VERBS = {
         Verb("verify", job.verify_job, _verify, _threads_of_load),
         Verb("bench", job.bench_job, _bench, _own_threads),
         Verb("predict", job.predict_job, _predict, _own_threads),
+        Verb("compare", job.compare_job, _compare, _one_thread),
+        Verb("side", job.side_job, _side, _own_threads, is_private=True),
         Verb("build", job.build_job, _build, on_store=True),
         Verb("lend", job.lend_job, _lend, _one_thread, on_store=True),
         Verb("adopt", job.adopt_job, _adopt, _one_thread, on_store=True),

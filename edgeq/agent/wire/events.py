@@ -29,6 +29,10 @@ class Events:
         """Send what was found in one image."""
         self._send({"event": "image", **fields})
 
+    def sample(self, fields: dict[str, Any]) -> None:
+        """Send what one step of a private verb came to, to the process that started it."""
+        self._send({"event": "sample", **fields})
+
     def result(self, fields: dict[str, Any]) -> None:
         """Send the result, which ends the conversation."""
         self._send({"event": "result", **fields})

@@ -120,6 +120,37 @@ class AdoptJob(NamedTuple):
     build_s: float
 
 
+class ComparedRelease(NamedTuple):
+    """One of two releases that take turns, with the engine that was built of it."""
+
+    release: Path
+    engine: Path | None
+
+
+class CompareJob(NamedTuple):
+    """Have two releases take turns on images for `duration_s`, after `warmup_s` of the same.
+
+    `seed` draws who is first in each pair.
+    """
+
+    sides: tuple[ComparedRelease, ...]
+    images: tuple[Path, ...]
+    threads: int
+    warmup_s: float
+    duration_s: float
+    seed: int
+    power_mode: str | None = None
+
+
+class SideJob(NamedTuple):
+    """One of them, in a process of its own."""
+
+    release: Path
+    images: tuple[Path, ...]
+    threads: int
+    engine: Path | None
+
+
 class EngineJob(NamedTuple):
     """What the builder's own process does: parse `model`, write `plan` and the timing cache."""
 
@@ -234,6 +265,41 @@ def adopt_job(fields: Fields) -> AdoptJob:
             plan=_hash(fields, "plan"),
             golden=_hash(fields, "golden"),
             build_s=fields.number("build_s", 0.0, 86400.0),
+        ),
+    )
+
+
+def compare_job(fields: Fields) -> CompareJob:
+    """The job of `compare`."""
+    sides = tuple(
+        ComparedRelease(Path(side.text("release")), _engine(side))
+        for side in fields.sections("sides")
+    )
+    if len(sides) != 2:
+        fields.note("sides", f"are {len(sides)}; two are compared")
+    return _checked(
+        fields,
+        CompareJob(
+            sides=sides,
+            images=tuple(Path(path) for path in fields.texts("images")),
+            threads=fields.integer("threads", 1),
+            warmup_s=fields.number("warmup_s", 0.0, 3600.0, 1.0),
+            duration_s=fields.number("duration_s", 0.0, 86400.0, 12.0),
+            seed=fields.integer("seed", 0, 0),
+            power_mode=fields.text("power_mode") if "power_mode" in fields else None,
+        ),
+    )
+
+
+def side_job(fields: Fields) -> SideJob:
+    """The job of a side's own process."""
+    return _checked(
+        fields,
+        SideJob(
+            release=Path(fields.text("release")),
+            images=tuple(Path(path) for path in fields.texts("images")),
+            threads=fields.integer("threads", 1),
+            engine=_engine(fields),
         ),
     )
 

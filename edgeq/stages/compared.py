@@ -1,0 +1,158 @@
+"""Compared: a verdict for every metric of two artifacts, all held against chance at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeq.cost.turns import COSTS, change, typical
+from edgeq.evaluation import bootstrap
+from edgeq.evaluation.matches import Matches
+from edgeq.evaluation.score import accuracy
+from edgeq.records.comparison import Change, Compared, MetricName
+from edgeq.records.turns import Turns
+from edgeq.significance.many import holm
+from edgeq.significance.outcome import Outcome, more_data, outcome
+from edgeq.significance.ratios import Estimate
+from edgeq.spec.recipe import Compare
+
+CONFIDENCE = 0.99
+LEVEL = 1 - CONFIDENCE
+_MOST_TIMES = 100
+"""Nobody measures longer than that, to tell what is so near the limit."""
+_TIMES: tuple[MetricName, ...] = ("inference", "frame", "peak memory", "energy")
+Unit = Literal["ms", "bytes", "mJ", "AP"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of both sides, not judged yet; `loss` is above 0 where B is the worse one."""
+
+    metric: MetricName
+    unit: Unit
+    a: float
+    b: float
+    loss: Estimate
+    limit: float
+    grows_with: str
+    """what narrows its interval"""
+    is_lower_worse: bool = False
+
+    @property
+    def change(self) -> Change:
+        """B against A, whichever direction is worse."""
+        mean, low, high, _ = self.loss
+        ends = (-mean, -high, -low) if self.is_lower_worse else (mean, low, high)
+        return Change(estimate=ends[0], low=ends[1], high=ends[2], confidence=CONFIDENCE)
+
+
+def cost_differences(loads: Sequence[Turns], options: Compare) -> list[Difference]:
+    """Time, memory and energy, as far as every load has them."""
+    units: dict[MetricName, tuple[Unit, float, float]] = {
+        "inference": ("ms", 1e-6, options.slower_by),
+        "frame": ("ms", 1e-6, options.slower_by),
+        "peak memory": ("bytes", 1.0, options.larger_by),
+        "energy": ("mJ", 1.0, options.hungrier_by),
+    }
+    seconds = options.duration_s / options.reloads
+    found = []
+    for name, figures in COSTS.items():
+        loss = change(loads, figures, CONFIDENCE)
+        if loss is not None:
+            unit, factor, limit = units[name]
+            a, b = (value * factor for value in typical(loads, figures))
+            each = f"loads of {seconds:g} s"
+            found.append(Difference(name, unit, a, b, loss, limit, each))
+    return found
+
+
+def size_difference(a_bytes: int, b_bytes: int, options: Compare) -> Difference:
+    """The files of both, which are what they are."""
+    by = b_bytes / a_bytes - 1
+    exact = Estimate(by, by, by, 0.0 if by else 1.0)
+    return Difference("size", "bytes", a_bytes, b_bytes, exact, options.larger_by, "")
+
+
+def accuracy_differences(a: Matches, b: Matches, options: Compare) -> list[Difference]:
+    """Mask and box AP, paired image by image; none of a kind that nothing is annotated for."""
+    found = []
+    kinds: tuple[tuple[Literal["mask", "box"], MetricName], ...] = (
+        ("mask", "mask AP"),
+        ("box", "box AP"),
+    )
+    scores = accuracy(a), accuracy(b)
+    for kind, name in kinds:
+        loss = bootstrap.loss(a, b, kind, CONFIDENCE)
+        ap_a, ap_b = (getattr(score, kind).ap for score in scores)
+        if loss is not None and ap_a is not None and ap_b is not None:
+            limit = options.ap_lower_by
+            found.append(Difference(name, "AP", ap_a, ap_b, loss, limit, "images", True))
+    return found
+
+
+def judged(
+    differences: Sequence[Difference],
+    observations: Mapping[str, int],
+    meaningless: Mapping[MetricName, str],
+) -> tuple[Compared, ...]:
+    """A verdict for each; p is Holm's, as every metric is another chance to be wrong.
+
+    `observations` counts what narrows an interval, by `grows_with`. What is `meaningless` is not
+    judged, for the reason that stands there.
+    """
+    adjusted = holm([difference.loss.p for difference in differences])
+    return tuple(
+        _judged(one, p, observations.get(one.grows_with, 0), meaningless.get(one.metric, ""))
+        for one, p in zip(differences, adjusted, strict=True)
+    )
+
+
+def _judged(one: Difference, p: float, count: int, meaningless: str) -> Compared:
+    loss = one.loss._replace(p=p)
+    found: Outcome = "cannot tell" if meaningless else outcome(loss, one.limit, LEVEL)
+    reason = meaningless
+    if found == "cannot tell" and not meaningless:
+        reason = _remedy(one, loss, count)
+    return Compared(
+        metric=one.metric,
+        unit=one.unit,
+        a=one.a,
+        b=one.b,
+        change=one.change,
+        limit=one.limit,
+        outcome=found,
+        reason=reason,
+    )
+
+
+def _remedy(one: Difference, loss: Estimate, count: int) -> str:
+    times = max(more_data(loss, one.limit), 1.0)
+    if not one.grows_with or times > _MOST_TIMES:
+        return "it is too near the limit, or its interval too wide, to be told with more data"
+    # What is resolved alone may not be so beside the other metrics.
+    needed = max(math.ceil(count * times), count + 1)
+    return f"about {needed} {one.grows_with} would tell, there are {count}"
+
+
+def confirmed(first: Iterable[Compared], again: Iterable[Compared]) -> tuple[Compared, ...]:
+    """The second judgement of what was worse at first: worse is what both say."""
+    before = {one.metric: one for one in first}
+    found = []
+    for one in again:
+        earlier = before[one.metric]
+        if earlier.outcome == "worse" and one.outcome != "worse":
+            assert earlier.change is not None and one.change is not None
+            words = f"{earlier.change.estimate:+.1%} at first, {one.change.estimate:+.1%} again"
+            reason = f"was worse, and is not when measured again ({words}); compare for longer"
+            one = one.model_copy(update={"outcome": "cannot tell", "reason": reason})
+        elif earlier.outcome != "worse":
+            one = earlier
+        found.append(one)
+    return tuple(found)
+
+
+def may_be_chance(found: Iterable[Compared]) -> bool:
+    """Whether something measured, other than counted, is worse: that is looked at again."""
+    return any(one.outcome == "worse" and one.metric in _TIMES for one in found)

@@ -1,0 +1,339 @@
+"""Compare: is B better or worse than A on this board, or the same, or can that not be told."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgeq.agent.errors import NO_RELEASE
+from edgeq.agent.names import is_hash
+from edgeq.artifact import archive
+from edgeq.artifact.folder import Artifact
+from edgeq.device.connection import HERE, Address, connect
+from edgeq.device.device import Device
+from edgeq.errors import DeviceError, InputError, Problems
+from edgeq.evaluation.dataset import Dataset, evaluation_of
+from edgeq.evaluation.doubt import doubt
+from edgeq.evaluation.matches import Matches, match
+from edgeq.progress import Progress, silent
+from edgeq.records.answers import Probe
+from edgeq.records.comparison import Compared, Comparison, MetricName, Side
+from edgeq.records.turns import Turns
+from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
+from edgeq.spec.image_list import image_files
+from edgeq.spec.images import Image, images_of
+from edgeq.spec.recipe import Compare, Measure, Recipe
+from edgeq.spec.target import Target
+from edgeq.stages.bench import bench_images, threads
+from edgeq.stages.compared import (
+    Difference,
+    accuracy_differences,
+    confirmed,
+    cost_differences,
+    judged,
+    may_be_chance,
+    size_difference,
+)
+from edgeq.stages.fitness import check_device
+from edgeq.stages.predict import Manner, predict
+from edgeq.stages.turns import take_turns
+from edgeq.versions import version, versions
+
+ON_THE_BOARD = ("current", "previous")
+"""Names of releases there, which no baseline may have."""
+SEED = 20040
+Named = str | Path | Artifact
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be compared and on what, checked; no device was asked yet."""
+
+    sides: tuple[Artifact | str, Artifact | str]
+    names: tuple[str, str]
+    target: Target
+    recipe: Recipe | None
+    recipe_name: str | None
+    dataset: Dataset | None
+    images: tuple[Image, ...]
+    options: Compare
+
+
+def compare(
+    a: Named,
+    b: Named,
+    target: str | Target,
+    recipe: str | Path | Recipe | None = None,
+    options: Compare | None = None,
+    progress: Progress = silent,
+    address: Address = HERE,
+) -> Comparison:
+    """Have two artifacts take turns on a device and say of each metric how B stands to A.
+
+    Each is an artifact, or `current` or `previous`, the releases of the board. The recipe says on
+    which images, and with its annotations AP is compared too; without one `options` have to name
+    images. `options` take the place of the recipe's `compare`. Nothing is activated. Raises
+    InputError(s) before anything is touched, DeviceError.
+    """
+    wanted = _wanted((a, b), target, recipe, options)
+    with connect(wanted.target, address) as device:
+        device.lock(f"compare {wanted.names[0]} and {wanted.names[1]}")
+        probe = check_device(wanted.target, device)
+        sides = _opened(wanted, device)
+        return _compared(wanted, device, probe, sides, progress)
+
+
+def compare_steps(
+    a: Named,
+    b: Named,
+    target: str | Target,
+    recipe: str | Path | Recipe | None = None,
+    options: Compare | None = None,
+    address: Address = HERE,
+) -> list[str]:
+    """What `compare` would do, in words; all is checked, and the device not touched."""
+    wanted = _wanted((a, b), target, recipe, options)
+    with connect(wanted.target, address, keep=False) as device:
+        check_device(wanted.target, device)
+        for side in wanted.sides:
+            if isinstance(side, str):
+                _release_id(device, side)
+        return list(_steps(wanted, device))
+
+
+def _steps(wanted: Wanted, device: Device) -> Iterator[str]:
+    options = wanted.options
+    for name, side in zip(wanted.names, wanted.sides, strict=True):
+        if isinstance(side, Artifact):
+            yield f"push {name} ({side.id[:12]}) to {device.address}:{device.root}, and verify it"
+        else:
+            yield f"take the {name} release of {device.address}:{device.root}"
+    if wanted.dataset is not None:
+        yield f"find instances in {len(wanted.dataset.files)} images with both, for mask and box AP"
+    yield (
+        f"load both {options.reloads} times, and have them take turns on {len(wanted.images)} "
+        f"images for {options.duration_s:g} s in all"
+    )
+    yield "where B is worse, do that once more, and say so only if it is so again"
+
+
+def _wanted(
+    named: tuple[Named, Named],
+    target: str | Target,
+    recipe: str | Path | Recipe | None,
+    options: Compare | None,
+) -> Wanted:
+    problems = Problems()
+    kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
+    read = problems.attempt(partial(_read, recipe))
+    options = options or (read.compare if read else Compare())
+    sides = [problems.attempt(partial(_side, one)) for one in named]
+    dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
+    chosen: tuple[Image, ...] | None = None
+    if options.images is not None or read is not None:
+        chosen = problems.attempt(partial(_images, options, read, dataset))
+    elif recipe is None:
+        what = "there are no images to run on"
+        problems.found.append(InputError("compare", what, "name --recipe, or --images"))
+    problems.raise_all()
+    a, b = sides
+    assert kind is not None and chosen is not None and a is not None and b is not None
+    return Wanted(
+        sides=(a, b),
+        names=(_name(named[0]), _name(named[1])),
+        target=kind,
+        recipe=read,
+        recipe_name=None if recipe is None or isinstance(recipe, Recipe) else str(recipe),
+        dataset=dataset,
+        images=chosen,
+        options=options,
+    )
+
+
+def _images(options: Compare, recipe: Recipe | None, dataset: Dataset | None) -> tuple[Image, ...]:
+    """The images to run on: those that are named, or a few dozen of the recipe's."""
+    if options.images is None and dataset is not None:
+        return tuple(bench_images(tuple(dataset.files.values())))
+    folder, is_deep = options.images, False
+    if folder is None:
+        assert recipe is not None
+        folder, is_deep = recipe.calibration.images, recipe.calibration.recursive
+    return tuple(images_of(bench_images(image_files(folder, str(folder), is_deep))))
+
+
+def _read(recipe: str | Path | Recipe | None) -> Recipe | None:
+    return recipe if recipe is None or isinstance(recipe, Recipe) else recipes.load(Path(recipe))
+
+
+def _side(named: Named) -> Artifact | str:
+    """The artifact, or the name of a release on the board."""
+    if isinstance(named, Artifact) or named in ON_THE_BOARD:
+        return named if isinstance(named, Artifact) else str(named)
+    return archive.read(Path(named))
+
+
+def _name(named: Named) -> str:
+    return named.id[:12] if isinstance(named, Artifact) else str(named)
+
+
+def _opened(wanted: Wanted, device: Device) -> tuple[Artifact, Artifact]:
+    a, b = (
+        side if isinstance(side, Artifact) else device.fetch(_release_id(device, side))
+        for side in wanted.sides
+    )
+    return a, b
+
+
+def _release_id(device: Device, name: str) -> str:
+    """The id of a board's release; DeviceError (no-release) where it has none of that name."""
+    found = device.status()
+    digest = found.current if name == "current" else found.previous
+    if digest is None or not is_hash(digest):
+        remedy = "deploy first, or name an artifact"
+        raise DeviceError(device.address, f"there is no {name} release", remedy, kind=NO_RELEASE)
+    return digest
+
+
+def _compared(
+    wanted: Wanted,
+    device: Device,
+    probe: Probe,
+    sides: tuple[Artifact, Artifact],
+    progress: Progress,
+) -> Comparison:
+    recipe, options = wanted.recipe, wanted.options
+    measure = recipe.measure if recipe else Measure()
+    count = threads(measure, wanted.target, probe)
+    releases = device.push(sides[0], progress), device.push(sides[1], progress)
+    notes: list[str] = []
+    meaningless: dict[MetricName, str] = {}
+    differences = [size_difference(sides[0].size_bytes, sides[1].size_bytes, options)]
+    if wanted.dataset is not None and recipe is not None:
+        differences += _accuracy(
+            wanted, wanted.dataset, device, count, sides, meaningless, progress
+        )
+    else:
+        notes.append("accuracy was not compared: no annotated images were named")
+    observed = {"images": len(wanted.dataset.files) if wanted.dataset else 0}
+
+    def turns(seed: int) -> tuple[list[Turns], tuple[Compared, ...]]:
+        manner = (count, measure.power_mode)
+        loads = take_turns(device, releases, wanted.images, options, manner, seed, progress)
+        _require_sides(loads, sides, device.address)
+        wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
+        costs = cost_differences(loads, options)
+        reasons = dict(meaningless)
+        if wrong:
+            reasons |= {one.metric: "; ".join(wrong) for one in costs}
+        counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
+        return loads, judged([*costs, *differences], counts, reasons)
+
+    loads, found = turns(SEED)
+    if may_be_chance(found):
+        more, again = turns(SEED + 1)
+        loads, found = [*loads, *more], confirmed(found, again)
+        notes.append("what was worse was measured once more")
+    if loads[0].sides[0].power is None:
+        notes.append("energy was not compared: no rails can be read there")
+    return Comparison(
+        id=uuid.uuid4().hex[:12],
+        created_at=datetime.datetime.now(datetime.UTC),
+        edgeq_version=version(),
+        recipe=wanted.recipe_name,
+        target=wanted.target.name,
+        device=device.address,
+        emulated=bool(probe.emulated.emulated),
+        a=_side_of(wanted.names[0], sides[0], loads, 0),
+        b=_side_of(wanted.names[1], sides[1], loads, 1),
+        metrics=found,
+        differences=tuple(_surroundings(sides, loads)),
+        notes=tuple(notes),
+        reloads=len(loads),
+        pairs=sum(len(load.sides[0].inference_ns) for load in loads),
+        measured_s=sum(load.duration_ns for load in loads) / 1e9,
+        versions=versions(),
+    )
+
+
+def _require_sides(loads: Sequence[Turns], sides: tuple[Artifact, Artifact], where: str) -> None:
+    """DeviceError unless the device ran what it was asked to run."""
+    for load in loads:
+        told = tuple(side.release for side in load.sides)
+        if told != tuple(side.id for side in sides):
+            what = f"it compared {', '.join(t[:12] for t in told)}, which nobody asked for"
+            raise DeviceError(where, what, "run it again; report it if it stays")
+
+
+def _side_of(name: str, artifact: Artifact, loads: Sequence[Turns], index: int) -> Side:
+    engine = loads[0].sides[index].engine
+    return Side(
+        named=name,
+        artifact_id=artifact.id,
+        artifact_bytes=artifact.size_bytes,
+        engine=f"{engine.name} {engine.version}",
+    )
+
+
+def _accuracy(
+    wanted: Wanted,
+    dataset: Dataset,
+    device: Device,
+    count: int,
+    sides: tuple[Artifact, Artifact],
+    meaningless: dict[MetricName, str],
+    progress: Progress,
+) -> list[Difference]:
+    assert wanted.recipe is not None
+    classes = wanted.recipe.task.classes
+    for name, side in zip(wanted.names, sides, strict=True):
+        if side.manifest.task.classes != classes:
+            what = f"finds the classes {', '.join(side.manifest.task.classes)[:200]}"
+            raise InputError(name, f"{what}; the recipe's are others", "name the recipe of both")
+    manner = Manner(count, is_known=False)
+    found: list[Matches] = []
+    for label, side in zip(("A", "B"), sides, strict=True):
+        images = predict(device, side, dataset.files, manner, progress, f"predict {label}").images
+        found.append(match(dataset.annotations, images, dataset.categories, list(dataset.files)))
+        if label == "A":
+            kinds, why = doubt(found[0], dataset.annotations, images, dataset.float_ap_floor)
+            names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
+            meaningless |= {names[kind]: why for kind in kinds}
+    return accuracy_differences(found[0], found[1], wanted.options)
+
+
+def _surroundings(sides: tuple[Artifact, Artifact], loads: Sequence[Turns]) -> Iterator[str]:
+    """What is different beside the artifacts' content, and what both met."""
+    engines = [f"{side.engine.name} {side.engine.version}" for side in loads[0].sides]
+    told = [
+        ("engine", engines),
+        *(
+            (f"{part}.{name}", [str(getattr(getattr(s.manifest, part), name)) for s in sides])
+            for part, fields in (
+                ("preprocess", ("size", "letterbox", "color", "dtype")),
+                ("task", ("score_threshold", "iou_threshold", "max_detections", "multi_label")),
+            )
+            for name in fields
+        ),
+        ("model", [str(side.manifest.provenance.get("model", "unknown"))[:12] for side in sides]),
+    ]
+    for what, (a, b) in told:
+        if a != b:
+            yield f"{what}: {a} of A, {b} of B"
+    made = [side.manifest.provenance.get("versions") for side in sides]
+    packages = [one for one in made if isinstance(one, dict)]
+    if len(packages) == 2:
+        for package in sorted(packages[0].keys() | packages[1].keys()):
+            a, b = (str(one.get(package, "none")) for one in packages)
+            if a != b:
+                yield f"built with {package}: {a} of A, {b} of B"
+    modes = list(dict.fromkeys(load.power_mode for load in loads if load.power_mode))
+    if len(modes) > 1:
+        yield f"power mode, met by both: {', then '.join(modes)}"
+    for reason in dict.fromkeys(reason for load in loads for reason in load.slowed):
+        yield f"met by both: {reason}"
