@@ -59,11 +59,14 @@ class DeviceRuntime(NamedTuple):
 
     `load` gets the file, the threads, and 'all' or 'disabled' for the graph's optimization. Where
     an engine `is_built_here`, on the board itself, the file is that engine and none of the release.
+    `load_resting` is for one whose threads else go on for a while after an inference, waiting for
+    the next: another process that takes turns with it would feel them.
     """
 
     load: Callable[[Path, int, str], LoadedModel]
     is_built_here: bool = False
     has_delegates: bool = False
+    load_resting: Callable[[Path, int, str], LoadedModel] | None = None
 
 
 def runtime(name: str) -> DeviceRuntime:
@@ -81,11 +84,13 @@ def load(
     threads: int,
     graph_optimization: str = "all",
     engine_path: Path | None = None,
+    rests: bool = False,
 ) -> LoadedModel:
     """The release's model in the release's engine; `engine_path` is what `build` made of it.
 
     `graph_optimization` 'disabled' computes the graph as it is written, so that a Q/DQ graph is
-    simulated in float arithmetic; a release whose delegate is 'none' is always run so.
+    simulated in float arithmetic; a release whose delegate is 'none' is always run so. One that
+    `rests` leaves the cores alone between inferences.
     AgentError: missing-engine, engine or out-of-memory.
     """
     name, model, delegate = manifest.runtime
@@ -105,7 +110,8 @@ def load(
             what = f"is given, and {name} has none to leave out"
             raise AgentError(BAD_ARTIFACT, "runtime.delegate", what, "build the release again")
         graph_optimization = "disabled"
-    return chosen.load(path, threads, graph_optimization)
+    chosen_load = chosen.load_resting if rests and chosen.load_resting else chosen.load
+    return chosen_load(path, threads, graph_optimization)
 
 
 def _check_origin(path: Path, manifest: ReleaseManifest) -> None:

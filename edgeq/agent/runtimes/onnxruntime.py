@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BAD_ARTIFACT, ENGINE, MISSING_ENGINE, OUT_OF_MEMORY, AgentError
@@ -42,8 +43,13 @@ class OnnxRuntimeEngine(LoadedModel):
         return [Output(name, array) for name, array in zip(self._output_names, arrays)]
 
 
-def load(model_path: Path, threads: int, graph_optimization: str) -> OnnxRuntimeEngine:
-    """A session of `threads` intra-op threads; see `base.load`."""
+def load(
+    model_path: Path, threads: int, graph_optimization: str, rests: bool = False
+) -> OnnxRuntimeEngine:
+    """A session of `threads` intra-op threads; see `base.load`.
+
+    They spin for some 50 ms after an inference, unless it `rests`.
+    """
     # From 1.29 on it reports to its maker and keeps a database in the home folder; it reads this
     # once, on import, and `disable_telemetry_events()` comes too late for the files.
     os.environ[NO_TELEMETRY] = "1"
@@ -61,6 +67,8 @@ def load(model_path: Path, threads: int, graph_optimization: str) -> OnnxRuntime
     # The default on ARM. Elsewhere a release with int8 activations would run in float.
     options.add_session_config_entry("session.qdqisint8allowed", "1")
     options.inter_op_num_threads = 1
+    if rests:
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     levels = runtime.GraphOptimizationLevel
     options.graph_optimization_level = (
@@ -101,4 +109,4 @@ def _converted(exc: Exception, model: str, what: str) -> AgentError:
     )
 
 
-RUNTIME = DeviceRuntime(load)
+RUNTIME = DeviceRuntime(load, load_resting=partial(load, rests=True))

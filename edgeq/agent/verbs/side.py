@@ -27,7 +27,7 @@ def side(job: SideJob, events: Events) -> dict[str, Any]:
     images = [read_image(path) for path in job.images]
     peak_was_reset = reset_peak()
     start_ns = time.perf_counter_ns()
-    engine = load(manifest, job.threads, engine_path=job.engine)
+    engine = load(manifest, job.threads, engine_path=job.engine, rests=True)
     load_ns = time.perf_counter_ns() - start_ns
     events.sample({"load_ns": load_ns})
     for line in sys.stdin:
