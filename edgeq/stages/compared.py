@@ -20,6 +20,7 @@ from edgeq.spec.recipe import Compare
 
 CONFIDENCE = 0.99
 LEVEL = 1 - CONFIDENCE
+_AGAIN = 0.05
 _MOST_TIMES = 100
 """Nobody measures longer than that, to tell what is so near the limit."""
 _TIMES: tuple[MetricName, ...] = ("inference", "frame", "peak memory", "energy")
@@ -136,21 +137,31 @@ def _remedy(one: Difference, loss: Estimate, count: int) -> str:
     return f"about {needed} {one.grows_with} would tell, there are {count}"
 
 
-def confirmed(first: Iterable[Compared], again: Iterable[Compared]) -> tuple[Compared, ...]:
-    """The second judgement of what was worse at first: worse is what both say."""
-    before = {one.metric: one for one in first}
-    found = []
-    for one in again:
-        earlier = before[one.metric]
-        if earlier.outcome == "worse" and one.outcome != "worse":
-            assert earlier.change is not None and one.change is not None
-            words = f"{earlier.change.estimate:+.1%} at first, {one.change.estimate:+.1%} again"
-            reason = f"was worse, and is not when measured again ({words}); compare for longer"
-            one = one.model_copy(update={"outcome": "cannot tell", "reason": reason})
-        elif earlier.outcome != "worse":
-            one = earlier
-        found.append(one)
-    return tuple(found)
+def confirmed(
+    first: Iterable[Compared], again: Iterable[Difference], both: Iterable[Compared]
+) -> tuple[Compared, ...]:
+    """The first judgement, and of what was worse in it the figures of `both` measurements.
+
+    It stays worse where the one made `again` says so by itself: by more than the limit, and
+    unlikely by chance. That is one test of what is expected now, so that nothing is adjusted.
+    """
+    second = {one.metric: one for one in again}
+    pooled = {one.metric: one for one in both}
+    return tuple(
+        _confirmed(one, second[one.metric], pooled[one.metric])
+        if one.outcome == "worse" and one.metric in second
+        else one
+        for one in first
+    )
+
+
+def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
+    if again.loss.mean > again.limit and again.loss.p <= _AGAIN:
+        return both.model_copy(update={"outcome": "worse", "reason": ""})
+    assert first.change is not None
+    words = f"{first.change.estimate:+.1%} at first, {again.change.estimate:+.1%} again"
+    reason = f"was worse, and is not when measured again ({words}); compare for longer"
+    return both.model_copy(update={"outcome": "cannot tell", "reason": reason})
 
 
 def may_be_chance(found: Iterable[Compared]) -> bool:

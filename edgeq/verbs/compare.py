@@ -222,22 +222,25 @@ def _compared(
         notes.append("accuracy was not compared: no annotated images were named")
     observed = {"images": len(wanted.dataset.files) if wanted.dataset else 0}
 
-    def turns(seed: int) -> tuple[list[Turns], tuple[Compared, ...]]:
+    def turns(seed: int) -> list[Turns]:
         manner = (count, measure.power_mode)
         loads = take_turns(device, releases, wanted.images, options, manner, seed, progress)
         _require_sides(loads, sides, device.address)
-        wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
-        costs = cost_differences(loads, options)
-        reasons = dict(meaningless)
-        if wrong:
-            reasons |= {one.metric: "; ".join(wrong) for one in costs}
-        counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
-        return loads, judged([*costs, *differences], counts, reasons)
+        return loads
 
-    loads, found = turns(SEED)
+    def verdicts(loads: list[Turns]) -> tuple[Compared, ...]:
+        costs = cost_differences(loads, options)
+        wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
+        reasons = {one.metric: "; ".join(wrong) for one in costs} if wrong else {}
+        counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
+        return judged([*costs, *differences], counts, {**meaningless, **reasons})
+
+    loads = turns(SEED)
+    found = verdicts(loads)
     if may_be_chance(found):
-        more, again = turns(SEED + 1)
-        loads, found = [*loads, *more], confirmed(found, again)
+        more = turns(SEED + 1)
+        loads = [*loads, *more]
+        found = confirmed(found, cost_differences(more, options), verdicts(loads))
         notes.append("what was worse was measured once more")
     if loads[0].sides[0].power is None:
         notes.append("energy was not compared: no rails can be read there")
