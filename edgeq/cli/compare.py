@@ -32,7 +32,7 @@ def compare(
         str | None, typer.Option(metavar="TIME", help="as 60s or 10m  [default: the recipe's, 60s]")
     ] = None,
     reloads: Annotated[
-        int | None, typer.Option(min=3, max=100, help="[default: the recipe's, 5]")
+        int | None, typer.Option(min=3, max=100, help="[default: the recipe's, 8]")
     ] = None,
     host: Host = None,
     identity: Identity = None,

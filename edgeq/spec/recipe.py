@@ -220,9 +220,9 @@ class Compare(Part):
     """mask AP and box AP, absolute"""
     duration_s: PositiveFloat = 60.0
     """of taking turns, all loads together"""
-    reloads: Annotated[int, Field(ge=3, le=100)] = 5
+    reloads: Annotated[int, Field(ge=3, le=100)] = 8
     """how often both are loaded anew: where they come to lie in memory differs"""
-    warmup_s: Annotated[float, Field(ge=0)] = 1.0
+    warmup_s: Annotated[float, Field(ge=0)] = 0.5
     """after each load"""
 
 

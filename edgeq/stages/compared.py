@@ -42,6 +42,11 @@ class Difference:
     is_lower_worse: bool = False
 
     @property
+    def is_exact(self) -> bool:
+        """Whether chance has no part in it."""
+        return self.loss.low == self.loss.high
+
+    @property
     def change(self) -> Change:
         """B against A, whichever direction is worse."""
         mean, low, high, _ = self.loss
@@ -98,15 +103,22 @@ def judged(
     observations: Mapping[str, int],
     meaningless: Mapping[MetricName, str],
 ) -> tuple[Compared, ...]:
-    """A verdict for each; p is Holm's, as every metric is another chance to be wrong.
+    """A verdict for each; p is Holm's, as every metric that chance has a part in may be wrong.
 
     `observations` counts what narrows an interval, by `grows_with`. What is `meaningless` is not
     judged, for the reason that stands there.
     """
-    adjusted = holm([difference.loss.p for difference in differences])
+    uncertain = [one for one in differences if not one.is_exact]
+    ps = holm([one.loss.p for one in uncertain])
+    adjusted = {one.metric: p for one, p in zip(uncertain, ps, strict=True)}
     return tuple(
-        _judged(one, p, observations.get(one.grows_with, 0), meaningless.get(one.metric, ""))
-        for one, p in zip(differences, adjusted, strict=True)
+        _judged(
+            one,
+            adjusted.get(one.metric, one.loss.p),
+            observations.get(one.grows_with, 0),
+            meaningless.get(one.metric, ""),
+        )
+        for one in differences
     )
 
 
