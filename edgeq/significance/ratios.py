@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from edgeq.significance.student import quantile, two_sided
 
+_FEW = 100_000
+"""Averages that are sooner sorted than counted."""
+
 
 class Estimate(NamedTuple):
     """A mean with its confidence interval, and the probability of one so far from 0 by chance."""
@@ -40,6 +43,9 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     averages = len(ordered) * (len(ordered) + 1) // 2
     if not averages:
         return math.nan
+    if averages <= _FEW:
+        rows, columns = np.triu_indices(len(ordered))
+        return float(np.median((ordered[rows] + ordered[columns]) / 2))
     middle = _average(ordered, (averages + 1) // 2)
     return middle if averages % 2 else (middle + _average(ordered, averages // 2 + 1)) / 2
 

@@ -42,6 +42,11 @@ class Worker:
                 pass_fds=(number,),
             )
 
+    @property
+    def pid(self) -> int:
+        """The process, which leads no group of its own."""
+        return self._process.pid
+
     def ask(self, line: str) -> dict[str, Any]:
         """What it answers to a line."""
         self.tell(line)
@@ -77,7 +82,7 @@ class Worker:
     def rest(self) -> None:
         """Wait until none of its threads runs: an engine's spin for a while after an inference."""
         end_s = time.monotonic() + _REST_S
-        while _runs(self._process.pid) and time.monotonic() < end_s:
+        while _runs(self.pid) and time.monotonic() < end_s:
             time.sleep(_LOOK_S)
 
     def close(self) -> None:

@@ -1,0 +1,78 @@
+"""Verdicts of a comparison: chance, several metrics at once, and what is measured again."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeq.records.comparison import Compared
+from edgeq.significance.ratios import Estimate
+from edgeq.spec.recipe import Compare
+from edgeq.stages.compared import (
+    Difference,
+    confirmed,
+    cost_differences,
+    judged,
+    may_be_chance,
+    size_difference,
+)
+
+from ..cost.test_turns import turns
+
+
+def slower(mean: float, half: float, p: float, metric: str = "inference") -> Difference:
+    loss = Estimate(mean, mean - half, mean + half, p)
+    return Difference(metric, "ms", 10.0, 10.0 * (1 + mean), loss, 0.02, "loads of 7.5 s")  # type: ignore[arg-type]
+
+
+def judge(*differences: Difference) -> list[Compared]:
+    return list(judged(differences, {"loads of 7.5 s": 8}, {}))
+
+
+def test_one_that_would_do_alone_may_be_chance_among_several() -> None:
+    alone = judge(slower(0.05, 0.04, 0.004))
+    beside = judge(slower(0.05, 0.04, 0.004), slower(0.0, 0.01, 0.9, "frame"), slower(0, 0.01, 1))
+    assert [alone[0].outcome, beside[0].outcome] == ["worse", "cannot tell"]
+    assert beside[0].reason == "about 9 loads of 7.5 s would tell, there are 8"
+
+
+def test_what_is_exact_is_no_test_among_others() -> None:
+    size = size_difference(1000, 1200, Compare())
+    found = judge(slower(0.05, 0.04, 0.009), size)
+    assert [one.outcome for one in found] == ["worse", "worse"]
+    assert found[1].change is not None and found[1].change.estimate == pytest.approx(0.2)
+
+
+def test_how_much_more_would_tell() -> None:
+    found = judge(slower(0.01, 0.02, 0.2), slower(0.0199, 0.02, 0.2, "frame"))
+    assert found[0].reason == "about 32 loads of 7.5 s would tell, there are 8"
+    assert "too near the limit" in found[1].reason
+
+
+def test_what_is_meaningless_is_not_judged() -> None:
+    (found,) = judged([slower(0.5, 0.01, 0.0)], {}, {"inference": "power mode: another"})
+    assert (found.outcome, found.reason) == ("cannot tell", "power mode: another")
+
+
+def test_worse_twice_is_worse_and_once_is_not() -> None:
+    first = judge(slower(0.05, 0.02, 0.001))
+    both = judge(slower(0.045, 0.015, 0.0001))
+    assert may_be_chance(first)
+    (again,) = confirmed(first, [slower(0.04, 0.03, 0.02)], both)
+    assert again.outcome == "worse" and again.change == both[0].change
+    (chance,) = confirmed(first, [slower(0.01, 0.03, 0.4)], both)
+    assert chance.outcome == "cannot tell"
+    assert "+5.0% at first, +1.0% again" in chance.reason
+
+
+def test_what_was_not_worse_stays_what_it_was() -> None:
+    first = judge(slower(0.0, 0.01, 1.0))
+    assert not may_be_chance(first)
+    assert list(confirmed(first, [slower(0.9, 0.01, 0.0)], judge(slower(0.9, 0.01, 0.0)))) == first
+
+
+def test_costs_come_with_their_units() -> None:
+    found = {one.metric: one for one in cost_differences([turns(1.1, mj=40.0)] * 3, Compare())}
+    assert list(found) == ["inference", "frame", "peak memory", "energy"]
+    assert found["inference"].a == pytest.approx(10.05)
+    assert found["energy"].b == pytest.approx(44.0)
+    assert found["energy"].limit == 0.05
