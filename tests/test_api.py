@@ -11,7 +11,7 @@ HEAVY = ("onnxruntime", "onnx", "numpy", "cv2", "pydantic", "paramiko", "sqlalch
 LIGHT = f"import sys, edgeq; print([name for name in {HEAVY} if name in sys.modules])"
 TWICE = "import edgeq; print([n for n in edgeq.__all__ for _ in '12' if not callable({})])"
 VERBS = {
-    *("deploy", "build", "measure", "inspect", "lint", "push", "rollback", "status"),
+    *("deploy", "build", "compare", "measure", "inspect", "lint", "push", "rollback", "status"),
     *("tune", "study", "sensitivity", "check_board", "setup_board", "version"),
 }
 

@@ -212,6 +212,7 @@ def test_verb_reads_its_job_and_runs(name: str, tmp_path: Path) -> None:
     images = [{"id": 1, "path": none}] if name == "predict" else [none]
     job: dict[str, object] = {
         "release": none,
+        "sides": [{"release": none}] * 2,
         "root": str(tmp_path),
         "images": images,
         "threads": 1,

@@ -52,7 +52,7 @@ Named = str | Path | Artifact
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Question:
     """What is to be compared and on what, checked; no device was asked yet."""
 
     sides: tuple[Artifact | str, Artifact | str]
@@ -107,7 +107,7 @@ def compare_steps(
         return list(_steps(wanted, device))
 
 
-def _steps(wanted: Wanted, device: Device) -> Iterator[str]:
+def _steps(wanted: Question, device: Device) -> Iterator[str]:
     options = wanted.options
     for name, side in zip(wanted.names, wanted.sides, strict=True):
         if isinstance(side, Artifact):
@@ -128,7 +128,7 @@ def _wanted(
     target: str | Target,
     recipe: str | Path | Recipe | None,
     options: Compare | None,
-) -> Wanted:
+) -> Question:
     problems = Problems()
     kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
     read = problems.attempt(partial(_read, recipe))
@@ -144,7 +144,7 @@ def _wanted(
     problems.raise_all()
     a, b = sides
     assert kind is not None and chosen is not None and a is not None and b is not None
-    return Wanted(
+    return Question(
         sides=(a, b),
         names=(_name(named[0]), _name(named[1])),
         target=kind,
@@ -182,7 +182,7 @@ def _name(named: Named) -> str:
     return named.id[:12] if isinstance(named, Artifact) else str(named)
 
 
-def _opened(wanted: Wanted, device: Device) -> tuple[Artifact, Artifact]:
+def _opened(wanted: Question, device: Device) -> tuple[Artifact, Artifact]:
     a, b = (
         side if isinstance(side, Artifact) else device.fetch(_release_id(device, side))
         for side in wanted.sides
@@ -201,7 +201,7 @@ def _release_id(device: Device, name: str) -> str:
 
 
 def _compared(
-    wanted: Wanted,
+    wanted: Question,
     device: Device,
     probe: Probe,
     sides: tuple[Artifact, Artifact],
@@ -284,7 +284,7 @@ def _side_of(name: str, artifact: Artifact, loads: Sequence[Turns], index: int) 
 
 
 def _accuracy(
-    wanted: Wanted,
+    wanted: Question,
     dataset: Dataset,
     device: Device,
     count: int,

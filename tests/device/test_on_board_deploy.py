@@ -20,6 +20,7 @@ from edgeq.artifact.folder import Artifact
 from edgeq.records.examination import Examination
 from edgeq.records.report import Report
 from edgeq.spec import target as targets
+from edgeq.spec.recipe import Compare
 from edgeq.verbs import boards
 from edgeq.verbs.releases import rollback, status
 
@@ -238,6 +239,22 @@ def runs(board: Board, words: str) -> bool:
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.long
+def test_two_releases_take_turns_on_the_board(
+    deployed: Deployed, ready: Ready, developer: User
+) -> None:
+    """Its times are emulated, and compared with its own alone."""
+    short = Compare(images=deployed.recipe.parent / "evaluation", duration_s=0.3, reloads=3)
+    short = short.model_copy(update={"warmup_s": 0.0})
+    found = edgeq.compare("current", "current", TARGET, None, short, address=address(ready.board))
+    assert found.emulated
+    assert found.a.artifact_id == found.b.artifact_id == deployed.report.artifact_id
+    assert {"inference", "frame", "peak memory"} <= {one.metric for one in found.metrics}
+    size = found.metric("size")
+    assert size is not None and size.outcome == "same"
+    assert current(ready.board) == deployed.report.artifact_id
+
+
 def test_interrupted_deploy_ends_what_runs_on_the_board(
     deployed: Deployed, ready: Ready, developer: User
 ) -> None:

@@ -110,9 +110,8 @@ def _turns(
         elapsed_s = time.monotonic() - start_s
         if elapsed_s >= seconds and len(passes) >= 2:
             return passes
-        events.progress(
-            stage, min(int(elapsed_s * 1e3), int(seconds * 1e3) - 1), int(seconds * 1e3)
-        )
+        done_ms, total_ms = int(elapsed_s * 1e3), max(1, int(seconds * 1e3))
+        events.progress(stage, min(done_ms, total_ms - 1), total_ms)
 
 
 def _energy(
