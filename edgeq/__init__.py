@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeq.tuning.sensitivity import sensitivity
     from edgeq.tuning.study import study
     from edgeq.tuning.tune import tune
+    from edgeq.verbs.baseline import baseline, list_baselines, remove_baseline, set_baseline
     from edgeq.verbs.boards import check as check_board
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
@@ -28,16 +29,20 @@ if TYPE_CHECKING:
     from edgeq.versions import version
 
 __all__ = [
+    "baseline",
     "build",
     "check_board",
     "compare",
     "deploy",
     "inspect",
     "lint",
+    "list_baselines",
     "measure",
     "push",
+    "remove_baseline",
     "rollback",
     "sensitivity",
+    "set_baseline",
     "setup_board",
     "status",
     "study",
@@ -46,16 +51,20 @@ __all__ = [
 ]
 
 _HOMES = {
+    "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
     "compare": "verbs.compare:compare",
     "deploy": "verbs.deploy:deploy",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
+    "list_baselines": "verbs.baseline:list_baselines",
     "measure": "verbs.measure:measure",
     "push": "verbs.push:push",
+    "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",
     "sensitivity": "tuning.sensitivity:sensitivity",
+    "set_baseline": "verbs.baseline:set_baseline",
     "setup_board": "verbs.boards:setup",
     "status": "verbs.releases:status",
     "study": "tuning.study:study",

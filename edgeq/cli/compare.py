@@ -8,10 +8,19 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app
-from edgeq.cli.options import DryRun, Host, Identity, Json, TargetName, address_of, seconds_of
+from edgeq.cli.options import (
+    DryRun,
+    Host,
+    Identity,
+    Json,
+    Store,
+    TargetName,
+    address_of,
+    seconds_of,
+)
 from edgeq.cli.output import print_json, print_rendered, print_steps
 
-SIDE = "an artifact: folder or .edgeq file; or current, previous: the board's releases"
+SIDE = "an artifact: folder or .edgeq file; current, previous: releases there; or a baseline"
 
 
 @app.command(
@@ -34,6 +43,7 @@ def compare(
     reloads: Annotated[
         int | None, typer.Option(min=3, max=100, help="[default: the recipe's, 8]")
     ] = None,
+    store: Store = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -45,7 +55,9 @@ def compare(
     """
     from edgeq.cli.progress import shown
     from edgeq.spec import recipe as recipes
+    from edgeq.store import open_store
     from edgeq.verbs import compare as verb
+    from edgeq.verbs.baseline import look_up
 
     address = address_of(host, identity)
     read = None if recipe is None else recipes.load(recipe)
@@ -53,12 +65,15 @@ def compare(
     given = {"images": images, "duration_s": seconds, "reloads": reloads}
     changes = {name: value for name, value in given.items() if value is not None}
     options = (read.compare if read else recipes.Compare()).model_copy(update=changes)
+    shelf = open_store(store)
+    sides = (a, b) if store is None else (look_up(a, store), look_up(b, store))
     if dry_run:
-        steps = verb.compare_steps(a, b, target, recipe, options, address)
+        steps = verb.compare_steps(*sides, target, recipe, options, address)
         print_steps(steps, as_json)
         return
     with shown() as progress:
-        found = verb.compare(a, b, target, recipe, options, progress, address)
+        found = verb.compare(*sides, target, recipe, options, progress, address)
+    shelf.add_comparison(found)
     if as_json:
         print_json(found)
     else:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-from edgeq.cli import cache, compare, deploy, device, model, tune
+from edgeq.cli import baseline, cache, compare, deploy, device, model, tune
 from edgeq.cli.app import app
 from edgeq.cli.output import say, say_problem
 from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
 
-GROUPS = (deploy, compare, device, model, tune, cache)
+GROUPS = (deploy, compare, baseline, device, model, tune, cache)
 """The files of commands; importing them is what gives `app` its commands."""
 
 

@@ -36,6 +36,8 @@ COMMANDS = (
     ["targets", "show"],
     ["targets", "check"],
     ["targets", "setup"],
+    ["compare"],
+    *(["baseline", verb] for verb in ("set", "list", "show", "rm")),
     ["cache", "list"],
     ["cache", "clear"],
 )
