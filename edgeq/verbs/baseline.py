@@ -91,6 +91,12 @@ def look_up(named: str, store: str | None = None) -> str | KeptBaseline:
     raise InputError(named, what, f"of baselines {baselines.known(names, named)}")
 
 
+def is_baseline_name(text: str) -> bool:
+    """Whether a baseline may have this name."""
+    fits = _NAME.fullmatch(text) is not None
+    return fits and text not in ON_THE_BOARD and not text.endswith(archive.SUFFIX)
+
+
 def resolve(named: Named) -> Artifact | str:
     """What is meant by one side of a comparison: an artifact, or a release on the board.
 
@@ -119,6 +125,6 @@ def _require_name(name: str) -> None:
     if name in ON_THE_BOARD:
         remedy = "choose another name"
         raise InputError(f"baseline '{name}'", "is what a release on the board is called", remedy)
-    if _NAME.fullmatch(name) is None or name.endswith(archive.SUFFIX):
+    if not is_baseline_name(name):
         what = "is no plain name of letters, digits, '.', '_' and '-', such as 'main' or 'v1.2'"
         raise InputError(f"baseline '{name}'", what, "choose another name")
