@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field
 from edgeq.records.answers import BenchEnvironment, EngineFacts, LiteRtFacts
 from edgeq.records.limits import Count, Duration, Finite, Positive, Text, Word
 from edgeq.records.record import Record
+from edgeq.significance import percentiles
 
-Stage = Literal["preprocess", "inference", "postprocess"]
+Stage = Literal["preprocess", "inference", "postprocess", "frame"]
+"""`frame` is the whole of one pass: the other three together."""
 
 
 def percentile(samples: tuple[int, ...], q: float) -> float:
@@ -92,7 +94,10 @@ class Measurement(Record):
     emulated: bool = False
 
     def samples_ns(self, stage: Stage) -> tuple[int, ...]:
-        """The raw latency samples of one stage."""
+        """The raw latency samples of one stage; those of a frame are sums of one pass each."""
+        if stage == "frame":
+            passes = zip(self.preprocess_ns, self.inference_ns, self.postprocess_ns, strict=True)
+            return tuple(map(sum, passes))
         return {
             "preprocess": self.preprocess_ns,
             "inference": self.inference_ns,
@@ -102,3 +107,8 @@ class Measurement(Record):
     def latency_ms(self, q: float, stage: Stage = "inference") -> float:
         """The `q`-th percentile of one stage's latency, in milliseconds."""
         return percentile(self.samples_ns(stage), q) / 1e6
+
+    def bound_ms(self, q: float, stage: Stage = "inference") -> float | None:
+        """What that percentile is at most, with 99% confidence; None for too few samples."""
+        found = percentiles.bound(self.samples_ns(stage), q)
+        return None if found is None else found / 1e6

@@ -194,12 +194,13 @@ def _timed(
     events: Events,
 ) -> list[Sample]:
     start_s = time.monotonic()
+    wanted = max(job.min_count, job.aim_count)
     samples: list[Sample] = []
     while True:
         samples.append(measure(images[len(samples) % len(images)], manifest, engine))
         elapsed_s = time.monotonic() - start_s
-        if elapsed_s >= job.min_duration_s and len(samples) >= job.min_count:
+        if elapsed_s >= job.min_duration_s and len(samples) >= wanted:
             return samples
         if elapsed_s >= job.max_duration_s:
             return samples
-        events.progress("bench", len(samples), max(job.min_count, len(samples) + 1))
+        events.progress("bench", len(samples), max(wanted, len(samples) + 1))

@@ -88,3 +88,12 @@ def test_a_jetson_has_power_energy_and_its_mode(
     assert result["environment_after"]["jetson"]["clocks_pinned"] is False
     reasons = [reason for reason in result["unstable"] if reason.startswith(("power", "throttled"))]
     assert reasons == ["throttled: gpu-throttle-alert is at 1 (0: not)"]
+
+
+def test_it_runs_on_until_percentiles_are_resolved_or_time_is_up(
+    release: Path, red_rectangle: Path
+) -> None:
+    assert len(benched(release, red_rectangle, aim_count=200)["inference_ns"]) >= 200
+    short = benched(release, red_rectangle, aim_count=10**6, max_duration_s=0.3)
+    assert 10 <= len(short["inference_ns"]) < 10**6
+    assert not any(reason.startswith("count") for reason in short["unstable"])
