@@ -42,6 +42,18 @@ class Power(Record):
     samples: Count
 
 
+class LeftOut(Record):
+    """What was measured and does not count, as something disturbed it: contention, heat, clocks.
+
+    `reasons` has how many stretches each kind of reason is to blame for.
+    """
+
+    stretches: Count = 0
+    samples: Count = 0
+    duration_ns: Count = 0
+    reasons: dict[Word, Count] = Field(default_factory=dict)
+
+
 def _environment(found: dict[str, Any]) -> dict[str, Any]:
     BenchEnvironment.model_validate(found)
     return found
@@ -69,6 +81,7 @@ class Measurement(Record):
     first_inference_ns: Count
     warmup_count: Count
     duration_ns: Count
+    """of what counts"""
     throughput_per_s: Positive
     threads: Count
     rss_before_load_bytes: Count
@@ -90,6 +103,7 @@ class Measurement(Record):
     memory_available_before_load_bytes: Count | None = None
     memory_available_after_load_bytes: Count | None = None
     memory_available_lowest_bytes: Count | None = None
+    left_out: LeftOut = LeftOut()
     unstable: tuple[Text, ...] = ()
     emulated: bool = False
 

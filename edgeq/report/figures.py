@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgeq.records.accuracy import Interval
+    from edgeq.records.measurement import Measurement
     from edgeq.spec.gates import Gate, Unit
 
 NOT_MEASURED = "not measured"
@@ -48,6 +49,16 @@ def tail(samples_ns: Sequence[int], q: float) -> str:
         return f"unresolved: {len(samples_ns)} of {percentiles.needed(q)}"
     figure = three_digits(percentile(tuple(samples_ns), q) / 1e6)
     return f"{figure} (<= {three_digits(bound_ns / 1e6)})"
+
+
+def left_out(measurement: Measurement) -> str:
+    """How much of a measurement does not count, and what disturbed it."""
+    found = measurement.left_out
+    reasons = ", ".join(f"{kind} in {count}" for kind, count in found.reasons.items())
+    return (
+        f"{found.duration_ns / 1e9:.1f} s with {found.samples} inferences, "
+        f"in {found.stretches} stretches that were disturbed ({reasons}); measured again"
+    )
 
 
 def mebibytes(value_bytes: float) -> str:

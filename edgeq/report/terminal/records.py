@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeq.records.measurement import Stage
-from edgeq.report.figures import snr_by_part, tail
+from edgeq.report.figures import left_out, snr_by_part, tail
 
 if TYPE_CHECKING:
     from edgeq.cache import Usage
@@ -70,9 +70,16 @@ def measurement_text(measurement: Measurement) -> RenderableType:
     if not measurement.unstable:
         rate += f", {measurement.throughput_per_s:.3g} images/s"
     state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
+    if measurement.left_out.stretches:
+        state.append(Text(f"left out: {left_out(measurement)}"))
     if measurement.emulated:
         state.append(Text("EMULATED: this latency says nothing about a real board"))
-    return Group(table, Text(rate), Text(memory), *(state or [Text("stable")]))
+    return Group(
+        table,
+        Text(rate),
+        Text(memory),
+        *(state if measurement.unstable or measurement.emulated else [*state, Text("stable")]),
+    )
 
 
 def _latency(measurement: Measurement, q: float, stage: Stage) -> str:

@@ -15,6 +15,7 @@ from edgeq.report.figures import (
     NOT_MEASURED,
     UNSTABLE,
     gate_figure,
+    left_out,
     mebibytes,
     snr_by_part,
 )
@@ -134,6 +135,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield column.name, column.doubt
         for reason in column.measurement.unstable if column.measurement else ():
             yield f"unstable ({column.name})", reason
+        if column.measurement and column.measurement.left_out.stretches:
+            yield f"left out ({column.name})", left_out(column.measurement)
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)

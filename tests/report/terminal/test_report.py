@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from edgeq.records.measurement import LeftOut
 from edgeq.records.report import Verdict
 from edgeq.report.figures import three_digits
 from edgeq.report.terminal.report import render
@@ -189,3 +190,11 @@ def test_reasons_notes_and_divergence_are_listed_word_for_word() -> None:
 )
 def test_figures_have_three_digits_and_no_exponent(value: float, text: str) -> None:
     assert three_digits(value) == text
+
+
+def test_what_was_left_out_is_said_with_its_reasons() -> None:
+    gone = LeftOut(stretches=3, samples=30, duration_ns=1_500_000_000, reasons={"contention": 3})
+    measured = measurement().model_copy(update={"left_out": gone})
+    text = " ".join(_text(report(full_columns(measured)), 120).split())
+    assert "left out (device): 1.5 s with 30 inferences, in 3 stretches" in text
+    assert "(contention in 3)" in text
