@@ -20,7 +20,7 @@ from edgeq.report.figures import (
     snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation, worth
+from edgeq.report.speedup import explanation, frames, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
@@ -149,7 +149,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         both = [report.column(name) for name in ("fp16", "device")]
         steady = not any(c.measurement.unstable for c in both if c and c.measurement)
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
-        for sentence in (words, *(explanation(found) if steady else ())):
+        for sentence in (words, *((*frames(found), *explanation(found)) if steady else ())):
             yield "int8 against fp16", sentence
     if report.gain is not None:
         both = [report.column(name) for name in ("float", "device")]
@@ -158,7 +158,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             sentences = ["not compared: emulated"]
         else:
             steady = not any(m.unstable for m in measurements)
-            sentences = worth(report.gain) if steady else [UNSTABLE]
+            sentences = [*worth(report.gain), *frames(report.gain)] if steady else [UNSTABLE]
         for sentence in sentences:
             yield "int8 against float", sentence
     for note in report.notes:
