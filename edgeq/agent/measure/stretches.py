@@ -19,7 +19,7 @@ HOPELESS = 0.25
 """... where less than this share of the time was calm."""
 
 
-class Wanted(NamedTuple):
+class Extent(NamedTuple):
     """How long to measure: `aim_count` samples, where `max_duration_s` allows them.
 
     Fewer than `min_count` calm ones, or less than `min_duration_s`, are not enough for any figure.
@@ -80,27 +80,27 @@ def timed(
     take: Callable[[int], Any],
     inference_ns: Callable[[Any], int],
     look: Callable[[], Environment],
-    wanted: Wanted,
+    extent: Extent,
     progress: Callable[[int], None],
 ) -> Timed:
     """Take samples, numbered from 0, until enough of them are calm or the time is up."""
     found: list[Stretch] = []
     start_s = time.monotonic()
-    deadline_s = start_s + wanted.max_duration_s
+    deadline_s = start_s + extent.max_duration_s
     warm = before = look()
     while True:
         samples: list[Any] = []
         begin_ns = time.perf_counter_ns()
         first = sum(len(stretch.samples) for stretch in found)
-        length_s = min(STRETCH_S, wanted.min_duration_s)
-        until_s, fewest = time.monotonic() + length_s, min(FEWEST, wanted.min_count)
+        length_s = min(STRETCH_S, extent.min_duration_s)
+        until_s, fewest = time.monotonic() + length_s, min(FEWEST, extent.min_count)
         while True:
             samples.append(take(first + len(samples)))
             now_s = time.monotonic()
             if now_s >= deadline_s or (now_s >= until_s and len(samples) >= fewest):
                 break
         end_ns, after = time.perf_counter_ns(), look()
-        reasons = disturbances(warm, before, after, wanted.threads)
+        reasons = disturbances(warm, before, after, extent.threads)
         found.append(Stretch(samples, begin_ns, end_ns, reasons))
         before = after
 
@@ -109,10 +109,10 @@ def timed(
         progress(count)
         elapsed_s = time.monotonic() - start_s
         calm_s = elapsed_s - (_duration_ns(found) - _duration_ns(calm)) / 1e9
-        enough = calm_s >= wanted.min_duration_s and count >= wanted.min_count
+        enough = calm_s >= extent.min_duration_s and count >= extent.min_count
         hopeless = calm_s < HOPELESS * elapsed_s
-        over = now_s >= deadline_s or (hopeless and elapsed_s >= PATIENCE * wanted.min_duration_s)
-        if not over and not (enough and count >= wanted.aim_count):
+        over = now_s >= deadline_s or (hopeless and elapsed_s >= PATIENCE * extent.min_duration_s)
+        if not over and not (enough and count >= extent.aim_count):
             continue
         drifted = drift([inference_ns(s) for stretch in calm for s in stretch.samples])
         if enough and not drifted:

@@ -11,7 +11,7 @@ from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
 from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
-from ..measure.stretches import Wanted, timed
+from ..measure.stretches import Extent, timed
 from ..runtimes.base import LoadedModel, fit_tensor, load
 from ..system.environment import environment
 from ..system.jetson import power_mode, power_modes
@@ -87,7 +87,7 @@ def _bench(
             lambda n: measure(images[n % len(images)], manifest, engine),
             lambda sample: sample.inference_ns,
             lambda: environment(reader.root),
-            Wanted(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim),
+            Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim),
             lambda count: events.progress("bench", count, max(aim, count + 1)),
         )
     samples, duration_ns = found.samples, found.duration_ns

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, List
 
-from edgeq.agent.measure.stretches import Timed, Wanted, timed
+from edgeq.agent.measure.stretches import Extent, Timed, timed
 from edgeq.agent.system.environment import CpuTime, Environment
 
 from .test_stability import look
 
-WANTED = Wanted(2, 0.1, 1.0, 5, 5)
+EXTENT = Extent(2, 0.1, 1.0, 5, 5)
 HOT = {"cpu0/core_throttle_count": 4}
 
 
 def ran(
     looks: Callable[[int], Environment],
-    wanted: Wanted = WANTED,
+    extent: Extent = EXTENT,
     take: Callable[[int], int] = lambda n: 10_000,
 ) -> Timed:
     """Looks are numbered from 0; the n-th stretch lies between n and n + 1."""
@@ -26,7 +26,7 @@ def ran(
         time.sleep(0.005)
         return take(number)
 
-    return timed(one, lambda ns: ns, lambda: looks(next(numbers)), wanted, lambda count: None)
+    return timed(one, lambda ns: ns, lambda: looks(next(numbers)), extent, lambda count: None)
 
 
 def burnt(at: int, cores: float) -> Environment:
@@ -60,7 +60,7 @@ def test_without_a_calm_stretch_it_is_unstable_with_every_reason_once() -> None:
 
 
 def test_it_does_not_wait_for_calm_where_there_is_none() -> None:
-    patient = WANTED._replace(max_duration_s=60.0)
+    patient = EXTENT._replace(max_duration_s=60.0)
     found = ran(lambda at: burnt(at, 3.5), patient)
     assert found.unstable and len(found.counted) <= 4
 
@@ -72,19 +72,19 @@ def test_a_clock_that_fell_for_good_is_no_calm() -> None:
 
 
 def test_samples_before_it_settled_are_left_out() -> None:
-    long = WANTED._replace(max_duration_s=5.0, min_duration_s=0.2, aim_count=60)
+    long = EXTENT._replace(max_duration_s=5.0, min_duration_s=0.2, aim_count=60)
     found = ran(look, long, lambda n: 20_000 if n < 25 else 10_000)
     assert found.unstable == [] and found.fields()["reasons"] == {"drift": len(found.left_out)}
     assert found.samples[-1] == 10_000 and found.samples.count(20_000) < len(found.samples) / 3
 
 
 def test_samples_that_never_settle_drift() -> None:
-    found = ran(look, WANTED._replace(max_duration_s=0.4), lambda n: 10_000 + 500 * n)
+    found = ran(look, EXTENT._replace(max_duration_s=0.4), lambda n: 10_000 + 500 * n)
     assert found.unstable or len(found.left_out) > 0
 
 
 def test_it_ends_in_the_middle_of_a_stretch_when_the_time_is_up() -> None:
-    found = ran(look, WANTED._replace(max_duration_s=0.1, min_count=10**6))
+    found = ran(look, EXTENT._replace(max_duration_s=0.1, min_count=10**6))
     assert len(found.counted) == 1 and found.duration_ns < 0.5e9
 
 
@@ -95,5 +95,5 @@ def test_images_are_numbered_on_over_stretches() -> None:
         numbers.append(number)
         return 10_000
 
-    ran(look, WANTED._replace(aim_count=50), take)
+    ran(look, EXTENT._replace(aim_count=50), take)
     assert numbers == list(range(len(numbers))) and len(numbers) >= 50
