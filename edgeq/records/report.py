@@ -33,11 +33,22 @@ class Speedup(Record):
     reformat_int8_ms: float | None = None
     reformat_fp16_ms: float | None = None
     slower: tuple[SlowerLayer, ...] = ()
+    frame_int8_ms: float | None = None
+    frame_fp16_ms: float | None = None
+    """medians of whole frames; None in reports of before"""
+    postprocess_int8_ms: float | None = None
 
     @property
     def ratio(self) -> float:
         """How many times faster int8 is."""
         return self.fp16_ms / self.int8_ms
+
+    @property
+    def frame_ratio(self) -> float | None:
+        """The same of whole frames: preprocess, inference and postprocess together."""
+        if self.frame_int8_ms is None or self.frame_fp16_ms is None:
+            return None
+        return self.frame_fp16_ms / self.frame_int8_ms
 
 
 class Gain(Record):
@@ -51,11 +62,22 @@ class Gain(Record):
     float_ms: float
     blamed: dict[str, int] = Field(default_factory=dict)
     partitions: int | None = None
+    frame_int8_ms: float | None = None
+    frame_float_ms: float | None = None
+    """medians of whole frames; None in reports of before"""
+    postprocess_int8_ms: float | None = None
 
     @property
     def ratio(self) -> float:
         """How many times faster int8 is."""
         return self.float_ms / self.int8_ms
+
+    @property
+    def frame_ratio(self) -> float | None:
+        """The same of whole frames: preprocess, inference and postprocess together."""
+        if self.frame_int8_ms is None or self.frame_float_ms is None:
+            return None
+        return self.frame_float_ms / self.frame_int8_ms
 
 
 ColumnName = Literal["float", "simulated", "fp16", "device"]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edgeq.records.measurement import percentile
+from edgeq.significance import percentiles
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgeq.records.accuracy import Interval
+    from edgeq.records.measurement import Measurement
     from edgeq.spec.gates import Gate, Unit
 
 NOT_MEASURED = "not measured"
@@ -34,6 +38,27 @@ def three_digits(value: float) -> str:
     rounded = float(f"{value:.3g}")  # 9.996 becomes 10.0, not 10.00
     decimals = 2 - math.floor(math.log10(rounded)) if rounded > 0 else 0
     return f"{value:.{min(max(decimals, 0), 4)}f}"
+
+
+def tail(samples_ns: Sequence[int], q: float) -> str:
+    """A percentile in ms with what it is at most by 99%; where they are too few, how few."""
+    if not samples_ns:
+        return NOT_MEASURED
+    bound_ns = percentiles.bound(samples_ns, q)
+    if bound_ns is None:
+        return f"unresolved: {len(samples_ns)} of {percentiles.needed(q)}"
+    figure = three_digits(percentile(tuple(samples_ns), q) / 1e6)
+    return f"{figure} (<= {three_digits(bound_ns / 1e6)})"
+
+
+def left_out(measurement: Measurement) -> str:
+    """How much of a measurement does not count, and what disturbed it."""
+    found = measurement.left_out
+    reasons = ", ".join(f"{kind} in {count}" for kind, count in found.reasons.items())
+    return (
+        f"{found.duration_ns / 1e9:.1f} s with {found.samples} inferences, "
+        f"in {found.stretches} stretches that were disturbed ({reasons}); measured again"
+    )
 
 
 def mebibytes(value_bytes: float) -> str:

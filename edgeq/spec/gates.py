@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgeq.records.measurement import Measurement
+from edgeq.records.measurement import Measurement, Stage
 from edgeq.records.report import Column, Divergence, Gain, Speedup, Verdict, VerdictStatus
+from edgeq.significance.percentiles import needed
 from edgeq.spec.values import Bytes, Part, PositiveFloat
 
 Unit = Literal["AP", "ms", "bytes", "dB", "ratio"]
@@ -52,13 +53,15 @@ class Gate:
     """How one gate is judged, from its name, its limit and the evidence.
 
     The limit is an upper one unless it is to be reached `at_least`. A gate that `needs_annotations`
-    is refused in a recipe that evaluates nothing.
+    is refused in a recipe that evaluates nothing. `percentile` is the one that it is about, which
+    takes its number of samples.
     """
 
     judge: Callable[[str, float, Outcome], Verdict]
     unit: Unit
     at_least: bool = False
     needs_annotations: bool = False
+    percentile: int | None = None
 
 
 def judge(
@@ -101,16 +104,32 @@ def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outco
     return verdict.model_copy(update={"reason": reason})
 
 
-def _latency(percentile: int, gate: str, limit_ms: float, evidence: Outcome) -> Verdict:
+def _latency(
+    stage: Stage, percentile: int, gate: str, limit_ms: float, evidence: Outcome
+) -> Verdict:
+    """On the upper bound of the percentile: what passes is below the limit, not likely so."""
     measurement = evidence.measurement
     if measurement is None:
         return _not_measured(gate, limit_ms, "no device was measured")
     if measurement.emulated:
         return _not_measured(gate, limit_ms, "emulated")
-    latency_ms = measurement.latency_ms(percentile)
+    latency_ms = measurement.latency_ms(percentile, stage)
     if math.isnan(latency_ms):
         return _not_measured(gate, limit_ms, "no inference was timed")
-    return _stable(_at_most(gate, limit_ms, latency_ms), measurement)
+    bound_ms, count = measurement.bound_ms(percentile, stage), len(measurement.inference_ns)
+    if bound_ms is None:
+        reason = (
+            f"unresolved: p{percentile} needs {needed(percentile)} samples, {count} were taken; "
+            "raise measure.max_duration_s"
+        )
+        return _stable(_not_measured(gate, limit_ms, reason), measurement)
+    said = f"p{percentile} of {count} is {latency_ms:.4g} ms, at most {bound_ms:.4g} ms by 99%"
+    verdict = _at_most(gate, limit_ms, bound_ms).model_copy(update={"reason": said})
+    return _stable(verdict, measurement)
+
+
+def _timed(stage: Stage, percentile: int) -> Gate:
+    return Gate(partial(_latency, stage, percentile), "ms", percentile=percentile)
 
 
 def _memory(gate: str, limit_bytes: float, evidence: Outcome) -> Verdict:
@@ -198,10 +217,14 @@ class Gates(Part):
     box_ap_drop: Annotated[
         Drop | None, Gate(partial(_drop, "box"), "AP", needs_annotations=True)
     ] = None
-    latency_p50_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 50), "ms")] = None
+    latency_p50_ms: Annotated[PositiveFloat | None, _timed("inference", 50)] = None
     """inference on the device"""
-    latency_p90_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 90), "ms")] = None
-    latency_p99_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 99), "ms")] = None
+    latency_p90_ms: Annotated[PositiveFloat | None, _timed("inference", 90)] = None
+    latency_p99_ms: Annotated[PositiveFloat | None, _timed("inference", 99)] = None
+    frame_p50_ms: Annotated[PositiveFloat | None, _timed("frame", 50)] = None
+    """preprocess, inference and postprocess of one image together"""
+    frame_p90_ms: Annotated[PositiveFloat | None, _timed("frame", 90)] = None
+    frame_p99_ms: Annotated[PositiveFloat | None, _timed("frame", 99)] = None
     peak_memory_bytes: Annotated[Bytes | None, Gate(_memory, "bytes")] = None
     """peak resident memory of the agent on the device; '300 MiB' is understood"""
     artifact_bytes: Annotated[Bytes | None, Gate(_size, "bytes")] = None
@@ -230,3 +253,10 @@ def all_gates() -> dict[str, Gate]:
             raise TypeError(f"gate {name} says {len(said)} times how it is judged")
         found[name] = said[0]
     return found
+
+
+def percentiles(gates: Gates) -> tuple[int, ...]:
+    """The percentiles that gates of this recipe are about."""
+    registered = all_gates()
+    asked = {registered[name].percentile for name, limit in gates if limit is not None}
+    return tuple(sorted(q for q in asked if q is not None))

@@ -186,7 +186,11 @@ class Measure(Part):
     max_warmup_s: PositiveFloat = 15.0
     min_duration_s: PositiveFloat = 5.0
     max_duration_s: PositiveFloat = 120.0
-    min_count: PositiveInt = 50
+    min_count: PositiveInt = 64
+    """as many as bound a p90"""
+    percentiles: tuple[Literal[50, 90, 99], ...] = ()
+    """run on, up to `max_duration_s`, until there are samples enough to bound these; those that
+    gates are about are added"""
     threads: PositiveInt | None = None
     """default: the target's"""
     power_mode: Annotated[str, Field(min_length=1)] | None = None

@@ -20,7 +20,7 @@ from edgeq.progress import Progress
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, ColumnName, Divergence
 from edgeq.spec.recipe import Measure
-from edgeq.stages.bench import bench, bench_images, shortened, threads
+from edgeq.stages.bench import asked, bench, bench_images, shortened, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.outputs import decoder_of
@@ -150,7 +150,7 @@ def measured(
     prepared, device = checked.prepared, checked.device
     evaluation = checked.evaluation
     images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
-    options, chosen = prepared.recipe.measure, bench_images(images)
+    options, chosen = asked(prepared.recipe), bench_images(images)
 
     def run(name: ColumnName, artifact: Artifact, options: Measure) -> Measurement:
         release, report = device.push(artifact), partial(_labelled, progress, name)
@@ -159,7 +159,7 @@ def measured(
     found: dict[str, dict[str, Any]] = {}
     half = fp16_artifact(prepared, built)
     if half is not None:
-        found["fp16"] = {"measurement": run("fp16", half, options)}
+        found["fp16"] = {"measurement": run("fp16", half, prepared.recipe.measure)}
     else:
         try:
             exact = run("float", float_on_device(prepared, built), shortened(options))

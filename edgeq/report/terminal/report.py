@@ -15,11 +15,12 @@ from edgeq.report.figures import (
     NOT_MEASURED,
     UNSTABLE,
     gate_figure,
+    left_out,
     mebibytes,
     snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation, worth
+from edgeq.report.speedup import explanation, frames, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
@@ -134,6 +135,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield column.name, column.doubt
         for reason in column.measurement.unstable if column.measurement else ():
             yield f"unstable ({column.name})", reason
+        if column.measurement and column.measurement.left_out.stretches:
+            yield f"left out ({column.name})", left_out(column.measurement)
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)
@@ -146,7 +149,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         both = [report.column(name) for name in ("fp16", "device")]
         steady = not any(c.measurement.unstable for c in both if c and c.measurement)
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
-        for sentence in (words, *(explanation(found) if steady else ())):
+        for sentence in (words, *((*frames(found), *explanation(found)) if steady else ())):
             yield "int8 against fp16", sentence
     if report.gain is not None:
         both = [report.column(name) for name in ("float", "device")]
@@ -155,7 +158,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             sentences = ["not compared: emulated"]
         else:
             steady = not any(m.unstable for m in measurements)
-            sentences = worth(report.gain) if steady else [UNSTABLE]
+            sentences = [*worth(report.gain), *frames(report.gain)] if steady else [UNSTABLE]
         for sentence in sentences:
             yield "int8 against float", sentence
     for note in report.notes:
