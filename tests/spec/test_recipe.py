@@ -330,6 +330,15 @@ def by_name(name: str) -> str:
             "annotations",
         ),
         (
+            GOOD[: GOOD.index("gates:")] + "gates:\n  mask_recall_drop: 0.1\n",
+            "22: gate mask_recall_drop needs the score at which your application keeps a "
+            "detection; add 'deploy_threshold:' to 'task:'",
+        ),
+        (
+            GOOD.replace("task:\n", "task:\n  deploy_threshold: 0.0001\n"),
+            "3: deploy_threshold is 0.0001, below score_threshold 0.001; what it would keep is",
+        ),
+        (
             GOOD + "measure:\n  min_duration_s: 300\n",
             "25: min_duration_s is 300, but max_duration_s is 120; raise the one or lower the",
         ),
