@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, computed_field
 
 from edgeq.records.accuracy import Accuracy, Deployed, Interval
+from edgeq.records.calibration import CalibrationSeen
 from edgeq.records.measurement import Measurement
 from edgeq.records.record import Record
 
@@ -127,6 +128,7 @@ class Report(Record):
     divergence: Divergence | None = None
     speedup: Speedup | None = None
     gain: Gain | None = None
+    calibration: CalibrationSeen | None = None
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     layers_quantized: int

@@ -50,6 +50,12 @@ def test_accuracy_is_told_at_the_score_of_the_application(
         assert column.deployed.threshold == 0.4
         assert column.deployed.mask.recall
         assert (column.deployed.score_shift is None) == (column.name == "float")
+    seen = report.calibration
+    assert seen is not None
+    assert (seen.images, seen.evaluated) == (8, 4)
+    assert [one.share for one in seen.outside] == sorted(
+        (one.share for one in seen.outside), reverse=True
+    )
     # It is the host's business: the release is the one that it would be without.
     project.set("task.deploy_threshold", None)
     project.set("gates", {})

@@ -70,11 +70,18 @@ def _header(report: Report) -> RenderableType:
         ("target", report.target),
         ("device", report.device),
         ("artifact", f"{report.artifact_id[:12]}, {_size(report)}"),
+        *_calibrated(report),
         ("layers", f"{report.layers_quantized} int8, {report.layers_float} float"),
         *((f"{column.name} on", column.where) for column in report.columns),
     ):
         grid.add_row(label, Text(value))
     return grid
+
+
+def _calibrated(report: Report) -> Iterator[tuple[str, str]]:
+    if report.calibration is not None:
+        count = report.calibration.images
+        yield "calibrated on", "1 image" if count == 1 else f"{count} images"
 
 
 def _size(report: Report) -> str:
