@@ -76,6 +76,8 @@ def snr_by_part(snr_db: Mapping[str, float | None]) -> str:
 
 _WRITTEN: dict[Unit, Callable[[float], str]] = {
     "AP": average_precision,
+    "share": average_precision,
+    "score": lambda value: f"{value:.3f}",
     "ms": lambda value: f"{three_digits(value)} ms",
     "bytes": lambda value: f"{mebibytes(value)} MiB",
     "dB": lambda value: f"{value:.1f} dB",

@@ -13,6 +13,7 @@ from edgeq.device.connection import host
 from edgeq.errors import DeviceError
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.dataset import Dataset
+from edgeq.evaluation.deployed import Scored, deployed
 from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
 from edgeq.evaluation.parts import parts_divergence
@@ -60,6 +61,10 @@ def evaluate(
                 drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
                 progress(f"resample {name}", 1, 1)
         accuracy = score.accuracy(scored) if scored is not None else None
+        threshold = checked.prepared.recipe.task.deploy_threshold
+        if scored is not None and threshold is not None:
+            first, side = (Scored(matches[n], found[n].images) for n in ("float", name))
+            drops["deployed"] = deployed(side, threshold, first if name != "float" else None)
         columns.append(
             Column(
                 name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Literal
 
-from edgeq.records.accuracy import Accuracy, AveragePrecision, Interval
+from edgeq.records.accuracy import Accuracy, AtThreshold, AveragePrecision, Deployed, Interval
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, Divergence, Report
 
@@ -57,6 +57,30 @@ def interval(estimate: float = 0.0063, low: float = -0.0021, high: float = 0.013
     return Interval(estimate=estimate, low=low, high=high, resamples=1000)
 
 
+def deployed() -> Deployed:
+    at = AtThreshold(
+        precision=0.81,
+        recall=0.62,
+        f1=0.7024,
+        right=620,
+        wrong=145,
+        missed=380,
+        precision_drop=interval(),
+        recall_drop=interval(),
+        f1_drop=interval(),
+    )
+    return Deployed(
+        threshold=0.25,
+        mask=at,
+        box=at,
+        score_shift=interval(-0.01, -0.02, 0.0),
+        matched=740,
+        matched_of=765,
+        recall_threshold=0.2437,
+        threshold_drop=interval(),
+    )
+
+
 def column(
     name: Literal["float", "simulated", "device"],
     ap: float | None = None,
@@ -80,7 +104,9 @@ def full_columns(measured: Measurement | None = None) -> tuple[Column, ...]:
     return (
         column("float", 0.2525, model_bytes=FLOAT_BYTES),
         column("simulated", 0.2491, drop=interval()),
-        column("device", 0.2462, None, measured or measurement(), interval(), ARTIFACT_BYTES),
+        column(
+            "device", 0.2462, None, measured or measurement(), interval(), ARTIFACT_BYTES
+        ).model_copy(update={"deployed": deployed()}),
     )
 
 

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 ALL: dict[str, Any] = {
     "mask_ap_drop": 0.02,
     "box_ap_drop": 0.02,
+    "mask_precision_drop": 0.02,
+    "mask_recall_drop": 0.02,
+    "mask_f1_drop": 0.02,
+    "box_precision_drop": 0.02,
+    "box_recall_drop": 0.02,
+    "box_f1_drop": 0.02,
+    "score_shift": 0.02,
+    "threshold_drop": 0.02,
     "latency_p50_ms": 50,
     "latency_p90_ms": 50,
     "latency_p99_ms": 50,
@@ -57,6 +65,11 @@ def test_no_gates_no_verdicts() -> None:
     [
         ("mask_ap_drop", 0.0062, 0.0063),
         ("box_ap_drop", 0.0062, 0.0063),
+        *((name, 0.0062, 0.0063) for name in ALL if name.endswith(("precision_drop", "f1_drop"))),
+        ("mask_recall_drop", 0.0062, 0.0063),
+        ("box_recall_drop", 0.0062, 0.0063),
+        ("score_shift", 0.0099, 0.01),
+        ("threshold_drop", 0.0062, 0.0063),
         ("latency_p50_ms", 40.0, 40.365714),
         ("latency_p90_ms", 43.2, 43.417143),
         ("latency_p99_ms", 43.95, 43.988571),
@@ -119,7 +132,7 @@ def test_unstable_measurement_does_not_touch_the_other_gates() -> None:
 
 def test_latency_is_judged_on_the_bound_and_says_the_estimate_too() -> None:
     verdict = _judge(full_columns(), latency_p90_ms=43.3)["latency_p90_ms"]
-    assert (verdict.status, verdict.measured) == ("failed", pytest.approx(43.417143))
+    assert verdict.status == "failed" and verdict.measured == pytest.approx(43.417143)
     assert verdict.reason == "p90 of 700 is 43.19 ms, at most 43.42 ms by 99%"
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeq.report.board import board_remarks, board_sections
+from edgeq.report.deployed import DEPLOYED
 from edgeq.report.figures import (
     NOT_APPLICABLE,
     NOT_MEASURED,
@@ -27,7 +28,8 @@ from edgeq.spec.gates import all_gates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeq.records.report import Divergence, Report, Verdict, VerdictStatus
+    from edgeq.records.report import Column, Divergence, Report, Verdict, VerdictStatus
+    from edgeq.report.rows import Section
 
 _TITLES = {
     "float": "float",
@@ -69,11 +71,18 @@ def _header(report: Report) -> RenderableType:
         ("target", report.target),
         ("device", report.device),
         ("artifact", f"{report.artifact_id[:12]}, {_size(report)}"),
+        *_calibrated(report),
         ("layers", f"{report.layers_quantized} int8, {report.layers_float} float"),
         *((f"{column.name} on", column.where) for column in report.columns),
     ):
         grid.add_row(label, Text(value))
     return grid
+
+
+def _calibrated(report: Report) -> Iterator[tuple[str, str]]:
+    if report.calibration is not None:
+        count = report.calibration.images
+        yield "calibrated on", "1 image" if count == 1 else f"{count} images"
 
 
 def _size(report: Report) -> str:
@@ -92,7 +101,7 @@ def _figures(report: Report) -> RenderableType:
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(_TITLES[name], justify="right")
-    for section in (*SECTIONS, *board_sections(report.columns)):
+    for section in _sections(report.columns):
         rows = [
             (
                 row.label,
@@ -106,6 +115,14 @@ def _figures(report: Report) -> RenderableType:
             table.add_row(label, *(Text(text) for text in cells))
         table.add_section()
     return table
+
+
+def _sections(columns: Sequence[Column]) -> Iterator[Section]:
+    accuracy, *rest = SECTIONS
+    yield accuracy
+    if any(column.deployed for column in columns):
+        yield DEPLOYED
+    yield from (*rest, *board_sections(columns))
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:

@@ -63,7 +63,7 @@ def test_figures_of_the_three_columns_stand_in_one_line_each(width: int) -> None
     assert _row(text, "memory peak, MiB")[2] == "143"
     assert _row(text, "load, ms")[2] == "812"
     assert _row(text, "model size, MiB") == ["8.00", "not measured", "2.00"]
-    assert text.count("-0.0021 to 0.0134") == 4
+    assert text.count("-0.0021 to 0.0134") == 10  # of AP, and at the deploy threshold
 
 
 @pytest.mark.parametrize("count, said", [(63, "63 of 64"), (64, "43.1 (<= 43.9)")])
@@ -85,6 +85,17 @@ def test_no_line_is_cut_or_wider_than_the_terminal(width: int, color: bool) -> N
     if not color:
         assert max(len(line) for line in lines) <= width
     assert not any("…" in line for line in lines)
+
+
+def test_section_of_the_deploy_threshold_is_there_where_it_was_scored() -> None:
+    text = _text(report(full_columns()))
+    assert _row(text, "mask recall") == ["not measured", "not measured", "0.6200"]
+    assert _row(text, "score shift, median") == ["not measured", "-0.010"]
+    assert _row(text, "  objects compared") == ["not measured", "740 of 765"]
+    # Rounded down: at .244 one object less would be found.
+    assert _row(text, "threshold for recall") == ["not measured", "0.243"]
+    without = tuple(c.model_copy(update={"deployed": None}) for c in full_columns())
+    assert "threshold" not in _text(report(without))
 
 
 def test_without_color_there_are_no_escape_codes() -> None:
