@@ -23,6 +23,7 @@ from benchmarks import (
     postprocess,
     push,
     sensitivity,
+    stable,
     thresholds,
 )
 from benchmarks.child import ChildError
@@ -41,6 +42,7 @@ def main() -> int:
         postprocess.PART: postprocess.measure,
         latency.PART: latency.measure,
         litert.PART: litert.measure,
+        stable.PART: stable.measure,
         thresholds.PART: thresholds.measure,
         sensitivity.PART: sensitivity.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
@@ -61,8 +63,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     modules = (
-        *(commands, hashing, checking, postprocess, latency, litert, thresholds),
-        *(sensitivity, calibration, push, link),
+        *(commands, hashing, checking, postprocess, latency, litert, stable),
+        *(thresholds, sensitivity, calibration, push, link),
     )
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)

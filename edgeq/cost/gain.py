@@ -25,6 +25,9 @@ def gain(columns: Sequence[Column], between: Mapping[str, int]) -> Gain | None:
     return Gain(
         int8_ms=int8.latency_ms(50),
         float_ms=exact.latency_ms(50),
+        frame_int8_ms=int8.latency_ms(50, "frame"),
+        frame_float_ms=exact.latency_ms(50, "frame"),
+        postprocess_int8_ms=int8.latency_ms(50, "postprocess"),
         blamed=dict(facts.get("outside") or between),
         partitions=facts.get("partitions"),
     )

@@ -32,6 +32,9 @@ def speedup(columns: Sequence[Column], layers: Collection[str]) -> Speedup | Non
     return Speedup(
         int8_ms=int8.latency_ms(50),
         fp16_ms=fp16.latency_ms(50),
+        frame_int8_ms=int8.latency_ms(50, "frame"),
+        frame_fp16_ms=fp16.latency_ms(50, "frame"),
+        postprocess_int8_ms=int8.latency_ms(50, "postprocess"),
         reformat_int8_ms=_reformats_ms(own),
         reformat_fp16_ms=_reformats_ms(other),
         slower=_slower(own, other, layers),

@@ -40,7 +40,7 @@ def drop(
     """
     _check_same(reference, other)
     drops = partial(_drops, reference, other, kind)
-    return _interval(drops, len(reference.image_ids), resamples, seed)
+    return interval(drops, len(reference.image_ids), resamples, seed)
 
 
 def precision(
@@ -48,7 +48,7 @@ def precision(
 ) -> Interval | None:
     """AP of one set of predictions, with its 95% interval; None if nothing is annotated."""
     side = matches.of(kind)
-    return _interval(partial(average_precision, side), len(matches.image_ids), resamples, seed)
+    return interval(partial(average_precision, side), len(matches.image_ids), resamples, seed)
 
 
 def loss(
@@ -75,12 +75,16 @@ def _drops(
     return first - second
 
 
-def _interval(
+def interval(
     statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     images: int,
-    resamples: int,
-    seed: int,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Interval | None:
+    """Any statistic with its 95% interval; None where it is NaN of all images.
+
+    It gets how often each image is in each resample (R, I), and gives a value for each (R,).
+    """
     found = _resampled(statistic, images, resamples, seed)
     if found is None:
         return None

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 class CategoryHits:
     """The detections of one category over I images, best score first (D of them).
 
-    `image_index` (D,) points into the images, `hit` and `ignored` (10, D) say per IoU threshold
-    that the detection matched an instance, or a crowd and does not count. `instances` (I,) are
-    the annotated instances of each image, crowds left out.
+    `image_index` (D,) points into the images, `scores` (D,) are descending, `hit` and `ignored`
+    (10, D) say per IoU threshold that the detection matched an instance, or a crowd and does not
+    count. `instances` (I,) are the annotated instances of each image, crowds left out.
     """
 
     image_index: NDArray[np.intp]
+    scores: NDArray[np.float64]
     hit: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     instances: NDArray[np.int64]
@@ -41,10 +42,12 @@ def category_hits(cells: Sequence[Cell], ious: Sequence[NDArray[np.float64]]) ->
         np.sort([-detection.score for detection in cell.detections], kind="stable")[:MAX_DETECTIONS]
         for cell in cells
     ]
-    order = np.argsort(np.concatenate(scores), kind="stable")
+    negated = np.concatenate(scores)
+    order = np.argsort(negated, kind="stable")
     counts = [len(score) for score in scores]
     return CategoryHits(
         image_index=np.repeat(np.arange(len(cells)), counts)[order],
+        scores=-negated[order],
         hit=np.concatenate([hit for hit, _ in per_image], axis=1)[:, order],
         ignored=np.concatenate([ignored for _, ignored in per_image], axis=1)[:, order],
         instances=np.array(

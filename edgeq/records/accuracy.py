@@ -48,6 +48,42 @@ class Accuracy(Record):
     instances: int
 
 
+class AtThreshold(Record):
+    """Masks or boxes that an application keeps, at IoU .5, of all classes together.
+
+    None where there is nothing to divide by. The drops are float minus this, of the same images.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    right: int
+    wrong: int
+    missed: int
+    precision_drop: Interval | None = None
+    recall_drop: Interval | None = None
+    f1_drop: Interval | None = None
+
+
+class Deployed(Record):
+    """What is found at the score from which on the user's application keeps a detection.
+
+    `score_shift` is the median of this score minus the float model's, of `matched` of the
+    `matched_of` detections that the float model has at the threshold: of one class, boxes at IoU
+    .5. `recall_threshold` gives the float model's recall of masks back, None where none does;
+    `threshold_drop` is how far below the threshold it lies.
+    """
+
+    threshold: float
+    mask: AtThreshold
+    box: AtThreshold
+    score_shift: Interval | None = None
+    matched: int = 0
+    matched_of: int = 0
+    recall_threshold: float | None = None
+    threshold_drop: Interval | None = None
+
+
 class RunLength(Record):
     """A mask as COCO's compressed run-length encoding; `size` is (height, width)."""
 

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field
 from edgeq.records.answers import BenchEnvironment, EngineFacts, LiteRtFacts
 from edgeq.records.limits import Count, Duration, Finite, Positive, Text, Word
 from edgeq.records.record import Record
+from edgeq.significance import percentiles
 
-Stage = Literal["preprocess", "inference", "postprocess"]
+Stage = Literal["preprocess", "inference", "postprocess", "frame"]
+"""`frame` is the whole of one pass: the other three together."""
 
 
 def percentile(samples: tuple[int, ...], q: float) -> float:
@@ -38,6 +40,18 @@ class Power(Record):
     energy_mj: Finite | None
     energy_with_idle_mj: Finite | None
     samples: Count
+
+
+class LeftOut(Record):
+    """What was measured and does not count, as something disturbed it: contention, heat, clocks.
+
+    `reasons` has how many stretches each kind of reason is to blame for.
+    """
+
+    stretches: Count = 0
+    samples: Count = 0
+    duration_ns: Count = 0
+    reasons: dict[Word, Count] = Field(default_factory=dict)
 
 
 def _environment(found: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +81,7 @@ class Measurement(Record):
     first_inference_ns: Count
     warmup_count: Count
     duration_ns: Count
+    """of what counts"""
     throughput_per_s: Positive
     threads: Count
     rss_before_load_bytes: Count
@@ -88,11 +103,15 @@ class Measurement(Record):
     memory_available_before_load_bytes: Count | None = None
     memory_available_after_load_bytes: Count | None = None
     memory_available_lowest_bytes: Count | None = None
+    left_out: LeftOut = LeftOut()
     unstable: tuple[Text, ...] = ()
     emulated: bool = False
 
     def samples_ns(self, stage: Stage) -> tuple[int, ...]:
-        """The raw latency samples of one stage."""
+        """The raw latency samples of one stage; those of a frame are sums of one pass each."""
+        if stage == "frame":
+            passes = zip(self.preprocess_ns, self.inference_ns, self.postprocess_ns, strict=True)
+            return tuple(map(sum, passes))
         return {
             "preprocess": self.preprocess_ns,
             "inference": self.inference_ns,
@@ -102,3 +121,8 @@ class Measurement(Record):
     def latency_ms(self, q: float, stage: Stage = "inference") -> float:
         """The `q`-th percentile of one stage's latency, in milliseconds."""
         return percentile(self.samples_ns(stage), q) / 1e6
+
+    def bound_ms(self, q: float, stage: Stage = "inference") -> float | None:
+        """What that percentile is at most, with 99% confidence; None for too few samples."""
+        found = percentiles.bound(self.samples_ns(stage), q)
+        return None if found is None else found / 1e6

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, computed_field
 
-from edgeq.records.accuracy import Accuracy, Interval
+from edgeq.records.accuracy import Accuracy, Deployed, Interval
+from edgeq.records.calibration import CalibrationSeen
 from edgeq.records.measurement import Measurement
 from edgeq.records.record import Record
 
@@ -33,11 +34,22 @@ class Speedup(Record):
     reformat_int8_ms: float | None = None
     reformat_fp16_ms: float | None = None
     slower: tuple[SlowerLayer, ...] = ()
+    frame_int8_ms: float | None = None
+    frame_fp16_ms: float | None = None
+    """medians of whole frames; None in reports of before"""
+    postprocess_int8_ms: float | None = None
 
     @property
     def ratio(self) -> float:
         """How many times faster int8 is."""
         return self.fp16_ms / self.int8_ms
+
+    @property
+    def frame_ratio(self) -> float | None:
+        """The same of whole frames: preprocess, inference and postprocess together."""
+        if self.frame_int8_ms is None or self.frame_fp16_ms is None:
+            return None
+        return self.frame_fp16_ms / self.frame_int8_ms
 
 
 class Gain(Record):
@@ -51,11 +63,22 @@ class Gain(Record):
     float_ms: float
     blamed: dict[str, int] = Field(default_factory=dict)
     partitions: int | None = None
+    frame_int8_ms: float | None = None
+    frame_float_ms: float | None = None
+    """medians of whole frames; None in reports of before"""
+    postprocess_int8_ms: float | None = None
 
     @property
     def ratio(self) -> float:
         """How many times faster int8 is."""
         return self.float_ms / self.int8_ms
+
+    @property
+    def frame_ratio(self) -> float | None:
+        """The same of whole frames: preprocess, inference and postprocess together."""
+        if self.frame_int8_ms is None or self.frame_float_ms is None:
+            return None
+        return self.frame_float_ms / self.frame_int8_ms
 
 
 ColumnName = Literal["float", "simulated", "fp16", "device"]
@@ -67,7 +90,8 @@ class Column(Record):
     fp16 is the float model on the device, where its engine computes in float16. Where it does not,
     the float column's accuracy is the host's, and its measurement the device's, in its own engine;
     `unmeasured` says why there is none. Of the float model, `doubtful` are the kinds of AP that are
-    too low for a loss to say anything, `doubt` says why.
+    too low for a loss to say anything, `doubt` says why. `deployed` is there where the recipe has a
+    `task.deploy_threshold`.
     """
 
     name: ColumnName
@@ -75,6 +99,7 @@ class Column(Record):
     accuracy: Accuracy | None = None
     mask_ap_drop: Interval | None = None
     box_ap_drop: Interval | None = None
+    deployed: Deployed | None = None
     measurement: Measurement | None = None
     model_bytes: int | None = None
     doubtful: tuple[Literal["mask", "box"], ...] = ()
@@ -125,6 +150,7 @@ class Report(Record):
     divergence: Divergence | None = None
     speedup: Speedup | None = None
     gain: Gain | None = None
+    calibration: CalibrationSeen | None = None
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     layers_quantized: int

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgeq.records.measurement import percentile
-from edgeq.report.figures import NOT_MEASURED, UNSTABLE, mebibytes, three_digits
+from edgeq.report.figures import NOT_MEASURED, UNSTABLE, mebibytes, tail, three_digits
 from edgeq.report.rows import Row, Section
 from edgeq.report.xnnpack import operators_outside, partitions, sentence
 
@@ -116,10 +115,10 @@ def _rail(rail: str, power: Power) -> float | None:
     return power.rails_mw.get(rail)
 
 
-def _gpu_ms(q: int, measurement: Measurement) -> float | str | None:
+def _gpu_ms(q: int, measurement: Measurement) -> str | None:
     if not measurement.gpu_ns:
         return None
-    return UNSTABLE if measurement.unstable else percentile(measurement.gpu_ns, q) / 1e6
+    return UNSTABLE if measurement.unstable else tail(measurement.gpu_ns, q)
 
 
 def _gpu_memory(name: str, measurement: Measurement) -> str | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edgeq.records.measurement import percentile
+from edgeq.significance import percentiles
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgeq.records.accuracy import Interval
+    from edgeq.records.measurement import Measurement
     from edgeq.spec.gates import Gate, Unit
 
 NOT_MEASURED = "not measured"
@@ -36,6 +40,27 @@ def three_digits(value: float) -> str:
     return f"{value:.{min(max(decimals, 0), 4)}f}"
 
 
+def tail(samples_ns: Sequence[int], q: float) -> str:
+    """A percentile in ms with what it is at most by 99%; where they are too few, how few."""
+    if not samples_ns:
+        return NOT_MEASURED
+    bound_ns = percentiles.bound(samples_ns, q)
+    if bound_ns is None:
+        return f"unresolved: {len(samples_ns)} of {percentiles.needed(q)}"
+    figure = three_digits(percentile(tuple(samples_ns), q) / 1e6)
+    return f"{figure} (<= {three_digits(bound_ns / 1e6)})"
+
+
+def left_out(measurement: Measurement) -> str:
+    """How much of a measurement does not count, and what disturbed it."""
+    found = measurement.left_out
+    reasons = ", ".join(f"{kind} in {count}" for kind, count in found.reasons.items())
+    return (
+        f"{found.duration_ns / 1e9:.1f} s with {found.samples} inferences, "
+        f"in {found.stretches} stretches that were disturbed ({reasons}); measured again"
+    )
+
+
 def mebibytes(value_bytes: float) -> str:
     """A size in MiB, without the unit."""
     return three_digits(value_bytes / 2**20)
@@ -51,6 +76,8 @@ def snr_by_part(snr_db: Mapping[str, float | None]) -> str:
 
 _WRITTEN: dict[Unit, Callable[[float], str]] = {
     "AP": average_precision,
+    "share": average_precision,
+    "score": lambda value: f"{value:.3f}",
     "ms": lambda value: f"{three_digits(value)} ms",
     "bytes": lambda value: f"{mebibytes(value)} MiB",
     "dB": lambda value: f"{value:.1f} dB",

@@ -13,6 +13,7 @@ from edgeq.report.figures import (
     average_precision,
     interval,
     mebibytes,
+    tail,
     three_digits,
 )
 
@@ -64,7 +65,7 @@ def _estimate(drop: Interval) -> str:
 
 
 def _latency(stage: Stage, q: float, measurement: Measurement) -> str:
-    return _if_stable(measurement.latency_ms(q, stage), measurement)
+    return UNSTABLE if measurement.unstable else tail(measurement.samples_ns(stage), q)
 
 
 def _if_stable(value: float, measurement: Measurement) -> str:
@@ -117,6 +118,7 @@ SECTIONS = (
             *_latencies("inference"),
             *_latencies("preprocess"),
             *_latencies("postprocess"),
+            *_latencies("frame"),
             _measured("inferences timed", lambda m: str(len(m.inference_ns))),
             _measured("throughput, 1/s", lambda m: _if_stable(m.throughput_per_s, m)),
             _measured("load, ms", lambda m: three_digits(m.load_ns / 1e6)),

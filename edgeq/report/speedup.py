@@ -44,3 +44,18 @@ def explanation(found: Speedup) -> list[str]:
         said.append(f"layers that are slower in int8, with their reformats: {named}")
         said.append(f"try: exclude: [{', '.join(layer.name for layer in found.slower)}]")
     return said
+
+
+def frames(found: Gain | Speedup) -> list[str]:
+    """How fast int8 is over whole frames, and whether the decoder takes what the engine saves."""
+    saved_ms = (found.float_ms if isinstance(found, Gain) else found.fp16_ms) - found.int8_ms
+    if found.frame_ratio is None:
+        return []
+    said = [f"whole frames: {found.frame_ratio:.2f} times as fast"]
+    decoding_ms = found.postprocess_int8_ms
+    if decoding_ms is not None and 0 < saved_ms < decoding_ms:
+        said.append(
+            f"the decoder (postprocess) takes {decoding_ms:.3g} ms a frame, "
+            f"more than the {saved_ms:.3g} ms that the engine saves"
+        )
+    return said

@@ -14,12 +14,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgeq.records.measurement import Measurement
+from edgeq.records.accuracy import Deployed, Interval
+from edgeq.records.measurement import Measurement, Stage
 from edgeq.records.report import Column, Divergence, Gain, Speedup, Verdict, VerdictStatus
-from edgeq.spec.values import Bytes, Part, PositiveFloat
+from edgeq.significance.percentiles import needed
+from edgeq.spec.values import Bytes, Fraction, Part, PositiveFloat
 
-Unit = Literal["AP", "ms", "bytes", "dB", "ratio"]
+Unit = Literal["AP", "share", "score", "ms", "bytes", "dB", "ratio"]
 Drop = Annotated[float, Field(le=1)]
+_NOT_DEPLOYED = "nothing was scored at the deploy threshold"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Outcome:
         """The device's own figures, which alone pass or fail a gate."""
         return next((column for column in self.columns if column.name == "device"), None)
 
+    @property
+    def deployed(self) -> Deployed | None:
+        """What the device finds at the application's threshold."""
+        return self.device.deployed if self.device else None
+
     def doubt(self, kind: Literal["mask", "box"]) -> str:
         """Why a loss of this AP says nothing; empty where it does."""
         return next((c.doubt for c in self.columns if kind in c.doubtful), "")
@@ -52,13 +60,17 @@ class Gate:
     """How one gate is judged, from its name, its limit and the evidence.
 
     The limit is an upper one unless it is to be reached `at_least`. A gate that `needs_annotations`
-    is refused in a recipe that evaluates nothing.
+    is refused in a recipe that evaluates nothing, one that `needs_threshold` in one that does not
+    say at which score the application keeps a detection. `percentile` is the one that it is about,
+    which takes its number of samples.
     """
 
     judge: Callable[[str, float, Outcome], Verdict]
     unit: Unit
     at_least: bool = False
     needs_annotations: bool = False
+    needs_threshold: bool = False
+    percentile: int | None = None
 
 
 def judge(
@@ -91,7 +103,57 @@ def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outco
     if drop is None:
         reason = "no device was measured" if device is None else "there is no accuracy to compare"
         return _not_measured(gate, limit, reason)
-    verdict = _at_most(gate, limit, drop.estimate)
+    return _resolved(_at_most(gate, limit, drop.estimate), drop, limit)
+
+
+Figure = Literal["precision", "recall", "f1"]
+
+
+def _deployed_drop(
+    kind: Literal["mask", "box"], figure: Figure, gate: str, limit: float, evidence: Outcome
+) -> Verdict:
+    doubt = evidence.doubt(kind)
+    if doubt:
+        return _not_judged(gate, limit, doubt)
+    deployed = evidence.deployed
+    if deployed is None:
+        return _not_measured(gate, limit, _NOT_DEPLOYED)
+    at = deployed.mask if kind == "mask" else deployed.box
+    drop: Interval | None = getattr(at, f"{figure}_drop")
+    if drop is None:
+        reason = f"float or device finds nothing at score {deployed.threshold:g} to take it of"
+        return _not_measured(gate, limit, reason)
+    return _resolved(_at_most(gate, limit, drop.estimate), drop, limit)
+
+
+def _score_shift(gate: str, limit: float, evidence: Outcome) -> Verdict:
+    deployed = evidence.deployed
+    if deployed is None:
+        return _not_measured(gate, limit, _NOT_DEPLOYED)
+    shift = deployed.score_shift
+    if shift is None:
+        reason = f"none of {deployed.matched_of} objects of the float model is found on the device"
+        return _not_measured(gate, limit, reason)
+    verdict = _at_most(gate, limit, abs(shift.estimate))
+    return _resolved(verdict, shift, math.copysign(limit, shift.estimate))
+
+
+def _threshold_drop(gate: str, limit: float, evidence: Outcome) -> Verdict:
+    doubt = evidence.doubt("mask")
+    if doubt:
+        return _not_judged(gate, limit, doubt)
+    deployed = evidence.deployed
+    if deployed is None:
+        return _not_measured(gate, limit, _NOT_DEPLOYED)
+    drop = deployed.threshold_drop
+    if drop is None:
+        reason = "no threshold gives the float model's recall back"
+        return Verdict(gate=gate, limit=limit, measured=None, status="failed", reason=reason)
+    return _resolved(_at_most(gate, limit, drop.estimate), drop, limit)
+
+
+def _resolved(verdict: Verdict, drop: Interval, limit: float) -> Verdict:
+    """The verdict, with a word where more images could turn it over."""
     if not drop.low <= limit <= drop.high:
         return verdict
     reason = (
@@ -101,16 +163,32 @@ def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outco
     return verdict.model_copy(update={"reason": reason})
 
 
-def _latency(percentile: int, gate: str, limit_ms: float, evidence: Outcome) -> Verdict:
+def _latency(
+    stage: Stage, percentile: int, gate: str, limit_ms: float, evidence: Outcome
+) -> Verdict:
+    """On the upper bound of the percentile: what passes is below the limit, not likely so."""
     measurement = evidence.measurement
     if measurement is None:
         return _not_measured(gate, limit_ms, "no device was measured")
     if measurement.emulated:
         return _not_measured(gate, limit_ms, "emulated")
-    latency_ms = measurement.latency_ms(percentile)
+    latency_ms = measurement.latency_ms(percentile, stage)
     if math.isnan(latency_ms):
         return _not_measured(gate, limit_ms, "no inference was timed")
-    return _stable(_at_most(gate, limit_ms, latency_ms), measurement)
+    bound_ms, count = measurement.bound_ms(percentile, stage), len(measurement.inference_ns)
+    if bound_ms is None:
+        reason = (
+            f"unresolved: p{percentile} needs {needed(percentile)} samples, {count} were taken; "
+            "raise measure.max_duration_s"
+        )
+        return _stable(_not_measured(gate, limit_ms, reason), measurement)
+    said = f"p{percentile} of {count} is {latency_ms:.4g} ms, at most {bound_ms:.4g} ms by 99%"
+    verdict = _at_most(gate, limit_ms, bound_ms).model_copy(update={"reason": said})
+    return _stable(verdict, measurement)
+
+
+def _timed(stage: Stage, percentile: int) -> Gate:
+    return Gate(partial(_latency, stage, percentile), "ms", percentile=percentile)
 
 
 def _memory(gate: str, limit_bytes: float, evidence: Outcome) -> Verdict:
@@ -188,6 +266,9 @@ def _not_measured(gate: str, limit: float, reason: str) -> Verdict:
     return Verdict(gate=gate, limit=limit, measured=None, status="not measured", reason=reason)
 
 
+_at_threshold = partial(Gate, unit="share", needs_annotations=True, needs_threshold=True)
+
+
 class Gates(Part):
     """What is acceptable; a gate that is left out is not judged."""
 
@@ -198,10 +279,35 @@ class Gates(Part):
     box_ap_drop: Annotated[
         Drop | None, Gate(partial(_drop, "box"), "AP", needs_annotations=True)
     ] = None
-    latency_p50_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 50), "ms")] = None
+    mask_precision_drop: Annotated[
+        Drop | None, _at_threshold(partial(_deployed_drop, "mask", "precision"))
+    ] = None
+    """at `task.deploy_threshold` and IoU .5, float minus device, absolute"""
+    mask_recall_drop: Annotated[
+        Drop | None, _at_threshold(partial(_deployed_drop, "mask", "recall"))
+    ] = None
+    mask_f1_drop: Annotated[Drop | None, _at_threshold(partial(_deployed_drop, "mask", "f1"))] = (
+        None
+    )
+    box_precision_drop: Annotated[
+        Drop | None, _at_threshold(partial(_deployed_drop, "box", "precision"))
+    ] = None
+    box_recall_drop: Annotated[
+        Drop | None, _at_threshold(partial(_deployed_drop, "box", "recall"))
+    ] = None
+    box_f1_drop: Annotated[Drop | None, _at_threshold(partial(_deployed_drop, "box", "f1"))] = None
+    score_shift: Annotated[Fraction | None, _at_threshold(_score_shift, unit="score")] = None
+    """median change of the score of an object that float and device find, either way"""
+    threshold_drop: Annotated[Drop | None, _at_threshold(_threshold_drop, unit="score")] = None
+    """how far the threshold has to be lowered to find as many masks as the float model"""
+    latency_p50_ms: Annotated[PositiveFloat | None, _timed("inference", 50)] = None
     """inference on the device"""
-    latency_p90_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 90), "ms")] = None
-    latency_p99_ms: Annotated[PositiveFloat | None, Gate(partial(_latency, 99), "ms")] = None
+    latency_p90_ms: Annotated[PositiveFloat | None, _timed("inference", 90)] = None
+    latency_p99_ms: Annotated[PositiveFloat | None, _timed("inference", 99)] = None
+    frame_p50_ms: Annotated[PositiveFloat | None, _timed("frame", 50)] = None
+    """preprocess, inference and postprocess of one image together"""
+    frame_p90_ms: Annotated[PositiveFloat | None, _timed("frame", 90)] = None
+    frame_p99_ms: Annotated[PositiveFloat | None, _timed("frame", 99)] = None
     peak_memory_bytes: Annotated[Bytes | None, Gate(_memory, "bytes")] = None
     """peak resident memory of the agent on the device; '300 MiB' is understood"""
     artifact_bytes: Annotated[Bytes | None, Gate(_size, "bytes")] = None
@@ -230,3 +336,10 @@ def all_gates() -> dict[str, Gate]:
             raise TypeError(f"gate {name} says {len(said)} times how it is judged")
         found[name] = said[0]
     return found
+
+
+def percentiles(gates: Gates) -> tuple[int, ...]:
+    """The percentiles that gates of this recipe are about."""
+    registered = all_gates()
+    asked = {registered[name].percentile for name, limit in gates if limit is not None}
+    return tuple(sorted(q for q in asked if q is not None))

@@ -63,6 +63,8 @@ class Task(Part):
     classes: Annotated[tuple[str, ...], AS_TUPLE, Field(min_length=1), FILE_NAME]
     """class names in the model's order, or a text file with one a line"""
     score_threshold: Fraction = 0.001
+    deploy_threshold: Fraction | None = None
+    """score from which on your application keeps a detection: accuracy is told there, too"""
     iou_threshold: Fraction = 0.6
     """overlap above which non-maximum suppression drops the lower score"""
     max_detections: PositiveInt = 100
@@ -93,6 +95,15 @@ class Task(Part):
         if isinstance(value, dict):  # a mapping's keys come as text from YAML and JSON
             return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}
         return value
+
+    @model_validator(mode="after")
+    def _threshold_keeps_what_was_found(self) -> Task:
+        low = self.score_threshold
+        if self.deploy_threshold is not None and self.deploy_threshold < low:
+            what = f"deploy_threshold is {self.deploy_threshold:g}, below score_threshold {low:g}"
+            remedy = "what it would keep is not found: lower score_threshold"
+            raise Invalid(what, remedy, "deploy_threshold")
+        return self
 
     @model_validator(mode="after")
     def _categories_name_classes(self) -> Task:
@@ -186,7 +197,11 @@ class Measure(Part):
     max_warmup_s: PositiveFloat = 15.0
     min_duration_s: PositiveFloat = 5.0
     max_duration_s: PositiveFloat = 120.0
-    min_count: PositiveInt = 50
+    min_count: PositiveInt = 64
+    """as many as bound a p90"""
+    percentiles: tuple[Literal[50, 90, 99], ...] = ()
+    """run on, up to `max_duration_s`, until there are samples enough to bound these; those that
+    gates are about are added"""
     threads: PositiveInt | None = None
     """default: the target's"""
     power_mode: Annotated[str, Field(min_length=1)] | None = None
@@ -262,6 +277,17 @@ class Recipe(Part):
             what = f"gate {named[0]} needs annotated images"
             remedy = "add 'evaluate:' with images and annotations"
             raise Invalid(what, remedy, named[0])
+        return gates
+
+    @field_validator("gates")
+    @classmethod
+    def _deploy_gates_need_a_threshold(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        wanted = [name for name, gate in all_gates().items() if gate.needs_threshold]
+        named = [name for name in wanted if getattr(gates, name) is not None]
+        task = info.data.get("task")
+        if named and task is not None and task.deploy_threshold is None:
+            what = f"gate {named[0]} needs the score at which your application keeps a detection"
+            raise Invalid(what, "add 'deploy_threshold:' to 'task:'", named[0])
         return gates
 
 

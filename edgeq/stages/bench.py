@@ -11,7 +11,9 @@ from edgeq.device.session.parsing import garbled
 from edgeq.progress import Progress
 from edgeq.records.answers import Probe
 from edgeq.records.measurement import Measurement
+from edgeq.significance.percentiles import needed
 from edgeq.spec import recipe as recipes
+from edgeq.spec.gates import percentiles
 from edgeq.spec.images import Image
 from edgeq.spec.target import Target
 from edgeq.stages.predict import over_images
@@ -37,7 +39,8 @@ def bench(
     job = {
         "release": release,
         "images": [paths[image.path] for image in images],
-        **options.model_dump(exclude={"threads"}, exclude_none=True),
+        **options.model_dump(exclude={"threads", "percentiles"}, exclude_none=True),
+        "aim_count": max([options.min_count, *map(needed, options.percentiles)]),
         "threads": threads(options, target, probe),
     }
     found = over_images(device, paths, partial(device.bench, job, progress), progress)
@@ -62,6 +65,12 @@ def _require_samples(found: Measurement, wanted: int, where: str) -> None:
         raise garbled(where, "Measurement.duration_ns is less than what was measured in it")
 
 
+def asked(recipe: recipes.Recipe) -> recipes.Measure:
+    """What a recipe says of measuring, with the percentiles that its gates are about."""
+    wanted = {*recipe.measure.percentiles, *percentiles(recipe.gates)}
+    return recipe.measure.model_copy(update={"percentiles": tuple(sorted(wanted))})
+
+
 def shortened(options: recipes.Measure) -> recipes.Measure:
     """As asked for, but no longer than a median needs: for what int8 is compared with."""
     limits = {
@@ -69,6 +78,7 @@ def shortened(options: recipes.Measure) -> recipes.Measure:
         "min_duration_s": min(options.min_duration_s, 2.0),
         "max_duration_s": min(options.max_duration_s, 20.0),
         "min_count": min(options.min_count, 20),
+        "percentiles": (),
     }
     return options.model_copy(update=limits)
 

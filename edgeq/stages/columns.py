@@ -13,6 +13,7 @@ from edgeq.device.connection import host
 from edgeq.errors import DeviceError
 from edgeq.evaluation import bootstrap, score
 from edgeq.evaluation.dataset import Dataset
+from edgeq.evaluation.deployed import Scored, deployed
 from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
 from edgeq.evaluation.parts import parts_divergence
@@ -20,7 +21,7 @@ from edgeq.progress import Progress
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, ColumnName, Divergence
 from edgeq.spec.recipe import Measure
-from edgeq.stages.bench import bench, bench_images, shortened, threads
+from edgeq.stages.bench import asked, bench, bench_images, shortened, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.outputs import decoder_of
@@ -60,6 +61,10 @@ def evaluate(
                 drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
                 progress(f"resample {name}", 1, 1)
         accuracy = score.accuracy(scored) if scored is not None else None
+        threshold = checked.prepared.recipe.task.deploy_threshold
+        if scored is not None and threshold is not None:
+            first, side = (Scored(matches[n], found[n].images) for n in ("float", name))
+            drops["deployed"] = deployed(side, threshold, first if name != "float" else None)
         columns.append(
             Column(
                 name=name, where=where[name], accuracy=accuracy, model_bytes=sizes[name], **drops
@@ -150,7 +155,7 @@ def measured(
     prepared, device = checked.prepared, checked.device
     evaluation = checked.evaluation
     images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
-    options, chosen = prepared.recipe.measure, bench_images(images)
+    options, chosen = asked(prepared.recipe), bench_images(images)
 
     def run(name: ColumnName, artifact: Artifact, options: Measure) -> Measurement:
         release, report = device.push(artifact), partial(_labelled, progress, name)
@@ -159,7 +164,7 @@ def measured(
     found: dict[str, dict[str, Any]] = {}
     half = fp16_artifact(prepared, built)
     if half is not None:
-        found["fp16"] = {"measurement": run("fp16", half, options)}
+        found["fp16"] = {"measurement": run("fp16", half, prepared.recipe.measure)}
     else:
         try:
             exact = run("float", float_on_device(prepared, built), shortened(options))

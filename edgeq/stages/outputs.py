@@ -50,7 +50,7 @@ def check_decoder(model: Model, recipe: Recipe) -> None:
 
 def task_of(recipe: Recipe) -> ManifestTask:
     """The recipe's task, as the agent needs it."""
-    of_the_host = {"categories", "ignore_unmatched"}
+    of_the_host = {"categories", "ignore_unmatched", "deploy_threshold"}
     return ManifestTask.model_validate(recipe.task.model_dump(exclude=of_the_host))
 
 

@@ -32,6 +32,7 @@ from edgeq.stages.build import Build
 from edgeq.stages.check import Checked, check, check_possible_room, check_room
 from edgeq.stages.columns import evaluate, measured, predicted_here
 from edgeq.stages.predict import Predictions
+from edgeq.stages.seen import remarks, seen
 from edgeq.store import open_store
 from edgeq.verbs.build import steps_of
 from edgeq.versions import version, versions
@@ -114,9 +115,12 @@ def attempt(
         device.push(built.artifact, progress)
     with clock.stage("evaluate"):
         columns, divergence = evaluate(checked, built, here, progress)
+        calibrated = seen(checked.prepared, built, checked.evaluation)
     with clock.stage("bench"):
         columns = measured(checked, columns, built, progress)
-    return _report(checked, built, columns, divergence, clock)
+    report = _report(checked, built, columns, divergence, clock)
+    notes = (*report.notes, *remarks(calibrated))
+    return report.model_copy(update={"calibration": calibrated, "notes": notes})
 
 
 def promote(checked: Checked, report: Report, signers: Sequence[str] = ()) -> None:

@@ -8,14 +8,15 @@ import pytest
 
 from edgeq.cost.gain import gain
 from edgeq.records.report import Column, Gain
-from edgeq.report.speedup import worth
+from edgeq.report.speedup import frames, worth
 from edgeq.spec.gates import Gates, judge
 
 from ..report.reports import measurement
 
 
 def measured(name: Any, ms: float, **fields: Any) -> Column:
-    samples = {"inference_ns": (int(ms * 1e6),) * 9, "unstable": (), **fields}
+    around = {"preprocess_ns": (1_000_000,) * 9, "postprocess_ns": (4_000_000,) * 9}
+    samples = {"inference_ns": (int(ms * 1e6),) * 9, "unstable": (), **around, **fields}
     return Column(name=name, where="board", measurement=measurement().model_copy(update=samples))
 
 
@@ -29,7 +30,15 @@ OUTSIDE: dict[str, Any] = {
 def test_engine_that_tells_is_believed() -> None:
     columns = (measured("float", 167), measured("device", 319, engine_facts=OUTSIDE))
     found = gain(columns, {"Resize": 3})
-    assert found == Gain(int8_ms=319, float_ms=167, blamed=OUTSIDE["outside"], partitions=17)
+    assert found == Gain(
+        int8_ms=319,
+        float_ms=167,
+        blamed=OUTSIDE["outside"],
+        partitions=17,
+        frame_int8_ms=324,
+        frame_float_ms=172,
+        postprocess_int8_ms=4,
+    )
     assert worth(found) == [
         "0.52 times as fast",
         "int8 DOES NOT EARN ITS PLACE in time: 319 ms, float 167; to blame are 15 BATCH_MATMUL, "
@@ -47,6 +56,22 @@ def test_else_what_the_plan_leaves_in_float_is_to_blame() -> None:
 def test_int8_that_earns_its_place_is_a_figure_alone() -> None:
     found = gain((measured("float", 30), measured("device", 10)), {"Resize": 3})
     assert found is not None and worth(found) == ["3.00 times as fast"]
+
+
+@pytest.mark.parametrize("exact_ms, decoder", [(30, False), (13, True), (10, False), (9, False)])
+def test_decoder_that_takes_what_the_engine_saves_is_named(exact_ms: float, decoder: bool) -> None:
+    found = gain((measured("float", exact_ms), measured("device", 10)), {})
+    assert found is not None and found.frame_ratio == pytest.approx((exact_ms + 5) / 15)
+    ratio, *more = frames(found)
+    assert ratio == f"whole frames: {(exact_ms + 5) / 15:.2f} times as fast"
+    expected = (
+        "the decoder (postprocess) takes 4 ms a frame, more than the 3 ms that the engine saves"
+    )
+    assert more == ([expected] if decoder else [])
+
+
+def test_reports_of_before_have_no_whole_frames_to_compare() -> None:
+    assert frames(Gain(int8_ms=1.0, float_ms=2.0)) == []
 
 
 def test_without_both_there_is_nothing_to_compare() -> None:

@@ -22,7 +22,9 @@ def measured(name: Any, ms: float, profile: dict[str, float] | None, **fields: A
     facts = {"layer_times": times} if profile is not None else None
     made: Measurement = measurement().model_copy(
         update={
+            "preprocess_ns": (1_000_000,) * 9,
             "inference_ns": (int(ms * 1e6),) * 9,
+            "postprocess_ns": (4_000_000,) * 9,
             "engine_facts": facts,
             "unstable": (),
             **fields,

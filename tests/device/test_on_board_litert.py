@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 import edgeq
-from edgeq.artifact import shelf
-from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.evaluation.parts import parts_divergence
 from edgeq.progress import silent
-from edgeq.records.report import Report
 from edgeq.spec import recipe as recipes
+from edgeq.spec import target as targets
 from edgeq.spec.image_list import image_files
 from edgeq.spec.images import images_of
+from edgeq.stages.build import build
 from edgeq.stages.outputs import decoder_of
 from edgeq.stages.predict import Manner, predict, raw_outputs
+from edgeq.stages.prepare import prepare
 from edgeq.verbs import boards
 
 from .board.board import Board
@@ -38,36 +38,36 @@ LEAST_SNR_DB = {"boxes": 35.0, "scores": 25.0, "coefficients": 20.0, "prototypes
 
 
 @pytest.fixture(scope="module")
-def board(site: Site) -> Iterator[Board]:
+def board(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """One with LiteRT on it."""
     [found] = site.start(1)
+    home = tmp_path_factory.mktemp("setup") / "home"
+    with pytest.MonkeyPatch.context() as patch, at_home(home, patch) as user:
+        user.meet(found)
+        examined = boards.setup(TARGET, address(found))
+    assert examined.ready, examined.findings
     yield found
     site.stop([found])
 
 
 @pytest.fixture(scope="module")
-def deployed(
-    board: Board, small_demo: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Report, Artifact]:
-    """The first deploy to it, and what was built for that."""
+def recipe(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's, with few images and a short measurement."""
     folder = tmp_path_factory.mktemp("litert")
     shutil.copytree(small_demo, folder / "demo")
     recipe = folder / "demo" / "recipe.yaml"
     text = re.sub(r"measure: .*", f"measure: {MEASURE}", recipe.read_text())
     text = text.replace("annotations: instances.json", "annotations: instances.json\n  count: 4")
     recipe.write_text(text.replace("mask_ap_drop: 0.02", "mask_ap_drop: 0.2"))
-    with pytest.MonkeyPatch.context() as patch, at_home(folder / "home", patch) as user:
-        patch.setenv("EDGEQ_HOME", str(folder / "edgeq-home"))
-        user.meet(board)
-        examined = boards.setup(TARGET, address(board))
-        assert examined.ready, examined.findings
-        report = edgeq.deploy(recipe, TARGET, address=address(board))
-        made = shelf.kept(report.artifact_id)
-    assert made is not None
-    return report, made
+    return recipe
 
 
-def test_gates_are_judged_on_what_the_board_computes(deployed: tuple[Report, Artifact]) -> None:
-    report, _ = deployed
+@pytest.mark.long
+def test_gates_are_judged_on_what_the_board_computes(
+    board: Board, user: User, recipe: Path
+) -> None:
+    user.meet(board)
+    report = edgeq.deploy(recipe, TARGET, address=address(board))
     assert report.exit_code == 0, report.verdicts
     column = report.column("device")
     assert column is not None and column.measurement is not None
@@ -77,16 +77,14 @@ def test_gates_are_judged_on_what_the_board_computes(deployed: tuple[Report, Art
     assert facts is not None and facts["partitions"] == 1 and facts["outside"] == {}
 
 
-def test_board_computes_what_this_machine_computes(
-    deployed: tuple[Report, Artifact], board: Board, user: User, small_demo: Path
-) -> None:
+def test_board_computes_what_this_machine_computes(board: Board, user: User, recipe: Path) -> None:
     user.meet(board)
-    _, made = deployed
-    files = dict(enumerate(images_of(image_files(small_demo / "evaluation", "")[:2])))
+    made = build(prepare(recipes.load(recipe), targets.load(TARGET), None)).artifact
+    files = dict(enumerate(images_of(image_files(recipe.with_name("evaluation"), "")[:2])))
     manner = Manner(2, keep_count=2, is_known=False)
     with host() as here, device(board) as there:
         found = [predict(place, made, files, manner, silent, "outputs") for place in (here, there)]
-    decoder = decoder_of(recipes.load(small_demo / "recipe.yaml"))
+    decoder = decoder_of(recipes.load(recipe))
     snr_db = parts_divergence(decoder, raw_outputs(*found)).snr_db
     assert set(snr_db) == set(LEAST_SNR_DB)
     for name, found_db in snr_db.items():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgeq.records.report import Divergence, Gain, Speedup
-from edgeq.spec.gates import Gates, judge
+from edgeq.spec.gates import Gates, judge, percentiles
 
 from ..report.reports import ARTIFACT_BYTES, column, divergence, full_columns, interval, measurement
 
@@ -15,9 +15,20 @@ if TYPE_CHECKING:
 ALL: dict[str, Any] = {
     "mask_ap_drop": 0.02,
     "box_ap_drop": 0.02,
+    "mask_precision_drop": 0.02,
+    "mask_recall_drop": 0.02,
+    "mask_f1_drop": 0.02,
+    "box_precision_drop": 0.02,
+    "box_recall_drop": 0.02,
+    "box_f1_drop": 0.02,
+    "score_shift": 0.02,
+    "threshold_drop": 0.02,
     "latency_p50_ms": 50,
     "latency_p90_ms": 50,
     "latency_p99_ms": 50,
+    "frame_p50_ms": 50,
+    "frame_p90_ms": 50,
+    "frame_p99_ms": 50,
     "peak_memory_bytes": 200 * 2**20,
     "artifact_bytes": 3 * 2**20,
     "divergence_mask_ap": 0.01,
@@ -54,9 +65,17 @@ def test_no_gates_no_verdicts() -> None:
     [
         ("mask_ap_drop", 0.0062, 0.0063),
         ("box_ap_drop", 0.0062, 0.0063),
-        ("latency_p50_ms", 39.0, 39.92),
-        ("latency_p90_ms", 43.0, 43.12),
-        ("latency_p99_ms", 43.5, 43.84),
+        *((name, 0.0062, 0.0063) for name in ALL if name.endswith(("precision_drop", "f1_drop"))),
+        ("mask_recall_drop", 0.0062, 0.0063),
+        ("box_recall_drop", 0.0062, 0.0063),
+        ("score_shift", 0.0099, 0.01),
+        ("threshold_drop", 0.0062, 0.0063),
+        ("latency_p50_ms", 40.0, 40.365714),
+        ("latency_p90_ms", 43.2, 43.417143),
+        ("latency_p99_ms", 43.95, 43.988571),
+        ("frame_p50_ms", 43.6, 43.948171),
+        ("frame_p90_ms", 47.0, 47.270414),
+        ("frame_p99_ms", 47.85, 47.892555),
         ("peak_memory_bytes", 142 * 2**20, 143 * 2**20),
         ("artifact_bytes", 2**20, 2 * 2**20),
         ("divergence_mask_ap", 0.0028, 0.0029),
@@ -100,15 +119,35 @@ def test_unstable_measurement_neither_passes_nor_fails() -> None:
         verdicts = _judge(full_columns(measurement(unstable=reasons)), **gates)
         assert {verdict.status for verdict in verdicts.values()} == {"unstable"}
         assert {v.reason for v in verdicts.values()} == {"the clock moved; drifting by 14%"}
-        assert verdicts["latency_p50_ms"].measured == pytest.approx(39.92)
+        assert verdicts["latency_p50_ms"].measured == pytest.approx(40.365714)
 
 
 def test_unstable_measurement_does_not_touch_the_other_gates() -> None:
     verdicts = _judge(full_columns(measurement(unstable=("hot",))), divergence(), **ALL)
     unstable = [gate for gate, verdict in verdicts.items() if verdict.status == "unstable"]
-    timed = ["latency_p50_ms", "latency_p90_ms", "latency_p99_ms"]
+    timed = [name for name in ALL if name.startswith(("latency", "frame"))]
     speedups = ["int8_speedup_over_fp16", "int8_speedup_over_float"]
     assert unstable == [*timed, "peak_memory_bytes", *speedups]
+
+
+def test_latency_is_judged_on_the_bound_and_says_the_estimate_too() -> None:
+    verdict = _judge(full_columns(), latency_p90_ms=43.3)["latency_p90_ms"]
+    assert verdict.status == "failed" and verdict.measured == pytest.approx(43.417143)
+    assert verdict.reason == "p90 of 700 is 43.19 ms, at most 43.42 ms by 99%"
+
+
+def test_percentile_of_too_few_samples_is_not_measured() -> None:
+    verdict = _judge(full_columns(measurement(count=661)), latency_p99_ms=1000)["latency_p99_ms"]
+    assert (verdict.status, verdict.measured) == ("not measured", None)
+    assert verdict.reason == (
+        "unresolved: p99 needs 662 samples, 661 were taken; raise measure.max_duration_s"
+    )
+
+
+def test_only_gates_that_are_set_ask_for_their_percentiles() -> None:
+    assert percentiles(Gates(mask_ap_drop=0.1, latency_p99_ms=3, frame_p50_ms=3)) == (50, 99)
+    assert percentiles(Gates(frame_p90_ms=3)) == (90,)
+    assert percentiles(Gates()) == ()
 
 
 def test_emulated_latency_is_not_a_measurement() -> None:

@@ -14,6 +14,7 @@ from edgeq.artifact import archive
 from edgeq.errors import InputErrors
 from edgeq.spec.images import TICK_NS, Image, image_of, images_of
 from edgeq.spec.recipe import Measure
+from edgeq.stages.seen import LOOKED_AT
 from tests.hashes import counted
 
 SHORT = Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
@@ -120,7 +121,9 @@ def test_deploy_lists_every_image_once_and_then_none(small_demo: Path) -> None:
     for times in (1, 0):
         with counted(named) as hashed:
             edgeq.deploy(small_demo / "recipe.yaml", "local")
-        assert {hashed[file] for file in evaluation} == {times}
+        # A few are looked at again, for what leaves the calibrated ranges.
+        assert all(times <= hashed[file] <= 2 * times for file in evaluation)
+        assert sum(hashed[file] == times for file in evaluation) >= len(evaluation) - LOOKED_AT
         # What is decoded here is hashed as it is read, too: at most in two passes.
         assert all(times <= hashed[file] <= 3 * times for file in calibration)
 

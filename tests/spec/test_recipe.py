@@ -175,8 +175,8 @@ def by_name(name: str) -> str:
         # Unknown keys: at the top, nested, in quantize, in overrides.
         (
             replaced("gates:", "gate:"),
-            "21: 'gate' is unknown; did you mean 'gates'? (calibration, evaluate, gates, measure, "
-            "model, preprocess, quantize, repair, task, tune)",
+            "21: 'gate' is unknown; did you mean 'gates'? (calibration, compare, evaluate, "
+            "gates, measure, model, preprocess, quantize, repair, task, tune)",
         ),
         (
             replaced("  count: 2", "  cuont: 2"),
@@ -328,6 +328,15 @@ def by_name(name: str) -> str:
             GOOD[: GOOD.index("evaluate:")] + "gates:\n  latency_p50_ms: 9\n  box_ap_drop: 0.1\n",
             "20: gate box_ap_drop needs annotated images; add 'evaluate:' with images and "
             "annotations",
+        ),
+        (
+            GOOD[: GOOD.index("gates:")] + "gates:\n  mask_recall_drop: 0.1\n",
+            "22: gate mask_recall_drop needs the score at which your application keeps a "
+            "detection; add 'deploy_threshold:' to 'task:'",
+        ),
+        (
+            GOOD.replace("task:\n", "task:\n  deploy_threshold: 0.0001\n"),
+            "3: deploy_threshold is 0.0001, below score_threshold 0.001; what it would keep is",
         ),
         (
             GOOD + "measure:\n  min_duration_s: 300\n",

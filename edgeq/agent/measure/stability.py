@@ -49,22 +49,23 @@ def steady(samples_ns: Sequence[int]) -> bool:
     return abs(later - earlier) <= STEADY_WITHIN * earlier
 
 
-def instability(
-    inference_ns: Sequence[int],
-    before: Environment,
-    after: Environment,
-    conditions: Conditions,
-) -> list[str]:
-    """The reasons, with figures, why a measurement cannot be trusted; empty when it can.
+def instability(inference_ns: Sequence[int], conditions: Conditions) -> list[str]:
+    """The reasons, with figures, why samples cannot be trusted; empty when they can."""
+    reasons = _incomplete(inference_ns, conditions) + drift(inference_ns)
+    return reasons + (_spread(inference_ns) if len(inference_ns) >= 3 else [])
 
-    `before` and `after` enclose the timed runs: taken after the warm-up and after the last run.
+
+def disturbances(
+    warm: Environment, before: Environment, after: Environment, threads: int
+) -> list[str]:
+    """The reasons, with figures, why what ran between two looks was not left alone.
+
+    Clocks are held against those at the end of the warm-up: one that fell before may stay so.
     """
-    reasons = _incomplete(inference_ns, conditions)
-    if len(inference_ns) >= 3:
-        reasons += _drift(inference_ns)
-        reasons += _spread(inference_ns)
-    reasons += _contention(before, after, conditions.threads)
-    return reasons + slowed(before, after)
+    alike = list(dict.fromkeys(_slowed(warm, before) + _slowed(warm, after)))
+    return (
+        _contention(before, after, threads) + _stolen(before, after) + alike + _hot(before, after)
+    )
 
 
 def slowed(before: Environment, after: Environment) -> list[str]:
@@ -123,10 +124,22 @@ def _incomplete(inference_ns: Sequence[int], conditions: Conditions) -> list[str
     return reasons
 
 
-def _drift(inference_ns: Sequence[int]) -> list[str]:
-    third = len(inference_ns) // 3
-    first, last = median(inference_ns[:third]), median(inference_ns[-third:])
+def drift(inference_ns: Sequence[int]) -> list[str]:
+    """Why there is no one figure for them: the last third is another than the first.
+
+    By its median, and by more than the samples vary on the way: of nine parts, the medians of the
+    last three all lie on one side of those of the first three.
+    """
+    size = len(inference_ns) // 3
+    if not size:
+        return []
+    first, last = median(inference_ns[:size]), median(inference_ns[-size:])
     if abs(last - first) <= MAX_DRIFT * first:
+        return []
+    parts = [median(part) for part in np.array_split(np.array(inference_ns), 9) if len(part)]
+    few = len(parts) // 3
+    early, late = parts[:few], parts[-few:]
+    if min(late) <= max(early) and min(early) <= max(late):
         return []
     return [
         f"drift: median inference went from {first / 1e6:.2f} ms in the first third "
@@ -152,6 +165,20 @@ def _contention(before: Environment, after: Environment, threads: int) -> list[s
     return [
         f"contention: other processes used {others:.2f} cores on average; "
         f"with {threads} threads on {after.cores} cores at most {limit:.2f} are free for them"
+    ]
+
+
+def _stolen(before: Environment, after: Environment) -> list[str]:
+    """Time that the host of a virtual machine gave to others is lost on any core."""
+    wall_s = (after.monotonic_ns - before.monotonic_ns) / 1e9
+    if before.cpu_time is None or after.cpu_time is None or wall_s <= 0:
+        return []
+    cores = (after.cpu_time.stolen_s - before.cpu_time.stolen_s) / wall_s
+    if cores <= SPARE_CORES:
+        return []
+    return [
+        f"stolen: the virtual machine's host took {cores:.2f} cores on average "
+        f"(limit {SPARE_CORES:.2f})"
     ]
 
 

@@ -19,10 +19,14 @@ _KIB = 1024
 
 
 class CpuTime(NamedTuple):
-    """CPU time used since boot: by the whole system (stolen time included), by this process."""
+    """CPU time used since boot: by the whole system (stolen time included), by this process.
+
+    `stolen_s` is what the host of a virtual machine gave to others.
+    """
 
     busy_s: float
     own_s: float
+    stolen_s: float = 0.0
 
 
 class Jetson(NamedTuple):
@@ -118,8 +122,10 @@ def parse_meminfo(text: str) -> dict[str, int]:
     return {name: int(kib) * _KIB for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
 
 
-def parse_busy_ticks(stat: str) -> int | None:
-    """Busy ticks of all CPUs in /proc/stat: user, nice, system, irq, softirq and stolen.
+def parse_ticks(stat: str) -> tuple[int, int] | None:
+    """Busy ticks of all CPUs in /proc/stat, and of them the stolen ones.
+
+    Busy are user, nice, system, irq, softirq and stolen.
 
     Stolen ticks (a neighbour on the same hypervisor ran) count: they are lost to a measurement.
     Guests are already within user and nice.
@@ -129,7 +135,7 @@ def parse_busy_ticks(stat: str) -> int | None:
         return None
     ticks = [int(field) for field in line.group(1).split()] + [0] * 8
     user, nice, system, _idle, _iowait, irq, softirq, steal = ticks[:8]
-    return user + nice + system + irq + softirq + steal
+    return user + nice + system + irq + softirq + steal, steal
 
 
 def _frequencies_khz(reader: Reader) -> dict[str, int]:
@@ -161,10 +167,11 @@ def _load_average(reader: Reader) -> tuple[float, float, float] | None:
 
 
 def _cpu_time(reader: Reader) -> CpuTime | None:
-    busy_ticks = parse_busy_ticks(reader.text("cpu_time", "/proc/stat") or "")
-    if busy_ticks is None:
+    ticks = parse_ticks(reader.text("cpu_time", "/proc/stat") or "")
+    if ticks is None:
         reader.note("cpu_time", "/proc/stat has no line of all CPUs")
         return None
     own = os.times()
     own_s = own.user + own.system + own.children_user + own.children_system
-    return CpuTime(busy_ticks / os.sysconf("SC_CLK_TCK"), own_s)
+    busy_s, stolen_s = (count / os.sysconf("SC_CLK_TCK") for count in ticks)
+    return CpuTime(busy_s, own_s, stolen_s)

@@ -11,6 +11,7 @@ from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
 from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
+from ..measure.stretches import Extent, timed
 from ..runtimes.base import LoadedModel, fit_tensor, load
 from ..system.environment import environment
 from ..system.jetson import power_mode, power_modes
@@ -80,17 +81,24 @@ def _bench(
         engine.use_graph(_tensor(images[0], manifest, engine))
     warm_up = _warm_up(images, manifest, engine, job, events)
     environment_warm = environment(reader.root)
+    aim = max(job.min_count, job.aim_count)
     with gauges.watch() as sampler:
-        start_ns = time.perf_counter_ns()
-        samples = _timed(images, manifest, engine, job, events)
-        duration_ns = time.perf_counter_ns() - start_ns
+        found = timed(
+            lambda n: measure(images[n % len(images)], manifest, engine),
+            lambda sample: sample.inference_ns,
+            lambda: environment(reader.root),
+            Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim),
+            lambda count: events.progress("bench", count, max(aim, count + 1)),
+        )
+    samples, duration_ns = found.samples, found.duration_ns
     environment_after = environment(reader.root)
     mode_after = power_mode(reader)
 
     peak, peak_source = peak_rss_bytes(peak_was_reset)
     facts = _engine_facts(engine, images[0], manifest)
     inference_ns = [sample.inference_ns for sample in samples]
-    used = gauges.power(idle, sampler.looks, duration_ns, len(samples))
+    looks = [(at_ns, look) for at_ns, look in sampler.looks if found.covers(at_ns)]
+    used = gauges.power(idle, looks, duration_ns, len(samples))
     conditions = Conditions(
         job.threads, warm_up.steady, job.max_warmup_s, job.min_count, job.max_duration_s
     )
@@ -111,6 +119,7 @@ def _bench(
         "warmup_count": warm_up.passes,
         "duration_ns": duration_ns,
         "throughput_per_s": len(samples) * 1e9 / duration_ns,
+        "left_out": found.fields(),
         "other_cores": other_cores(environment_warm, environment_after),
         "environment_before": environment_before.fields(),
         "environment_warm": environment_warm.fields(),
@@ -124,7 +133,12 @@ def _bench(
         "memory_available_after_load_bytes": available_after_load,
         "memory_available_lowest_bytes": lowest_available_bytes(sampler.looks),
         "unstable": [
-            *instability(inference_ns, environment_warm, environment_after, conditions),
+            *found.unstable,
+            *(
+                reason
+                for reason in instability(inference_ns, conditions)
+                if reason.split(":")[0] not in "; ".join(found.unstable)
+            ),
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],
     }
@@ -184,22 +198,3 @@ def _warm_up(
         inference_ns.append(measure(image, manifest, engine).inference_ns)
         done_ms, total_ms = int(elapsed_s * 1e3), int(job.max_warmup_s * 1e3)
         events.progress("warm-up", min(done_ms, total_ms - 1), total_ms)
-
-
-def _timed(
-    images: Sequence[Bytes],
-    manifest: ReleaseManifest,
-    engine: LoadedModel,
-    job: BenchJob,
-    events: Events,
-) -> list[Sample]:
-    start_s = time.monotonic()
-    samples: list[Sample] = []
-    while True:
-        samples.append(measure(images[len(samples) % len(images)], manifest, engine))
-        elapsed_s = time.monotonic() - start_s
-        if elapsed_s >= job.min_duration_s and len(samples) >= job.min_count:
-            return samples
-        if elapsed_s >= job.max_duration_s:
-            return samples
-        events.progress("bench", len(samples), max(job.min_count, len(samples) + 1))

@@ -38,7 +38,11 @@ class VerifyJob(NamedTuple):
 
 
 class BenchJob(NamedTuple):
-    """Time a release on images, in the order of the steps; in `power_mode`, where one is named."""
+    """Time a release on images, in the order of the steps; in `power_mode`, where one is named.
+
+    `aim_count` samples are taken where `max_duration_s` allows it; fewer than `min_count` are too
+    few for any figure.
+    """
 
     release: Path
     images: tuple[Path, ...]
@@ -51,6 +55,7 @@ class BenchJob(NamedTuple):
     engine: Path | None = None
     power_mode: str | None = None
     cuda_graph: bool = False
+    aim_count: int = 0
 
 
 class ImageRequest(NamedTuple):
@@ -211,6 +216,7 @@ def bench_job(fields: Fields) -> BenchJob:
             max_duration_s=fields.number("max_duration_s", 0.0, 86400.0, 120.0),
             power_mode=fields.text("power_mode") if "power_mode" in fields else None,
             cuda_graph=fields.flag("cuda_graph", False),
+            aim_count=fields.integer("aim_count", 0, 0),
             engine=_engine(fields),
         ),
     )

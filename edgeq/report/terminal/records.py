@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeq.report.figures import snr_by_part
+from edgeq.records.measurement import Stage
+from edgeq.report.figures import left_out, snr_by_part, tail
 
 if TYPE_CHECKING:
     from edgeq.cache import Usage
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from edgeq.records.examination import Examination
     from edgeq.records.inspection import Inspection, RangeMixing
     from edgeq.records.lint import Lint
-    from edgeq.records.measurement import Measurement, Stage
+    from edgeq.records.measurement import Measurement
     from edgeq.spec.target import Target
     from edgeq.stages.build import Build
 
@@ -57,7 +58,7 @@ def build_text(build: Build, output: Path | None) -> RenderableType:
 def measurement_text(measurement: Measurement) -> RenderableType:
     """A measurement for a person."""
     table = Table("ms", "p50", "p90", "p99", box=None, header_style="")
-    for stage in ("preprocess", "inference", "postprocess"):
+    for stage in get_args(Stage):
         figures = (_latency(measurement, q, stage) for q in (50, 90, 99))
         table.add_row(stage, *figures)
     memory = (
@@ -69,14 +70,21 @@ def measurement_text(measurement: Measurement) -> RenderableType:
     if not measurement.unstable:
         rate += f", {measurement.throughput_per_s:.3g} images/s"
     state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
+    if measurement.left_out.stretches:
+        state.append(Text(f"left out: {left_out(measurement)}"))
     if measurement.emulated:
         state.append(Text("EMULATED: this latency says nothing about a real board"))
-    return Group(table, Text(rate), Text(memory), *(state or [Text("stable")]))
+    return Group(
+        table,
+        Text(rate),
+        Text(memory),
+        *(state if measurement.unstable or measurement.emulated else [*state, Text("stable")]),
+    )
 
 
 def _latency(measurement: Measurement, q: float, stage: Stage) -> str:
     """No figure rather than a wrong one; `--json` has the raw samples all the same."""
-    return "unstable" if measurement.unstable else f"{measurement.latency_ms(q, stage):.3g}"
+    return "unstable" if measurement.unstable else tail(measurement.samples_ns(stage), q)
 
 
 def inspection_text(inspection: Inspection) -> RenderableType:

@@ -10,23 +10,26 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeq.report.board import board_remarks, board_sections
+from edgeq.report.deployed import DEPLOYED
 from edgeq.report.figures import (
     NOT_APPLICABLE,
     NOT_MEASURED,
     UNSTABLE,
     gate_figure,
+    left_out,
     mebibytes,
     snr_by_part,
 )
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation, worth
+from edgeq.report.speedup import explanation, frames, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeq.records.report import Divergence, Report, Verdict, VerdictStatus
+    from edgeq.records.report import Column, Divergence, Report, Verdict, VerdictStatus
+    from edgeq.report.rows import Section
 
 _TITLES = {
     "float": "float",
@@ -68,11 +71,18 @@ def _header(report: Report) -> RenderableType:
         ("target", report.target),
         ("device", report.device),
         ("artifact", f"{report.artifact_id[:12]}, {_size(report)}"),
+        *_calibrated(report),
         ("layers", f"{report.layers_quantized} int8, {report.layers_float} float"),
         *((f"{column.name} on", column.where) for column in report.columns),
     ):
         grid.add_row(label, Text(value))
     return grid
+
+
+def _calibrated(report: Report) -> Iterator[tuple[str, str]]:
+    if report.calibration is not None:
+        count = report.calibration.images
+        yield "calibrated on", "1 image" if count == 1 else f"{count} images"
 
 
 def _size(report: Report) -> str:
@@ -91,7 +101,7 @@ def _figures(report: Report) -> RenderableType:
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(_TITLES[name], justify="right")
-    for section in (*SECTIONS, *board_sections(report.columns)):
+    for section in _sections(report.columns):
         rows = [
             (
                 row.label,
@@ -105,6 +115,14 @@ def _figures(report: Report) -> RenderableType:
             table.add_row(label, *(Text(text) for text in cells))
         table.add_section()
     return table
+
+
+def _sections(columns: Sequence[Column]) -> Iterator[Section]:
+    accuracy, *rest = SECTIONS
+    yield accuracy
+    if any(column.deployed for column in columns):
+        yield DEPLOYED
+    yield from (*rest, *board_sections(columns))
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
@@ -134,6 +152,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield column.name, column.doubt
         for reason in column.measurement.unstable if column.measurement else ():
             yield f"unstable ({column.name})", reason
+        if column.measurement and column.measurement.left_out.stretches:
+            yield f"left out ({column.name})", left_out(column.measurement)
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)
@@ -146,7 +166,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         both = [report.column(name) for name in ("fp16", "device")]
         steady = not any(c.measurement.unstable for c in both if c and c.measurement)
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
-        for sentence in (words, *(explanation(found) if steady else ())):
+        for sentence in (words, *((*frames(found), *explanation(found)) if steady else ())):
             yield "int8 against fp16", sentence
     if report.gain is not None:
         both = [report.column(name) for name in ("float", "device")]
@@ -155,7 +175,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             sentences = ["not compared: emulated"]
         else:
             steady = not any(m.unstable for m in measurements)
-            sentences = worth(report.gain) if steady else [UNSTABLE]
+            sentences = [*worth(report.gain), *frames(report.gain)] if steady else [UNSTABLE]
         for sentence in sentences:
             yield "int8 against float", sentence
     for note in report.notes:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeq.agent.measure.stability import Conditions, instability, mode_reasons, other_cores, steady
+from edgeq.agent.measure.stability import (
+    Conditions,
+    disturbances,
+    drift,
+    instability,
+    mode_reasons,
+    other_cores,
+    steady,
+)
 from edgeq.agent.system.environment import CpuTime, Environment, Jetson
 from edgeq.agent.system.jetson import PowerMode
 from edgeq.agent.system.zones import Zone
@@ -41,12 +49,11 @@ def judged(
     before: Optional[Environment] = None,
     **after: Any,
 ) -> List[str]:
-    return instability(
-        CALM_NS if samples_ns is None else samples_ns,
-        before or look(0),
-        look(10, **after),
-        conditions,
-    )
+    first = before or look(0)
+    return [
+        *instability(CALM_NS if samples_ns is None else samples_ns, conditions),
+        *disturbances(first, first, look(10, **after), conditions.threads),
+    ]
 
 
 def test_a_calm_measurement_gives_no_reason() -> None:
@@ -71,6 +78,26 @@ def test_drift_between_first_and_last_third(factor: float, reported: bool) -> No
     assert all(
         reason.startswith("drift: median inference went from 10.00 ms") for reason in reasons
     )
+
+
+def test_drift_that_the_samples_do_not_show_is_none() -> None:
+    """A median of few that vary by half differs by 11% without anything having changed."""
+    assert drift([10, 16, 10, 16, 16, 10, 16, 10, 10, 16, 16, 10, 16, 10, 16, 16, 10, 16]) == []
+    assert drift([10] * 9 + [12] * 9) != []
+    assert drift([10, 12]) == []
+
+
+def test_time_that_a_host_stole_is_lost_on_any_core() -> None:
+    (reason,) = judged(cpu_time=CpuTime(1003.0, 10.0, 3.0))
+    assert reason == ("stolen: the virtual machine's host took 0.30 cores on average (limit 0.25)")
+    assert judged(cpu_time=CpuTime(1002.0, 10.0, 2.0)) == []
+
+
+def test_a_clock_that_fell_before_is_held_against_that_of_the_warm_up() -> None:
+    slow = {"cpu0": 1_000_000, "cpu1": 2_400_000}
+    low = (look(0, frequencies_khz=slow), look(10, frequencies_khz=slow))
+    (reason,) = disturbances(look(-5), *low, 2)
+    assert reason.startswith("frequency: cpu0 went from 2400 MHz to 1000 MHz")
 
 
 def test_spread_between_median_and_p90() -> None:

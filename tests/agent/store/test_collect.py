@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
+
 from ..serving import Host, Inside, command, current_of, files_of, manifest_of, sha256
 from ..unsynced import Log, record
 
@@ -97,7 +99,7 @@ def play(host: Host, model: Model, step: str, number: int) -> None:
         model.collect()
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(examples(40), suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_collection_keeps_exactly_what_is_referred_to(
     agent_pyz: Path, steps: List[Tuple[str, int]]

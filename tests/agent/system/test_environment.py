@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.agent.system.environment import environment, parse_busy_ticks, parse_meminfo
+from edgeq.agent.system.environment import environment, parse_meminfo, parse_ticks
 from edgeq.agent.system.memory import peak_rss_bytes, reset_peak, rss_bytes
 from edgeq.agent.system.reading import Reader
 
@@ -37,12 +37,12 @@ def test_meminfo_is_in_bytes() -> None:
 
 
 def test_busy_ticks_leave_out_idle_and_waiting_and_count_guests_once() -> None:
-    assert parse_busy_ticks(STAT) == 110 + 20 + 30 + 6 + 7 + 8
+    assert parse_ticks(STAT) == (110 + 20 + 30 + 6 + 7 + 8, 8)
 
 
 def test_busy_ticks_of_old_kernels_with_fewer_columns() -> None:
-    assert parse_busy_ticks("cpu  1 2 3 400\n") == 6
-    assert parse_busy_ticks("nothing of the kind") is None
+    assert parse_ticks("cpu  1 2 3 400\n") == (6, 0)
+    assert parse_ticks("nothing of the kind") is None
 
 
 def test_one_look_is_json_and_says_what_it_could_not_read() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,4 +91,35 @@ def test_a_jetson_has_power_energy_and_its_mode(
     assert (result["power_mode"], result["gpu_hz"]) == ("25W", 306_000_000)
     assert result["environment_after"]["jetson"]["clocks_pinned"] is False
     reasons = [reason for reason in result["unstable"] if reason.startswith(("power", "throttled"))]
-    assert reasons == ["throttled: gpu-throttle-alert is at 1 (0: not)"]
+    (reason,) = reasons
+    assert reason.startswith("throttled: gpu-throttle-alert is at 1 (0: not) (in ")
+
+
+def test_it_runs_on_until_percentiles_are_resolved_or_time_is_up(
+    release: Path, red_rectangle: Path, tmp_path: Path
+) -> None:
+    # Where nothing is known of others there is nothing to be disturbed by.
+    root = plant(tmp_path / "board", {"/proc/meminfo": "MemAvailable: 1000 kB\n"})
+    wide = {"max_duration_s": 0.3, "aim_count": 10**6}
+    result = benched(release, red_rectangle, root, aim_count=400, max_duration_s=20.0)
+    assert len(result["inference_ns"]) + result["left_out"]["samples"] >= 400
+    short = benched(release, red_rectangle, root, **wide)
+    assert 10 <= len(short["inference_ns"]) < 10**6
+    assert not any(reason.startswith("count") for reason in short["unstable"])
+
+
+def test_a_machine_whose_cores_all_burn_gives_no_calm_figure(
+    release: Path, red_rectangle: Path
+) -> None:
+    burn = [sys.executable, "-c", "while True: pass"]
+    burning = [subprocess.Popen(burn) for _ in range(os.cpu_count() or 1)]
+    try:
+        time.sleep(0.3)
+        threads = os.cpu_count() or 1
+        result = benched(release, red_rectangle, threads=threads, max_duration_s=1.5)
+    finally:
+        for process in burning:
+            process.kill()
+            process.wait()
+    assert any(reason.startswith("contention: ") for reason in result["unstable"])
+    assert result["left_out"]["stretches"] == 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from edgeq.records.measurement import LeftOut
 from edgeq.records.report import Verdict
 from edgeq.report.figures import three_digits
 from edgeq.report.terminal.report import render
@@ -56,12 +57,20 @@ def test_figures_of_the_three_columns_stand_in_one_line_each(width: int) -> None
     assert _row(text, "  medium") == ["-", "-", "-"]
     assert _row(text, "mask AP drop") == ["0.0063", "0.0063"]
     assert _row(text, "box AP") == ["0.3025", "0.2991", "0.2962"]
-    assert _row(text, "inference p50, ms") == ["not measured", "not measured", "39.9"]
-    assert _row(text, "postprocess p99, ms")[2] == "0.493"
+    assert _row(text, "inference p50, ms") == ["not measured", "not measured", "40.0 (<= 40.4)"]
+    assert _row(text, "postprocess p99, ms")[2] == "0.494 (<= 0.495)"
+    assert _row(text, "frame p90, ms")[2] == "47.0 (<= 47.3)"
     assert _row(text, "memory peak, MiB")[2] == "143"
     assert _row(text, "load, ms")[2] == "812"
     assert _row(text, "model size, MiB") == ["8.00", "not measured", "2.00"]
-    assert text.count("-0.0021 to 0.0134") == 4
+    assert text.count("-0.0021 to 0.0134") == 10  # of AP, and at the deploy threshold
+
+
+@pytest.mark.parametrize("count, said", [(63, "63 of 64"), (64, "43.1 (<= 43.9)")])
+def test_what_too_few_samples_cannot_tell_says_how_many_could(count: int, said: str) -> None:
+    text = _text(report(full_columns(measurement(count=count))))
+    assert said in _row(text, "inference p90, ms")[2]
+    assert _row(text, "inference p99, ms")[2] == f"unresolved: {count} of 662"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -76,6 +85,17 @@ def test_no_line_is_cut_or_wider_than_the_terminal(width: int, color: bool) -> N
     if not color:
         assert max(len(line) for line in lines) <= width
     assert not any("…" in line for line in lines)
+
+
+def test_section_of_the_deploy_threshold_is_there_where_it_was_scored() -> None:
+    text = _text(report(full_columns()))
+    assert _row(text, "mask recall") == ["not measured", "not measured", "0.6200"]
+    assert _row(text, "score shift, median") == ["not measured", "-0.010"]
+    assert _row(text, "  objects compared") == ["not measured", "740 of 765"]
+    # Rounded down: at .244 one object less would be found.
+    assert _row(text, "threshold for recall") == ["not measured", "0.243"]
+    without = tuple(c.model_copy(update={"deployed": None}) for c in full_columns())
+    assert "threshold" not in _text(report(without))
 
 
 def test_without_color_there_are_no_escape_codes() -> None:
@@ -181,3 +201,11 @@ def test_reasons_notes_and_divergence_are_listed_word_for_word() -> None:
 )
 def test_figures_have_three_digits_and_no_exponent(value: float, text: str) -> None:
     assert three_digits(value) == text
+
+
+def test_what_was_left_out_is_said_with_its_reasons() -> None:
+    gone = LeftOut(stretches=3, samples=30, duration_ns=1_500_000_000, reasons={"contention": 3})
+    measured = measurement().model_copy(update={"left_out": gone})
+    text = " ".join(_text(report(full_columns(measured)), 120).split())
+    assert "left out (device): 1.5 s with 30 inferences, in 3 stretches" in text
+    assert "(contention in 3)" in text
