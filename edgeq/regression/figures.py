@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeq.records.comparison import Comparison
-    from edgeq.records.measurement import Measurement
+    from edgeq.records.measurement import Measurement, Stage
     from edgeq.records.report import Report
 
 Figure = tuple[str, float | str]
@@ -49,10 +48,13 @@ def of_comparison(found: Comparison) -> Iterator[Figure]:
 
 
 def _measured(measured: Measurement) -> Iterator[Figure]:
-    for q in (50, 90, 99):
-        latency = measured.latency_ms(q)
-        if not math.isnan(latency):
-            yield f"inference_p{q}_ms", latency
+    passes = {len(measured.preprocess_ns), len(measured.inference_ns), len(measured.postprocess_ns)}
+    stages: tuple[Stage, ...] = ("inference", "frame") if len(passes) == 1 else ("inference",)
+    for stage in stages:
+        for q in (50, 90, 99):
+            # Of a tail that too few samples tell there is no figure.
+            if q == 50 or measured.bound_ms(q, stage) is not None:
+                yield f"{stage}_p{q}_ms", measured.latency_ms(q, stage)
     yield "peak_memory_bytes", measured.peak_rss_bytes
     if measured.power is not None and measured.power.energy_mj is not None:
         yield "energy_mj", measured.power.energy_mj

@@ -15,6 +15,7 @@ PREFIX = "edgeq_"
 _LABELS = ("board", "target", "recipe", "run", "baseline")
 _SHOWN = (
     ("inference p50", "inference_p50_ms", 1.0, "{:.3g} ms"),
+    ("frame p50", "frame_p50_ms", 1.0, "{:.3g} ms"),
     ("peak memory", "peak_memory_bytes", 2.0**20, "{:.1f} MiB"),
     ("size", "size_bytes", 2.0**20, "{:.2f} MiB"),
     ("mask AP", "mask_ap", 1.0, "{:.4f}"),

@@ -134,7 +134,9 @@ def test_limits_come_from_the_recipe(small_demo: Path, tmp_path: Path) -> None:
     path.unlink()
 
 
-def test_command_line_prints_it_and_ends_with_its_code(small_demo: Path, tmp_path: Path) -> None:
+def test_command_line_prints_it_and_ends_with_its_code(
+    small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "demo.edgeq"
     archive.copy(demo(), file)
     url = f"sqlite:///{tmp_path / 'store.sqlite'}"
@@ -143,7 +145,13 @@ def test_command_line_prints_it_and_ends_with_its_code(small_demo: Path, tmp_pat
     set_baseline("main", run.id, url, force=True)
     names = ["main", str(file), "--target", "local", "--store", url]
     short = ["--duration", "1s", "--reloads", "3", "--images", str(small_demo / "evaluation")]
-    done = edgeq("compare", *names, *short, "--json")
+    (tmp_path / "summary.md").write_text("of another step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    outputs = ["--junit", str(tmp_path / "compare.xml"), "--github-summary"]
+    done = edgeq("compare", *names, *short, *outputs, "--json")
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("of another step\n### edgeq compare: local on ")
+    assert '<testcase classname="edgeq.compare.local"' in (tmp_path / "compare.xml").read_text()
     found = json.loads(done.stdout)
     [kept] = open_store(url).comparisons()
     assert (kept.id, kept.a.named, kept.a.artifact_id) == (found["id"], "main", demo().id)
