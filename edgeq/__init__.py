@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.build import build
     from edgeq.verbs.compare import compare
     from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.history import history
     from edgeq.verbs.inspect import inspect
     from edgeq.verbs.lint import lint
     from edgeq.verbs.measure import measure
@@ -34,6 +35,7 @@ __all__ = [
     "check_board",
     "compare",
     "deploy",
+    "history",
     "inspect",
     "lint",
     "list_baselines",
@@ -56,6 +58,7 @@ _HOMES = {
     "check_board": "verbs.boards:check",
     "compare": "verbs.compare:compare",
     "deploy": "verbs.deploy:deploy",
+    "history": "verbs.history:history",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
     "list_baselines": "verbs.baseline:list_baselines",

@@ -37,6 +37,7 @@ COMMANDS = (
     ["targets", "check"],
     ["targets", "setup"],
     ["compare"],
+    ["history"],
     *(["baseline", verb] for verb in ("set", "list", "show", "rm")),
     ["cache", "list"],
     ["cache", "clear"],
