@@ -125,11 +125,14 @@ def edgeq_device(edgeq_target: BoardUnderTest, request: pytest.FixtureRequest) -
     from edgeq.errors import DeviceError
     from edgeq.verbs.releases import status
 
+    missing = None
     with _failing():
         try:
             status(edgeq_target.target, edgeq_target.address)
         except DeviceError as exc:
-            _miss(request.config, f"needs the board {edgeq_target.name}: {exc}")
+            missing = f"needs the board {edgeq_target.name}: {exc}"
+    if missing is not None:
+        _miss(request.config, missing)
     return edgeq_target
 
 
@@ -239,7 +242,7 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except EdgeqError as exc:
-        pytest.fail(str(exc), False)
+        raise pytest.fail.Exception(str(exc), False) from None
 
 
 def _shared(factory: pytest.TempPathFactory) -> Path | None:
