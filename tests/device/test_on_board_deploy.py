@@ -409,6 +409,7 @@ def test_damaged_engine_is_missing_and_is_installed_anew(
     assert mended.environment == ready.after.environment
 
 
+@pytest.mark.long
 def test_example_suite_of_regression_tests_runs_on_the_board(
     deployed: Deployed, ready: Ready, developer: User, tmp_path: Path
 ) -> None:
