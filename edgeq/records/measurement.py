@@ -54,6 +54,21 @@ class LeftOut(Record):
     reasons: dict[Word, Count] = Field(default_factory=dict)
 
 
+class Minute(Record):
+    """One minute of a long run before what is timed.
+
+    `reasons` are the kinds of what disturbed the device or slowed it down.
+    """
+
+    passes: Count
+    median_ns: Duration
+    p99_ns: Duration
+    frame_median_ns: Duration
+    hottest_c: Finite | None
+    slowest_khz: Count | None
+    reasons: tuple[Word, ...]
+
+
 def _environment(found: dict[str, Any]) -> dict[str, Any]:
     BenchEnvironment.model_validate(found)
     return found
@@ -104,6 +119,7 @@ class Measurement(Record):
     memory_available_after_load_bytes: Count | None = None
     memory_available_lowest_bytes: Count | None = None
     left_out: LeftOut = LeftOut()
+    soak: tuple[Minute, ...] = ()
     unstable: tuple[Text, ...] = ()
     emulated: bool = False
 

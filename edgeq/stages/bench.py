@@ -39,7 +39,8 @@ def bench(
     job = {
         "release": release,
         "images": [paths[image.path] for image in images],
-        **options.model_dump(exclude={"threads", "percentiles"}, exclude_none=True),
+        **options.model_dump(exclude={"threads", "percentiles", "soak"}, exclude_none=True),
+        "soak_s": options.soak or 0.0,
         "aim_count": max([options.min_count, *map(needed, options.percentiles)]),
         "threads": threads(options, target, probe),
     }

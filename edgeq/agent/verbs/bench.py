@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
+from ..measure.soak import MINUTE_S, SLOWED, MinuteRun, soak
 from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
 from ..measure.stretches import Extent, timed
 from ..runtimes.base import LoadedModel, fit_tensor, load
@@ -80,14 +81,18 @@ def _bench(
     if job.cuda_graph:
         engine.use_graph(_tensor(images[0], manifest, engine))
     warm_up = _warm_up(images, manifest, engine, job, events)
+    minutes = _soaked(images, manifest, engine, job, events, reader) if job.soak_s else []
     environment_warm = environment(reader.root)
     aim = max(job.min_count, job.aim_count)
+    extent = Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim)
+    if minutes:
+        extent = extent._replace(accepted=SLOWED)
     with gauges.watch() as sampler:
         found = timed(
             lambda n: measure(images[n % len(images)], manifest, engine),
             lambda sample: sample.inference_ns,
             lambda: environment(reader.root),
-            Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim),
+            extent,
             lambda count: events.progress("bench", count, max(aim, count + 1)),
         )
     samples, duration_ns = found.samples, found.duration_ns
@@ -120,6 +125,7 @@ def _bench(
         "duration_ns": duration_ns,
         "throughput_per_s": len(samples) * 1e9 / duration_ns,
         "left_out": found.fields(),
+        "soak": [minute._asdict() for minute in minutes],
         "other_cores": other_cores(environment_warm, environment_after),
         "environment_before": environment_before.fields(),
         "environment_warm": environment_warm.fields(),
@@ -142,6 +148,29 @@ def _bench(
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],
     }
+
+
+def _soaked(
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
+    reader: Reader,
+) -> list[MinuteRun]:
+    def take(number: int) -> tuple[int, int]:
+        taken = measure(images[number % len(images)], manifest, engine)
+        return taken.inference_ns, taken.preprocess_ns + taken.inference_ns + taken.postprocess_ns
+
+    total_ms = int(job.soak_s * 1e3)
+    return soak(
+        take,
+        lambda: environment(reader.root),
+        job.threads,
+        job.soak_s,
+        lambda seconds: events.progress("soak", min(int(seconds * 1e3), total_ms - 1), total_ms),
+        MINUTE_S,
+    )
 
 
 def _tensor(image: Bytes, manifest: ReleaseManifest, engine: LoadedModel) -> Array:

@@ -123,3 +123,16 @@ def test_a_machine_whose_cores_all_burn_gives_no_calm_figure(
             process.wait()
     assert any(reason.startswith("contention: ") for reason in result["unstable"])
     assert result["left_out"]["stretches"] == 0
+
+
+def test_what_slows_a_soaked_device_down_is_what_is_measured(
+    release: Path, red_rectangle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(gauges, "IDLE_S", 0.1)
+    root = plant(tmp_path / "board", ORIN_NANO)  # which is throttled all the while
+    result = benched(release, red_rectangle, root, soak_s=0.2)
+    (minute,) = result["soak"]
+    assert minute["reasons"] == ["throttled"] and minute["passes"] > 0
+    assert not any(reason.startswith("throttled") for reason in result["unstable"])
+    assert benched(release, red_rectangle, root)["soak"] == []
