@@ -106,6 +106,10 @@ def measure(
         str | None,
         typer.Option(metavar="TIME", help="run for so long before, as 20m, minute by minute"),
     ] = None,
+    streams: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=64, help="also so many streams side by side; may be repeated"),
+    ] = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -122,6 +126,7 @@ def measure(
         min_duration_s=duration,
         max_duration_s=longest,
         soak=seconds_of(soak, "--soak"),
+        streams=tuple(streams or ()),
     )
     address = address_of(host, identity)
     if dry_run:

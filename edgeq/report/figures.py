@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgeq.records.accuracy import Interval
-    from edgeq.records.measurement import Measurement, Minute
+    from edgeq.records.measurement import Measurement, Minute, StreamRun
     from edgeq.spec.gates import Gate, Unit
 
 _SETTLED = 0.03
@@ -107,3 +107,20 @@ def soaked(minutes: Sequence[Minute]) -> str:
     if len(minutes) > 1 and abs(last.median_ns / minutes[-2].median_ns - 1) > _SETTLED:
         said += "; still changing at the end, which a longer run would show"
     return said
+
+
+def streams(run: StreamRun) -> str:
+    """Frames a second of one arrangement, and how slow the rarely slow frame of a stream is."""
+    named = f"{run.streams} streams" if run.streams > 1 else "1 stream"
+    each = f"{run.threads} threads each" if run.threads > 1 else "1 thread each"
+    name = f"{named}, {each}" if run.streams else "pipeline"
+    if run.reasons:
+        return f"{name}: {UNSTABLE}: {run.reasons[0]}"
+    rate = f"{name}: {three_digits(run.frames_per_s)} frames/s"
+    if not run.streams:
+        return rate
+    bound_ms = run.p99_bound_ms()
+    if bound_ms is None:
+        fewest = min(map(len, run.frame_ns))
+        return f"{rate}, p99 unresolved: {fewest} of {percentiles.needed(99)} frames"
+    return f"{rate}, p99 at most {three_digits(bound_ms)} ms"

@@ -211,6 +211,10 @@ class Measure(Part):
     soak: Seconds | None = None
     """run for so long before anything is timed, as '20 min': the figures are then those of the
     device as hot as it gets"""
+    streams: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=64)], ...], AS_TUPLE, Field(max_length=8)
+    ] = ()
+    """frames a second of so many streams side by side, such as [1, 2, 4], and of a pipeline"""
     cuda_graph: bool = False
     """launch each inference as one CUDA graph, which saves launching layer by layer (TensorRT)"""
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
 from ..measure.soak import MINUTE_S, SLOWED, MinuteRun, soak
-from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
+from ..measure.stability import (
+    Conditions,
+    disturbances,
+    instability,
+    mode_reasons,
+    other_cores,
+    steady,
+)
 from ..measure.stretches import Extent, timed
+from ..measure.throughput import FRAMES_S, Frames, pipelined, side_by_side
 from ..runtimes.base import LoadedModel, fit_tensor, load
 from ..system.environment import environment
 from ..system.jetson import power_mode, power_modes
@@ -24,6 +33,7 @@ from ..vision.letterbox import prepare
 
 if TYPE_CHECKING:
     from ..vision.arrays import Array, Bytes
+    from ..vision.letterbox import Geometry
     from ..wire.events import Events
     from ..wire.job import BenchJob
 
@@ -101,6 +111,8 @@ def _bench(
 
     peak, peak_source = peak_rss_bytes(peak_was_reset)
     facts = _engine_facts(engine, images[0], manifest)
+    # Behind the peak of memory: each stream has an engine of its own.
+    streams = _streams(images, manifest, engine, job, events, reader) if job.streams else []
     inference_ns = [sample.inference_ns for sample in samples]
     looks = [(at_ns, look) for at_ns, look in sampler.looks if found.covers(at_ns)]
     used = gauges.power(idle, looks, duration_ns, len(samples))
@@ -125,6 +137,7 @@ def _bench(
         "duration_ns": duration_ns,
         "throughput_per_s": len(samples) * 1e9 / duration_ns,
         "left_out": found.fields(),
+        "streams": streams,
         "soak": [minute._asdict() for minute in minutes],
         "other_cores": other_cores(environment_warm, environment_after),
         "environment_before": environment_before.fields(),
@@ -148,6 +161,50 @@ def _bench(
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],
     }
+
+
+def _streams(
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
+    reader: Reader,
+) -> list[dict[str, Any]]:
+    """Frames a second of a pipeline, then of so many streams side by side as the job says.
+
+    Each stream has an engine of its own, and its share of the threads.
+    """
+    warm = environment(reader.root)
+
+    def seen(count: int, threads: int, run: Callable[[], Frames]) -> dict[str, Any]:
+        before = environment(reader.root)
+        frames = run()
+        after = environment(reader.root)
+        reasons = disturbances(warm, before, after, threads * max(1, count))
+        told = frames._asdict()
+        return {"streams": count, "threads": threads, **told, "reasons": reasons}
+
+    def prepared(number: int) -> tuple[Array, Geometry]:
+        tensor, geometry = prepare(images[number % len(images)], manifest.preprocess)
+        return fit_tensor(tensor, engine.input), geometry
+
+    def rest(ready: tuple[Array, Geometry]) -> None:
+        decode(manifest.task, engine.run(ready[0]), ready[1])
+
+    def passes(own: LoadedModel) -> Callable[[int], Sample]:
+        return lambda number: measure(images[number % len(images)], manifest, own)
+
+    events.progress("streams", 0, len(job.streams) + 1)
+    found = [seen(0, job.threads, lambda: pipelined(prepared, rest, FRAMES_S))]
+    for done, count in enumerate(job.streams, 1):
+        events.progress("streams", done, len(job.streams) + 1)
+        share = max(1, job.threads // count)
+        own = [passes(load(manifest, share, engine_path=job.engine)) for _ in range(count)]
+        for one in own:
+            one(0)
+        found.append(seen(count, share, partial(side_by_side, own, FRAMES_S)))
+    return found
 
 
 def _soaked(

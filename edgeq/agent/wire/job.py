@@ -56,6 +56,7 @@ class BenchJob(NamedTuple):
     power_mode: str | None = None
     cuda_graph: bool = False
     soak_s: float = 0.0
+    streams: tuple[int, ...] = ()
     aim_count: int = 0
 
 
@@ -218,6 +219,7 @@ def bench_job(fields: Fields) -> BenchJob:
             power_mode=fields.text("power_mode") if "power_mode" in fields else None,
             cuda_graph=fields.flag("cuda_graph", False),
             soak_s=fields.number("soak_s", 0.0, 86400.0, 0.0),
+            streams=fields.integers("streams", 1, []),
             aim_count=fields.integer("aim_count", 0, 0),
             engine=_engine(fields),
         ),

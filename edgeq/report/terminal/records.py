@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeq.records.measurement import Stage
-from edgeq.report.figures import left_out, snr_by_part, soaked, tail, three_digits
+from edgeq.report.figures import left_out, snr_by_part, soaked, streams, tail, three_digits
 
 if TYPE_CHECKING:
     from edgeq.cache import Usage
@@ -72,6 +72,7 @@ def measurement_text(measurement: Measurement) -> RenderableType:
     state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
     if measurement.left_out.stretches:
         state.append(Text(f"left out: {left_out(measurement)}"))
+    state += [Text(streams(run)) for run in measurement.streams]
     if measurement.emulated:
         state.append(Text("EMULATED: this latency says nothing about a real board"))
     return Group(

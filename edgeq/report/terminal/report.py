@@ -20,6 +20,7 @@ from edgeq.report.figures import (
     mebibytes,
     snr_by_part,
     soaked,
+    streams,
 )
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation, frames, worth
@@ -157,6 +158,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield f"left out ({column.name})", left_out(column.measurement)
         if column.measurement and column.measurement.soak:
             yield f"long run ({column.name})", soaked(column.measurement.soak)
+        for run in column.measurement.streams if column.measurement else ():
+            yield f"throughput ({column.name})", streams(run)
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)
