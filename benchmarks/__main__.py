@@ -15,6 +15,7 @@ from benchmarks import (
     calibration,
     checking,
     commands,
+    comparing,
     hashing,
     inputs,
     latency,
@@ -30,6 +31,9 @@ from benchmarks.child import ChildError
 from benchmarks.figure import Figure, missing
 from benchmarks.table import render
 from tests.cpu import cpu_class
+
+ONLY_NAMED = (comparing.PART,)
+"""What takes hours."""
 
 
 def main() -> int:
@@ -48,10 +52,11 @@ def main() -> int:
         calibration.PART: lambda: calibration.measure(given.nncf_python),
         push.PART: push.measure,
         link.PART: link.measure,
+        comparing.PART: comparing.measure,
     }
     figures = []
     started = time.monotonic()
-    for part in given.parts or parts:
+    for part in given.parts or [part for part in parts if part not in ONLY_NAMED]:
         for figure in _measured(part, parts[part]):
             seconds = time.monotonic() - started
             print(f"[{seconds:4.0f} s] {part}: {figure.name}", file=sys.stderr, flush=True)
@@ -64,12 +69,12 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     modules = (
         *(commands, hashing, checking, postprocess, latency, litert, stable),
-        *(thresholds, sensitivity, calibration, push, link),
+        *(thresholds, sensitivity, calibration, push, link, comparing),
     )
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all]"
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all but comparing]"
     )
     parser.add_argument(
         "--nncf-python", type=Path, help="a Python that has nncf, onnx and opencv, to compare with"

@@ -19,6 +19,7 @@ from edgeq.cli.options import (
     Store,
     TargetName,
     address_of,
+    seconds_of,
 )
 from edgeq.cli.output import print_json, print_rendered, print_steps, say
 
@@ -101,6 +102,14 @@ def measure(
     images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
     threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
     duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds, at least")] = 5.0,
+    soak: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="run for so long before, as 20m, minute by minute"),
+    ] = None,
+    streams: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=64, help="also so many streams side by side; may be repeated"),
+    ] = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -112,7 +121,13 @@ def measure(
     from edgeq.verbs import measure as verb
 
     longest = max(Measure().max_duration_s, 2 * duration)
-    options = Measure(threads=threads, min_duration_s=duration, max_duration_s=longest)
+    options = Measure(
+        threads=threads,
+        min_duration_s=duration,
+        max_duration_s=longest,
+        soak=seconds_of(soak, "--soak"),
+        streams=tuple(streams or ()),
+    )
     address = address_of(host, identity)
     if dry_run:
         steps = verb.measure_steps(artifact, target, images, options, address)

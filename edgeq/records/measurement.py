@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from edgeq.records.answers import BenchEnvironment, EngineFacts, LiteRtFacts
 from edgeq.records.limits import Count, Duration, Finite, Positive, Text, Word
@@ -52,6 +52,55 @@ class LeftOut(Record):
     samples: Count = 0
     duration_ns: Count = 0
     reasons: dict[Word, Count] = Field(default_factory=dict)
+
+
+class Minute(Record):
+    """One minute of a long run before what is timed.
+
+    `reasons` are the kinds of what disturbed the device or slowed it down.
+    """
+
+    passes: Count
+    median_ns: Duration
+    p99_ns: Duration
+    frame_median_ns: Duration
+    hottest_c: Finite | None
+    slowest_khz: Count | None
+    reasons: tuple[Word, ...]
+
+
+class StreamRun(Record):
+    """Frames of so many streams side by side, each with so many threads, within `duration_ns`.
+
+    0 streams are a pipeline: the next frame is prepared while the engine runs, and a frame's time
+    is that from one to the next.
+    """
+
+    streams: Count
+    threads: Count
+    frame_ns: tuple[tuple[Duration, ...], ...]
+    duration_ns: Duration
+    reasons: tuple[Text, ...] = ()
+    """what disturbed it, so that its figures are of no use"""
+
+    @property
+    def frames_per_s(self) -> float:
+        """Of all streams together."""
+        return sum(map(len, self.frame_ns)) * 1e9 / self.duration_ns
+
+    def p99_bound_ms(self) -> float | None:
+        """What the slowest stream's 99th percentile is at most; None for too few frames."""
+        found = [percentiles.bound(frames, 99) for frames in self.frame_ns]
+        known = [ns for ns in found if ns is not None]
+        return max(known) / 1e6 if known and len(known) == len(found) else None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(self.frame_ns) != max(1, self.streams) or not all(self.frame_ns):
+            raise ValueError(f"there are frames of {len(self.frame_ns)} streams of {self.streams}")
+        if any(sum(frames) > self.duration_ns for frames in self.frame_ns):
+            raise ValueError("duration_ns is less than what was measured in it")
+        return self
 
 
 def _environment(found: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +153,8 @@ class Measurement(Record):
     memory_available_after_load_bytes: Count | None = None
     memory_available_lowest_bytes: Count | None = None
     left_out: LeftOut = LeftOut()
+    soak: tuple[Minute, ...] = ()
+    streams: tuple[StreamRun, ...] = ()
     unstable: tuple[Text, ...] = ()
     emulated: bool = False
 

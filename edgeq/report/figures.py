@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edgeq.agent.measure.soak import SLOWED
 from edgeq.records.measurement import percentile
 from edgeq.significance import percentiles
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgeq.records.accuracy import Interval
-    from edgeq.records.measurement import Measurement
+    from edgeq.records.measurement import Measurement, Minute, StreamRun
     from edgeq.spec.gates import Gate, Unit
 
+_SETTLED = 0.03
 NOT_MEASURED = "not measured"
 UNSTABLE = "unstable"
 NOT_APPLICABLE = ""
@@ -90,3 +92,35 @@ def gate_figure(gate: Gate | None, value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:g}" if gate is None else _WRITTEN[gate.unit](value)
+
+
+def soaked(minutes: Sequence[Minute]) -> str:
+    """A long run in a sentence: where it began, where it ended, and when it was slowed down."""
+    first, last = minutes[0], minutes[-1]
+    said = f"{len(minutes)} min: median {three_digits(first.median_ns / 1e6)} ms at first, "
+    said += f"{three_digits(last.median_ns / 1e6)} ms at last"
+    hot = [minute.hottest_c for minute in minutes if minute.hottest_c is not None]
+    if hot:
+        said += f"; {hot[0]:.0f} C, then up to {max(hot):.0f} C"
+    slowed = [n for n, minute in enumerate(minutes, 1) if {*minute.reasons} & {*SLOWED}]
+    said += f"; slowed down from minute {slowed[0]} on" if slowed else "; not slowed down"
+    if len(minutes) > 1 and abs(last.median_ns / minutes[-2].median_ns - 1) > _SETTLED:
+        said += "; still changing at the end, which a longer run would show"
+    return said
+
+
+def streams(run: StreamRun) -> str:
+    """Frames a second of one arrangement, and how slow the rarely slow frame of a stream is."""
+    named = f"{run.streams} streams" if run.streams > 1 else "1 stream"
+    each = f"{run.threads} threads each" if run.threads > 1 else "1 thread each"
+    name = f"{named}, {each}" if run.streams else "pipeline"
+    if run.reasons:
+        return f"{name}: {UNSTABLE}: {run.reasons[0]}"
+    rate = f"{name}: {three_digits(run.frames_per_s)} frames/s"
+    if not run.streams:
+        return rate
+    bound_ms = run.p99_bound_ms()
+    if bound_ms is None:
+        fewest = min(map(len, run.frame_ns))
+        return f"{rate}, p99 unresolved: {fewest} of {percentiles.needed(99)} frames"
+    return f"{rate}, p99 at most {three_digits(bound_ms)} ms"

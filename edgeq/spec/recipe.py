@@ -34,6 +34,7 @@ from edgeq.spec.values import (
     Percent,
     PositiveFloat,
     PositiveInt,
+    Seconds,
     text_of,
 )
 
@@ -207,6 +208,13 @@ class Measure(Part):
     power_mode: Annotated[str, Field(min_length=1)] | None = None
     """a power mode that the board must be in, as nvpmodel names it, such as 15W or MAXN; another
     one makes the measurement unstable"""
+    soak: Seconds | None = None
+    """run for so long before anything is timed, as '20 min': the figures are then those of the
+    device as hot as it gets"""
+    streams: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=64)], ...], AS_TUPLE, Field(max_length=8)
+    ] = ()
+    """frames a second of so many streams side by side, such as [1, 2, 4], and of a pipeline"""
     cuda_graph: bool = False
     """launch each inference as one CUDA graph, which saves launching layer by layer (TensorRT)"""
 

@@ -27,6 +27,8 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 _UNITS["gib"] = 2**30
 LARGEST_TEXT = 2**20
 """Of a file of class names, or of a map of classes."""
+_TIME = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h)\s*$"
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _PERCENT = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*$"
 _SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
 
@@ -80,6 +82,15 @@ def _bytes(value: object) -> object:
     if not match or match[2].lower() not in _UNITS:
         raise Invalid(f"'{value}' is no size", "write a number of bytes, or '4 MiB', '300 MB'")
     return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(_TIME, value)
+    if not match:
+        raise Invalid(f"'{value}' is no time", "write a number of seconds, or '20 min', '2 h'")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def _fraction(value: object) -> object:
@@ -148,6 +159,12 @@ def _neighbour(path: Path) -> str:
 
 Bytes = Annotated[
     int, BeforeValidator(_bytes), Field(gt=0), Or({"type": "string", "pattern": _SIZE})
+]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(gt=0, le=86_400),
+    Or({"type": "string", "pattern": _TIME}),
 ]
 Percent = Annotated[
     float,

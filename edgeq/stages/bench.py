@@ -39,7 +39,8 @@ def bench(
     job = {
         "release": release,
         "images": [paths[image.path] for image in images],
-        **options.model_dump(exclude={"threads", "percentiles"}, exclude_none=True),
+        **options.model_dump(exclude={"threads", "percentiles", "soak"}, exclude_none=True),
+        "soak_s": options.soak or 0.0,
         "aim_count": max([options.min_count, *map(needed, options.percentiles)]),
         "threads": threads(options, target, probe),
     }
@@ -74,6 +75,7 @@ def asked(recipe: recipes.Recipe) -> recipes.Measure:
 def shortened(options: recipes.Measure) -> recipes.Measure:
     """As asked for, but no longer than a median needs: for what int8 is compared with."""
     limits = {
+        "streams": (),
         "warmup_s": min(options.warmup_s, 1.0),
         "min_duration_s": min(options.min_duration_s, 2.0),
         "max_duration_s": min(options.max_duration_s, 20.0),

@@ -547,3 +547,16 @@ def test_real_images_are_found(real_data: Callable[[str], Path]) -> None:
 def test_std_that_leaves_values_as_they_are_passes(scale: float, std: float) -> None:
     made = recipe.Preprocess.model_validate({"size": [64, 64], "scale": scale, "std": (std,) * 3})
     assert made.std == (std, std, std)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20 min", 1200), ("90 s", 90), ("2h", 7200), ("1.5 h", 5400), (30, 30)]
+)
+def test_times_may_be_written_with_their_unit(text: str | int, seconds: float) -> None:
+    assert recipe.Measure.model_validate({"soak": text}).soak == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "20", "-1 s", 0, 10**6])
+def test_what_is_no_time_is_refused(text: str | int) -> None:
+    with pytest.raises(ValueError):
+        recipe.Measure.model_validate({"soak": text})

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 from ..manifest import ReleaseManifest, read_manifest
 from ..measure.gauges import Gauges, lowest_available_bytes, median_gpu_hz
 from ..measure.power import TOO_FEW, find_meter
-from ..measure.stability import Conditions, instability, mode_reasons, other_cores, steady
+from ..measure.soak import MINUTE_S, SLOWED, MinuteRun, soak
+from ..measure.stability import (
+    Conditions,
+    disturbances,
+    instability,
+    mode_reasons,
+    other_cores,
+    steady,
+)
 from ..measure.stretches import Extent, timed
+from ..measure.throughput import FRAMES_S, Frames, pipelined, side_by_side
 from ..runtimes.base import LoadedModel, fit_tensor, load
 from ..system.environment import environment
 from ..system.jetson import power_mode, power_modes
@@ -23,6 +33,7 @@ from ..vision.letterbox import prepare
 
 if TYPE_CHECKING:
     from ..vision.arrays import Array, Bytes
+    from ..vision.letterbox import Geometry
     from ..wire.events import Events
     from ..wire.job import BenchJob
 
@@ -80,14 +91,18 @@ def _bench(
     if job.cuda_graph:
         engine.use_graph(_tensor(images[0], manifest, engine))
     warm_up = _warm_up(images, manifest, engine, job, events)
+    minutes = _soaked(images, manifest, engine, job, events, reader) if job.soak_s else []
     environment_warm = environment(reader.root)
     aim = max(job.min_count, job.aim_count)
+    extent = Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim)
+    if minutes:
+        extent = extent._replace(accepted=SLOWED)
     with gauges.watch() as sampler:
         found = timed(
             lambda n: measure(images[n % len(images)], manifest, engine),
             lambda sample: sample.inference_ns,
             lambda: environment(reader.root),
-            Extent(job.threads, job.min_duration_s, job.max_duration_s, job.min_count, aim),
+            extent,
             lambda count: events.progress("bench", count, max(aim, count + 1)),
         )
     samples, duration_ns = found.samples, found.duration_ns
@@ -96,6 +111,8 @@ def _bench(
 
     peak, peak_source = peak_rss_bytes(peak_was_reset)
     facts = _engine_facts(engine, images[0], manifest)
+    # Behind the peak of memory: each stream has an engine of its own.
+    streams = _streams(images, manifest, engine, job, events, reader) if job.streams else []
     inference_ns = [sample.inference_ns for sample in samples]
     looks = [(at_ns, look) for at_ns, look in sampler.looks if found.covers(at_ns)]
     used = gauges.power(idle, looks, duration_ns, len(samples))
@@ -120,6 +137,8 @@ def _bench(
         "duration_ns": duration_ns,
         "throughput_per_s": len(samples) * 1e9 / duration_ns,
         "left_out": found.fields(),
+        "streams": streams,
+        "soak": [minute._asdict() for minute in minutes],
         "other_cores": other_cores(environment_warm, environment_after),
         "environment_before": environment_before.fields(),
         "environment_warm": environment_warm.fields(),
@@ -142,6 +161,73 @@ def _bench(
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],
     }
+
+
+def _streams(
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
+    reader: Reader,
+) -> list[dict[str, Any]]:
+    """Frames a second of a pipeline, then of so many streams side by side as the job says.
+
+    Each stream has an engine of its own, and its share of the threads.
+    """
+    warm = environment(reader.root)
+
+    def seen(count: int, threads: int, run: Callable[[], Frames]) -> dict[str, Any]:
+        before = environment(reader.root)
+        frames = run()
+        after = environment(reader.root)
+        reasons = disturbances(warm, before, after, threads * max(1, count))
+        told = frames._asdict()
+        return {"streams": count, "threads": threads, **told, "reasons": reasons}
+
+    def prepared(number: int) -> tuple[Array, Geometry]:
+        tensor, geometry = prepare(images[number % len(images)], manifest.preprocess)
+        return fit_tensor(tensor, engine.input), geometry
+
+    def rest(ready: tuple[Array, Geometry]) -> None:
+        decode(manifest.task, engine.run(ready[0]), ready[1])
+
+    def passes(own: LoadedModel) -> Callable[[int], Sample]:
+        return lambda number: measure(images[number % len(images)], manifest, own)
+
+    events.progress("streams", 0, len(job.streams) + 1)
+    found = [seen(0, job.threads, lambda: pipelined(prepared, rest, FRAMES_S))]
+    for done, count in enumerate(job.streams, 1):
+        events.progress("streams", done, len(job.streams) + 1)
+        share = max(1, job.threads // count)
+        own = [passes(load(manifest, share, engine_path=job.engine)) for _ in range(count)]
+        for one in own:
+            one(0)
+        found.append(seen(count, share, partial(side_by_side, own, FRAMES_S)))
+    return found
+
+
+def _soaked(
+    images: Sequence[Bytes],
+    manifest: ReleaseManifest,
+    engine: LoadedModel,
+    job: BenchJob,
+    events: Events,
+    reader: Reader,
+) -> list[MinuteRun]:
+    def take(number: int) -> tuple[int, int]:
+        taken = measure(images[number % len(images)], manifest, engine)
+        return taken.inference_ns, taken.preprocess_ns + taken.inference_ns + taken.postprocess_ns
+
+    total_ms = int(job.soak_s * 1e3)
+    return soak(
+        take,
+        lambda: environment(reader.root),
+        job.threads,
+        job.soak_s,
+        lambda seconds: events.progress("soak", min(int(seconds * 1e3), total_ms - 1), total_ms),
+        MINUTE_S,
+    )
 
 
 def _tensor(image: Bytes, manifest: ReleaseManifest, engine: LoadedModel) -> Array:

@@ -87,6 +87,14 @@ class Fields:
             self.note(name, f"is {value}; it must be at least {minimum}")
         return int(value)
 
+    def integers(self, name: str, minimum: int, default: Any = _REQUIRED) -> tuple[int, ...]:
+        """A list of whole numbers, each at least `minimum`; possibly empty."""
+        value = self._value(name, default, list, "a list of whole numbers", [])
+        if not all(_is(item, int) and item >= minimum for item in value):
+            self.note(name, f"must be a list of whole numbers, each at least {minimum}")
+            return ()
+        return tuple(value)
+
     def number(self, name: str, minimum: float, maximum: float, default: Any = _REQUIRED) -> float:
         """A finite number from `minimum` to `maximum`, both included."""
         value = self._value(name, default, (int, float), "a number", minimum)

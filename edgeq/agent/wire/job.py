@@ -55,6 +55,8 @@ class BenchJob(NamedTuple):
     engine: Path | None = None
     power_mode: str | None = None
     cuda_graph: bool = False
+    soak_s: float = 0.0
+    streams: tuple[int, ...] = ()
     aim_count: int = 0
 
 
@@ -216,6 +218,8 @@ def bench_job(fields: Fields) -> BenchJob:
             max_duration_s=fields.number("max_duration_s", 0.0, 86400.0, 120.0),
             power_mode=fields.text("power_mode") if "power_mode" in fields else None,
             cuda_graph=fields.flag("cuda_graph", False),
+            soak_s=fields.number("soak_s", 0.0, 86400.0, 0.0),
+            streams=fields.integers("streams", 1, []),
             aim_count=fields.integer("aim_count", 0, 0),
             engine=_engine(fields),
         ),

@@ -19,7 +19,7 @@ _JOB_S = 3600.0
 _BUILT_S = 1800.0
 """For what comes before and after the builder, whose own limit is about that of a job."""
 _IMAGE_S = 120.0
-_GIVEN = ("timeout_s", "warmup_s", "max_warmup_s", "max_duration_s", "duration_s")
+_GIVEN = ("timeout_s", "warmup_s", "max_warmup_s", "max_duration_s", "duration_s", "soak_s")
 """Fields of a job that allow it a time."""
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeq.records.measurement import Stage
-from edgeq.report.figures import left_out, snr_by_part, tail
+from edgeq.report.figures import left_out, snr_by_part, soaked, streams, tail, three_digits
 
 if TYPE_CHECKING:
     from edgeq.cache import Usage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeq.records.examination import Examination
     from edgeq.records.inspection import Inspection, RangeMixing
     from edgeq.records.lint import Lint
-    from edgeq.records.measurement import Measurement
+    from edgeq.records.measurement import Measurement, Minute
     from edgeq.spec.target import Target
     from edgeq.stages.build import Build
 
@@ -72,14 +72,37 @@ def measurement_text(measurement: Measurement) -> RenderableType:
     state = [Text(f"UNSTABLE: {reason}") for reason in measurement.unstable]
     if measurement.left_out.stretches:
         state.append(Text(f"left out: {left_out(measurement)}"))
+    state += [Text(streams(run)) for run in measurement.streams]
     if measurement.emulated:
         state.append(Text("EMULATED: this latency says nothing about a real board"))
     return Group(
+        *_minutes(measurement.soak),
         table,
         Text(rate),
         Text(memory),
         *(state if measurement.unstable or measurement.emulated else [*state, Text("stable")]),
     )
+
+
+def _minutes(soak: Sequence[Minute]) -> list[RenderableType]:
+    """A long run minute by minute, and what it came to; nothing where there was none."""
+    if not soak:
+        return []
+    table = Table(box=None, header_style="")
+    for heading in ("minute", "p50, ms", "p99, ms", "frame p50, ms", "hottest, C", "slowest, MHz"):
+        table.add_column(heading, justify="right")
+    table.add_column("disturbed by")
+    for number, minute in enumerate(soak, 1):
+        times = (minute.median_ns, minute.p99_ns, minute.frame_median_ns)
+        hot, clock = minute.hottest_c, minute.slowest_khz
+        table.add_row(
+            str(number),
+            *(three_digits(ns / 1e6) for ns in times),
+            "-" if hot is None else f"{hot:.0f}",
+            "-" if clock is None else f"{clock / 1000:.0f}",
+            ", ".join(minute.reasons),
+        )
+    return [table, Text(soaked(soak)), Text()]
 
 
 def _latency(measurement: Measurement, q: float, stage: Stage) -> str:

@@ -19,6 +19,8 @@ from edgeq.report.figures import (
     left_out,
     mebibytes,
     snr_by_part,
+    soaked,
+    streams,
 )
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation, frames, worth
@@ -154,6 +156,10 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
             yield f"unstable ({column.name})", reason
         if column.measurement and column.measurement.left_out.stretches:
             yield f"left out ({column.name})", left_out(column.measurement)
+        if column.measurement and column.measurement.soak:
+            yield f"long run ({column.name})", soaked(column.measurement.soak)
+        for run in column.measurement.streams if column.measurement else ():
+            yield f"throughput ({column.name})", streams(run)
         if column.measurement and column.measurement.emulated:
             yield f"emulated ({column.name})", "these latencies say nothing about a real device"
         yield from board_remarks(column)

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from edgeq.agent.measure import gauges
+from edgeq.agent.verbs import bench as bench_module
 from edgeq.agent.verbs.bench import bench
 from edgeq.agent.wire.events import Events
 from edgeq.agent.wire.job import BenchJob
+from edgeq.records.measurement import StreamRun
 
 from ..jetsons import ORIN_NANO, plant
 
@@ -123,3 +125,30 @@ def test_a_machine_whose_cores_all_burn_gives_no_calm_figure(
             process.wait()
     assert any(reason.startswith("contention: ") for reason in result["unstable"])
     assert result["left_out"]["stretches"] == 0
+
+
+def test_what_slows_a_soaked_device_down_is_what_is_measured(
+    release: Path, red_rectangle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(gauges, "IDLE_S", 0.1)
+    root = plant(tmp_path / "board", ORIN_NANO)  # which is throttled all the while
+    result = benched(release, red_rectangle, root, soak_s=0.2)
+    (minute,) = result["soak"]
+    assert minute["reasons"] == ["throttled"] and minute["passes"] > 0
+    assert not any(reason.startswith("throttled") for reason in result["unstable"])
+    assert benched(release, red_rectangle, root)["soak"] == []
+
+
+def test_streams_and_a_pipeline_are_timed_behind_the_rest(
+    release: Path, red_rectangle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "FRAMES_S", 0.1)
+    result = benched(release, red_rectangle, streams=(1, 3), threads=2)
+    assert [run["streams"] for run in result["streams"]] == [0, 1, 3]
+    assert [run["threads"] for run in result["streams"]] == [2, 2, 1]
+    for run in result["streams"]:
+        assert len(run["frame_ns"]) == max(1, run["streams"])
+        read = StreamRun.model_validate(run, from_attributes=True)
+        assert read.frames_per_s > 0
+    assert benched(release, red_rectangle)["streams"] == []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from edgeq.records.measurement import LeftOut
+from edgeq.records.measurement import LeftOut, Minute
 from edgeq.records.report import Verdict
 from edgeq.report.figures import three_digits
 from edgeq.report.terminal.report import render
@@ -209,3 +209,22 @@ def test_what_was_left_out_is_said_with_its_reasons() -> None:
     text = " ".join(_text(report(full_columns(measured)), 120).split())
     assert "left out (device): 1.5 s with 30 inferences, in 3 stretches" in text
     assert "(contention in 3)" in text
+
+
+def test_long_run_says_where_it_ended_and_when_it_was_slowed_down() -> None:
+    minutes = tuple(
+        Minute(
+            passes=900,
+            median_ns=ns,
+            p99_ns=2 * ns,
+            frame_median_ns=ns + 10**6,
+            hottest_c=50.0 + 10 * n,
+            slowest_khz=2_400_000,
+            reasons=("throttled",) if n > 2 else (),
+        )
+        for n, ns in enumerate((40_000_000, 41_000_000, 42_000_000, 48_000_000))
+    )
+    measured = measurement().model_copy(update={"soak": minutes})
+    text = _text(report(full_columns(measured)), 200)
+    said = "4 min: median 40.0 ms at first, 48.0 ms at last; 50 C, then up to 80 C; slowed down "
+    assert said + "from minute 4 on; still changing at the end" in text
