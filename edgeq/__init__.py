@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from edgeq.tuning.sensitivity import sensitivity
     from edgeq.tuning.study import study
     from edgeq.tuning.tune import tune
+    from edgeq.verbs.baseline import baseline, list_baselines, remove_baseline, set_baseline
     from edgeq.verbs.boards import check as check_board
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
     from edgeq.verbs.compare import compare
     from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.history import history
     from edgeq.verbs.inspect import inspect
     from edgeq.verbs.lint import lint
     from edgeq.verbs.measure import measure
@@ -28,16 +30,21 @@ if TYPE_CHECKING:
     from edgeq.versions import version
 
 __all__ = [
+    "baseline",
     "build",
     "check_board",
     "compare",
     "deploy",
+    "history",
     "inspect",
     "lint",
+    "list_baselines",
     "measure",
     "push",
+    "remove_baseline",
     "rollback",
     "sensitivity",
+    "set_baseline",
     "setup_board",
     "status",
     "study",
@@ -46,16 +53,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
     "compare": "verbs.compare:compare",
     "deploy": "verbs.deploy:deploy",
+    "history": "verbs.history:history",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
+    "list_baselines": "verbs.baseline:list_baselines",
     "measure": "verbs.measure:measure",
     "push": "verbs.push:push",
+    "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",
     "sensitivity": "tuning.sensitivity:sensitivity",
+    "set_baseline": "verbs.baseline:set_baseline",
     "setup_board": "verbs.boards:setup",
     "status": "verbs.releases:status",
     "study": "tuning.study:study",

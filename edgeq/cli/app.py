@@ -23,9 +23,13 @@ targets_app = typer.Typer(
 cache_app = typer.Typer(
     no_args_is_help=True, help="What edgeq keeps to do nothing twice: list it, clear it."
 )
+baseline_app = typer.Typer(
+    no_args_is_help=True, help="Runs with a name, which others are compared with."
+)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
 app.add_typer(cache_app, name="cache")
+app.add_typer(baseline_app, name="baseline")
 
 
 def _version(wanted: bool) -> None:

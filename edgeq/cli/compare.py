@@ -8,10 +8,24 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app
-from edgeq.cli.options import DryRun, Host, Identity, Json, TargetName, address_of, seconds_of
-from edgeq.cli.output import print_json, print_rendered, print_steps
+from edgeq.cli.github import append, summary_file
+from edgeq.cli.options import (
+    DryRun,
+    Host,
+    Identity,
+    Json,
+    Store,
+    TargetName,
+    address_of,
+    seconds_of,
+)
+from edgeq.cli.output import (
+    print_json,
+    print_rendered,
+    print_steps,
+)
 
-SIDE = "an artifact: folder or .edgeq file; or current, previous: the board's releases"
+SIDE = "an artifact: folder or .edgeq file; current, previous: releases there; or a baseline"
 
 
 @app.command(
@@ -34,6 +48,13 @@ def compare(
     reloads: Annotated[
         int | None, typer.Option(min=3, max=100, help="[default: the recipe's, 8]")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also as JUnit's XML, a test a metric")
+    ] = None,
+    github_summary: Annotated[
+        bool, typer.Option("--github-summary", help="append it to $GITHUB_STEP_SUMMARY")
+    ] = False,
+    store: Store = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
@@ -44,8 +65,11 @@ def compare(
     Exit code 1 where B is worse in something, 4 where something cannot be told.
     """
     from edgeq.cli.progress import shown
+    from edgeq.records.files import check_writable, write_text
     from edgeq.spec import recipe as recipes
+    from edgeq.store import open_store
     from edgeq.verbs import compare as verb
+    from edgeq.verbs.baseline import look_up
 
     address = address_of(host, identity)
     read = None if recipe is None else recipes.load(recipe)
@@ -53,12 +77,26 @@ def compare(
     given = {"images": images, "duration_s": seconds, "reloads": reloads}
     changes = {name: value for name, value in given.items() if value is not None}
     options = (read.compare if read else recipes.Compare()).model_copy(update=changes)
+    shelf = open_store(store)
+    summary = summary_file() if github_summary else None
+    if junit is not None:
+        check_writable(junit)
+    sides = (a, b) if store is None else (look_up(a, store), look_up(b, store))
     if dry_run:
-        steps = verb.compare_steps(a, b, target, recipe, options, address)
+        steps = verb.compare_steps(*sides, target, recipe, options, address)
         print_steps(steps, as_json)
         return
     with shown() as progress:
-        found = verb.compare(a, b, target, recipe, options, progress, address)
+        found = verb.compare(*sides, target, recipe, options, progress, address)
+    shelf.add_comparison(found)
+    if junit is not None:
+        from edgeq.report import junit as xml
+
+        write_text(xml.render(found), junit)
+    if summary is not None:
+        from edgeq.report import markdown
+
+        append(markdown.render(found), summary)
     if as_json:
         print_json(found)
     else:

@@ -56,7 +56,7 @@ def deploy(
         from edgeq.report.terminal.report import render
 
         print_rendered(render(result))
-        say(f"report: {path}")
+        say(f"report: {path}, run {result.id}")
     raise typer.Exit(result.exit_code)
 
 

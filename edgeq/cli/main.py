@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
-from edgeq.cli import cache, compare, deploy, device, model, tune
+from edgeq.cli import baseline, cache, compare, deploy, device, history, model, tune
 from edgeq.cli.app import app
+from edgeq.cli.github import annotate
 from edgeq.cli.output import say, say_problem
 from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
 
-GROUPS = (deploy, compare, device, model, tune, cache)
+GROUPS = (deploy, compare, baseline, history, device, model, tune, cache)
 """The files of commands; importing them is what gives `app` its commands."""
 
 
@@ -28,6 +30,8 @@ def run() -> None:
             say(json.dumps({"problems": records}))
         for problem in problems:
             say_problem(str(problem))
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            annotate(problems)
         if exc.exit_code == EdgeqError.exit_code:
             say("this is a bug of edgeq; please report it with the lines above", err=True)
         sys.exit(exc.exit_code)

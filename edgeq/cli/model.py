@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app, recipe_app, targets_app
+from edgeq.cli.github import code_scanning
 from edgeq.cli.options import (
     DryRun,
     Host,
     Identity,
     Json,
     Recipe,
+    Sarif,
     TargetArgument,
     TargetName,
     address_of,
@@ -50,14 +52,16 @@ def inspect(
 def lint(
     source: Annotated[Path, typer.Argument(help="a recipe (.yaml) or a Q/DQ model (.onnx)")],
     target: TargetName,
+    sarif: Sarif = None,
     as_json: Json = False,
 ) -> None:
     """What the target's engine would refuse, compute wrongly (exit code 2) or run slowly (0)."""
     from edgeq.cli.progress import shown
     from edgeq.verbs import lint as verb
 
-    with shown() as progress:
+    with code_scanning(sarif) as findings, shown() as progress:
         result = verb.lint(source, target, progress)
+        findings.lint(result)
     from edgeq.report.terminal import records as show
 
     if as_json:
@@ -100,19 +104,22 @@ def recipe_check(
         str | None,
         typer.Option("--target", "-t", metavar="NAME|FILE", help="check against this one too"),
     ] = None,
+    sarif: Sarif = None,
     host: Host = None,
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
     """Check a recipe; with --target also model, images and what the engine can do."""
-    if target is None:
-        from edgeq.spec import recipe as recipes
+    with code_scanning(sarif) as findings:
+        if target is None:
+            from edgeq.spec import recipe as recipes
 
-        recipes.load(recipe)
-    else:
-        from edgeq.stages.check import check
+            recipes.load(recipe)
+        else:
+            from edgeq.stages.check import check
 
-        check(recipe, target, address_of(host, identity), keep=False).device.close()
+            check(recipe, target, address_of(host, identity), keep=False).device.close()
+        findings.problems(())
     say(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
 
 

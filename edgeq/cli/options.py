@@ -44,6 +44,9 @@ Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
 Store = Annotated[
     str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
 ]
+Sarif = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="also as SARIF 2.1.0, for code scanning")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
 
 

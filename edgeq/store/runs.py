@@ -1,9 +1,11 @@
-"""Appending reports and finding them again."""
+"""Appending reports, trials and comparisons, and finding them again."""
 
 from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -11,13 +13,14 @@ from sqlalchemy import URL, Engine, exc, select
 from sqlalchemy.orm import Session
 
 from edgeq.errors import InputError
+from edgeq.records.comparison import Comparison
 from edgeq.records.report import Report
 from edgeq.records.trial import Trial
 from edgeq.store.connection import connect, default_url, parse, place, reported
-from edgeq.store.schema import Run, TrialRow, begin_writing, prepare
+from edgeq.store.schema import ComparisonRow, Run, TrialRow, begin_writing, prepare
 
 _MATCHES_SHOWN = 5
-R = TypeVar("R", Report, Trial)
+R = TypeVar("R", Report, Trial, Comparison)
 
 
 class Store:
@@ -32,20 +35,56 @@ class Store:
         self.where = place(url)
         self.notes: list[str] = []
 
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction, kept whole or not at all. InputError when the database refuses."""
+        with reported(self._url), Session(self._engine) as session, session.begin():
+            begin_writing(session)
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session to ask questions in. InputError when the database refuses."""
+        with reported(self._url), Session(self._engine) as session:
+            yield session
+
     def add(self, report: Report) -> None:
         """Append a report, whole or not at all.
 
         Raises InputError when its id is there already or the database refuses.
         """
-        try:
-            with reported(self._url), Session(self._engine) as session, session.begin():
-                begin_writing(session)
-                session.add(row(report))
-        except InputError as error:
-            if isinstance(error.__cause__, exc.IntegrityError):
-                what = f"report {report.id} is in the store already"
-                raise InputError(self.where, what, "run again to get a new one") from error
-            raise
+        self._append(row(report), f"report {report.id}")
+
+    def add_comparison(self, found: Comparison) -> None:
+        """Append a comparison, whole or not at all. Raises InputError as `add`."""
+        made = ComparisonRow(
+            id=found.id,
+            created_at=found.created_at,
+            recipe=found.recipe,
+            target=found.target,
+            device=found.device,
+            a_artifact_id=found.a.artifact_id,
+            b_artifact_id=found.b.artifact_id,
+            exit_code=found.exit_code,
+            emulated=found.emulated,
+            comparison_json=found.model_dump_json(),
+        )
+        self._append(made, f"comparison {found.id}")
+
+    def comparisons(
+        self, target: str | None = None, device: str | None = None, limit: int | None = 50
+    ) -> list[Comparison]:
+        """The newest comparisons first, of one target or device; `notes` names bad ones."""
+        query = select(ComparisonRow.id, ComparisonRow.comparison_json)
+        if target is not None:
+            query = query.where(ComparisonRow.target == target)
+        if device is not None:
+            query = query.where(ComparisonRow.device == device)
+        newest = ComparisonRow.created_at.desc(), ComparisonRow.sequence.desc()
+        with self.reading() as session:
+            rows = session.execute(query.order_by(*newest).limit(limit)).all()
+        read = (self._kept(Comparison, f"comparison {id_}", text) for id_, text in rows)
+        return [found for found in read if found]
 
     def add_trial(self, trial: Trial, recipe: str, model_sha256: str, target: str) -> None:
         """Append a trial, whole or not at all. Raises InputError when the database refuses."""
@@ -62,8 +101,7 @@ class Store:
             box_ap_drop=trial.box_ap_drop.estimate if trial.box_ap_drop else None,
             trial_json=trial.model_dump_json(),
         )
-        with reported(self._url), Session(self._engine) as session, session.begin():
-            begin_writing(session)
+        with self.writing() as session:
             session.add(made)
 
     def trials(
@@ -76,7 +114,7 @@ class Store:
         if target is not None:
             query = query.where(TrialRow.target == target)
         query = query.order_by(TrialRow.created_at.desc(), TrialRow.sequence.desc()).limit(limit)
-        with reported(self._url), Session(self._engine) as session:
+        with self.reading() as session:
             rows = [(f"trial {number}", text) for number, text in session.execute(query)]
         return [trial for name, text in rows if (trial := self._kept(Trial, name, text))]
 
@@ -96,14 +134,14 @@ class Store:
         if device is not None:
             query = query.where(Run.device == device)
         query = query.order_by(Run.created_at.desc(), Run.sequence.desc()).limit(limit)
-        with reported(self._url), Session(self._engine) as session:
+        with self.reading() as session:
             rows = session.execute(query).all()
         return [kept for id_, text in rows if (kept := self._kept(Report, f"report {id_}", text))]
 
     def report(self, prefix: str) -> Report:
         """The report whose id is or begins with `prefix`; InputError unless there is just one."""
         query = select(Run.id, Run.report_json).where(Run.id.startswith(prefix, autoescape=True))
-        with reported(self._url), Session(self._engine) as session:
+        with self.reading() as session:
             rows = session.execute(query.order_by(Run.id).limit(_MATCHES_SHOWN + 1)).all()
         rows = [found for found in rows if found.id == prefix] or rows
         if not rows or not prefix:
@@ -114,7 +152,17 @@ class Store:
             more = ", ..." if len(rows) > _MATCHES_SHOWN else ""
             what = f"report '{prefix}' may be {names}{more}"
             raise InputError(self.where, what, "write more of the id")
-        return self._read(rows[0].id, rows[0].report_json)
+        return self.read(rows[0].id, rows[0].report_json)
+
+    def _append(self, made: Run | ComparisonRow, name: str) -> None:
+        try:
+            with self.writing() as session:
+                session.add(made)
+        except InputError as error:
+            if isinstance(error.__cause__, exc.IntegrityError):
+                what = f"{name} is in the store already"
+                raise InputError(self.where, what, "run again to get a new one") from error
+            raise
 
     def _kept(self, kind: type[R], name: str, text: str) -> R | None:
         """The record in a row; None for one that cannot be read, which must not hide the others."""
@@ -127,7 +175,8 @@ class Store:
             self.notes.append(note + first["msg"])
             return None
 
-    def _read(self, id_: str, text: str) -> Report:
+    def read(self, id_: str, text: str) -> Report:
+        """The report of a row; InputError where this edgeq cannot read it."""
         try:
             return Report.model_validate_json(text)
         except ValidationError as error:

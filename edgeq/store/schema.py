@@ -11,8 +11,9 @@ from sqlalchemy.types import TypeDecorator
 from edgeq.errors import InputError
 from edgeq.store import ownership
 
-SCHEMA_VERSION = 2
-"""2 added the trials; tables that an older edgeq made are kept, those that lack are added."""
+SCHEMA_VERSION = 3
+"""2 added the trials, 3 comparisons and baselines; tables that an older edgeq made are
+kept, those that lack are added."""
 
 # any constant of our own: those who create the tables at the same time wait for each other
 _CREATION_LOCK = 0x65646765
@@ -89,6 +90,35 @@ class TrialRow(Base):
     mask_ap_drop: Mapped[float | None]
     box_ap_drop: Mapped[float | None]
     trial_json: Mapped[str] = mapped_column(Text)
+
+
+class ComparisonRow(Base):
+    """One comparison: the columns that queries ask for, and the whole of it as JSON."""
+
+    __tablename__ = "edgeq_comparisons"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc, index=True)
+    recipe: Mapped[str | None] = mapped_column(Text)
+    target: Mapped[str] = mapped_column(Text, index=True)
+    device: Mapped[str] = mapped_column(Text, index=True)
+    a_artifact_id: Mapped[str] = mapped_column(Text)
+    b_artifact_id: Mapped[str] = mapped_column(Text)
+    exit_code: Mapped[int]
+    emulated: Mapped[bool]
+    comparison_json: Mapped[str] = mapped_column(Text)
+
+
+class BaselineRow(Base):
+    """A name for a run."""
+
+    __tablename__ = "edgeq_baselines"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc)
+    run_id: Mapped[str] = mapped_column(String(64))
+    artifact_id: Mapped[str] = mapped_column(Text)
 
 
 def prepare(engine: Engine, where: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from edgeq.agent.errors import NO_RELEASE
 from edgeq.agent.names import is_hash
-from edgeq.artifact import archive
 from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
@@ -22,6 +21,7 @@ from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress, silent
 from edgeq.records.answers import Probe
+from edgeq.records.baseline import KeptBaseline
 from edgeq.records.comparison import Compared, Comparison, MetricName, Side
 from edgeq.records.turns import Turns
 from edgeq.spec import recipe as recipes
@@ -43,12 +43,10 @@ from edgeq.stages.compared import (
 from edgeq.stages.fitness import check_device
 from edgeq.stages.predict import Manner, predict
 from edgeq.stages.turns import take_turns
+from edgeq.verbs.baseline import Named, resolve
 from edgeq.versions import version, versions
 
-ON_THE_BOARD = ("current", "previous")
-"""Names of releases there, which no baseline may have."""
 SEED = 20040
-Named = str | Path | Artifact
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,10 @@ def compare(
 ) -> Comparison:
     """Have two artifacts take turns on a device and say of each metric how B stands to A.
 
-    Each is an artifact, or `current` or `previous`, the releases of the board. The recipe says on
-    which images, and with its annotations AP is compared too; without one `options` have to name
-    images. `options` take the place of the recipe's `compare`. Nothing is activated. Raises
-    InputError(s) before anything is touched, DeviceError.
+    Each is an artifact, or `current` or `previous`, the releases of the board, or the name of a
+    baseline. The recipe says on which images, and with its annotations AP is compared too; without
+    one `options` have to name images. `options` take the place of the recipe's `compare`. Nothing
+    is activated. Raises InputError(s) before anything is touched, DeviceError.
     """
     wanted = _wanted((a, b), target, recipe, options)
     with connect(wanted.target, address) as device:
@@ -113,7 +111,7 @@ def _steps(wanted: Question, device: Device) -> Iterator[str]:
         if isinstance(side, Artifact):
             yield f"push {name} ({side.id[:12]}) to {device.address}:{device.root}, and verify it"
         else:
-            yield f"take the {name} release of {device.address}:{device.root}"
+            yield f"take the release {name} of {device.address}:{device.root}"
     if wanted.dataset is not None:
         yield f"find instances in {len(wanted.dataset.files)} images with both, for mask and box AP"
     yield (
@@ -133,7 +131,7 @@ def _wanted(
     kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
     read = problems.attempt(partial(_read, recipe))
     options = options or (read.compare if read else Compare())
-    sides = [problems.attempt(partial(_side, one)) for one in named]
+    sides = [problems.attempt(partial(resolve, one)) for one in named]
     dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
     chosen: tuple[Image, ...] | None = None
     if options.images is not None or read is not None:
@@ -171,14 +169,9 @@ def _read(recipe: str | Path | Recipe | None) -> Recipe | None:
     return recipe if recipe is None or isinstance(recipe, Recipe) else recipes.load(Path(recipe))
 
 
-def _side(named: Named) -> Artifact | str:
-    """The artifact, or the name of a release on the board."""
-    if isinstance(named, Artifact) or named in ON_THE_BOARD:
-        return named if isinstance(named, Artifact) else str(named)
-    return archive.read(Path(named))
-
-
 def _name(named: Named) -> str:
+    if isinstance(named, KeptBaseline):
+        return named.baseline.name
     return named.id[:12] if isinstance(named, Artifact) else str(named)
 
 
@@ -191,8 +184,13 @@ def _opened(wanted: Question, device: Device) -> tuple[Artifact, Artifact]:
 
 
 def _release_id(device: Device, name: str) -> str:
-    """The id of a board's release; DeviceError (no-release) where it has none of that name."""
+    """The id of a board's release; DeviceError (no-release) where there is none of that name."""
     found = device.status()
+    if is_hash(name):
+        if any(release.id == name for release in found.releases):
+            return name
+        what = f"release {name[:12]} of the baseline is neither here nor on the board"
+        raise DeviceError(device.address, what, "deploy it again, and set it", kind=NO_RELEASE)
     digest = found.current if name == "current" else found.previous
     if digest is None or not is_hash(digest):
         remedy = "deploy first, or name an artifact"

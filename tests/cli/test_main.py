@@ -36,6 +36,9 @@ COMMANDS = (
     ["targets", "show"],
     ["targets", "check"],
     ["targets", "setup"],
+    ["compare"],
+    ["history"],
+    *(["baseline", verb] for verb in ("set", "list", "show", "rm")),
     ["cache", "list"],
     ["cache", "clear"],
 )
@@ -145,6 +148,28 @@ def test_many_problems_are_counted_on_the_terminal_and_as_json(tmp_path: Path) -
     assert (len(lines), lines[-1]) == (21, "error: and 484 more problems")
     problems = json.loads(done.stdout)["problems"]
     assert (len(problems), problems[-1]["what"]) == (21, "and 484 more problems")
+
+
+def test_errors_of_a_recipe_are_annotations_and_findings_in_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("modle: a.onnx\n")
+    file = tmp_path / "edgeq.sarif"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = edgeq("recipe", "check", recipe, "--sarif", file, "--json")
+    assert done.returncode == 2
+    problems = json.loads(done.stdout)["problems"]
+    shown = [line for line in done.stderr.splitlines() if line.startswith("::error")]
+    assert len(shown) == len(problems) > 1
+    assert any(f"::error file={recipe},line=1::" in line for line in shown)
+    results = json.loads(file.read_text())["runs"][0]["results"]
+    assert len(results) == len(problems)
+
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    assert "::error" not in edgeq("recipe", "check", recipe).stderr
+    outside = edgeq("compare", "a", "b", "--target", "local", "--github-summary")
+    assert outside.returncode == 2 and "$GITHUB_STEP_SUMMARY is not set" in outside.stderr
 
 
 def test_recipe_check_finds_nothing_wrong_with_the_demo(small_demo: Path) -> None:

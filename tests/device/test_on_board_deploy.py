@@ -21,9 +21,11 @@ from edgeq.records.examination import Examination
 from edgeq.records.report import Report
 from edgeq.spec import target as targets
 from edgeq.spec.recipe import Compare
+from edgeq.store import open_store
 from edgeq.verbs import boards
 from edgeq.verbs.releases import rollback, status
 
+from ..regression.sessions import EXAMPLE, pytest_in, settings
 from .board.board import Board
 from .board.site import Site
 from .boards_support import (
@@ -405,3 +407,26 @@ def test_damaged_engine_is_missing_and_is_installed_anew(
     mended = boards.setup(TARGET, address(ready.board))
     assert mended.changed and mended.ready
     assert mended.environment == ready.after.environment
+
+
+@pytest.mark.long
+def test_example_suite_of_regression_tests_runs_on_the_board(
+    deployed: Deployed, ready: Ready, developer: User, tmp_path: Path
+) -> None:
+    """In two workers, of which one deploys; what was deployed before is the baseline."""
+    edgeq.set_baseline(f"main-{TARGET}", deployed.report.id, replace=True, force=True)
+    where = address(ready.board)
+    fleet = f"- {{target: {TARGET}, host: {where.host}, identity: {where.identity}}}\n"
+    (tmp_path / "fleet.yaml").write_text(fleet)
+    recipe = deployed.recipe.with_name("regression.yaml")
+    short = "\ncompare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
+    recipe.write_text(deployed.recipe.read_text() + short)
+    suite = EXAMPLE.read_text().replace("FRAME_P50_MS = 500.0", "FRAME_P50_MS = 60_000.0")
+    (tmp_path / "test_regression.py").write_text(suite)
+    settings(tmp_path, "edgeq_fleet = fleet.yaml", f"edgeq_recipe = {recipe}")
+    options = ("--edgeq-require", "--edgeq-unstable=skip", "--edgeq-baseline", "main-{target}")
+    done = pytest_in(tmp_path, "-p", "xdist", "-n", "2", *options)
+    assert done.returncode == 0, done.stdout
+    assert f"{TARGET}@{where.host}" in done.stdout and f"main-{TARGET}" in done.stdout
+    [found] = open_store().comparisons()
+    assert found.emulated and found.a.artifact_id == deployed.report.artifact_id

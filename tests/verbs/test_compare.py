@@ -15,11 +15,14 @@ from edgeq.records.comparison import Comparison
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.recipe import Compare
+from edgeq.store import open_store
 from edgeq.verbs import push as pushing
+from edgeq.verbs.baseline import set_baseline
 from edgeq.verbs.compare import compare, compare_steps
 
 from ..cli.test_main import edgeq
 from ..device.artifacts import demo, made
+from ..store.reports import report
 from .test_releases import another
 
 SHORT = Compare(duration_s=0.3, reloads=3, warmup_s=0.0)
@@ -131,13 +134,27 @@ def test_limits_come_from_the_recipe(small_demo: Path, tmp_path: Path) -> None:
     path.unlink()
 
 
-def test_command_line_prints_it_and_ends_with_its_code(small_demo: Path, tmp_path: Path) -> None:
+def test_command_line_prints_it_and_ends_with_its_code(
+    small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "demo.edgeq"
     archive.copy(demo(), file)
-    names = [str(file), str(file), "--target", "local"]
+    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    run = report("0123abcd").model_copy(update={"artifact_id": demo().id})
+    open_store(url).add(run)
+    set_baseline("main", run.id, url, force=True)
+    names = ["main", str(file), "--target", "local", "--store", url]
     short = ["--duration", "1s", "--reloads", "3", "--images", str(small_demo / "evaluation")]
-    done = edgeq("compare", *names, *short, "--json")
+    (tmp_path / "summary.md").write_text("of another step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    outputs = ["--junit", str(tmp_path / "compare.xml"), "--github-summary"]
+    done = edgeq("compare", *names, *short, *outputs, "--json")
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("of another step\n### edgeq compare: local on ")
+    assert '<testcase classname="edgeq.compare.local"' in (tmp_path / "compare.xml").read_text()
     found = json.loads(done.stdout)
+    [kept] = open_store(url).comparisons()
+    assert (kept.id, kept.a.named, kept.a.artifact_id) == (found["id"], "main", demo().id)
     assert done.returncode == found["exit_code"]
     assert [one["metric"] for one in found["metrics"]][:2] == ["inference", "frame"]
     wrong = edgeq("compare", *names, "--duration", "long")

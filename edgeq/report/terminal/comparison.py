@@ -55,6 +55,21 @@ def change_text(one: Compared) -> tuple[str, str]:
     return write(change.estimate), f"{write(change.low)} to {write(change.high)}"
 
 
+def title_text(one: Compared) -> str:
+    """A metric with its unit."""
+    return one.metric + _WRITTEN[one.unit][0]
+
+
+def figure_text(one: Compared, value: float | None) -> str:
+    """A figure of one side in its unit."""
+    return "-" if value is None else _WRITTEN[one.unit][1](value)
+
+
+def limit_text(one: Compared) -> str:
+    """How much worse B may be."""
+    return f"-{one.limit:g}" if one.unit == "AP" else f"+{one.limit:.1%}"
+
+
 def _percent(value: float) -> str:
     return f"{value:+.1%}"
 
@@ -85,12 +100,9 @@ def _table(found: Comparison) -> RenderableType:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("B is", no_wrap=True)
     for one in found.metrics:
-        unit, write = _WRITTEN[one.unit]
-        figures = ["-" if value is None else write(value) for value in (one.a, one.b)]
-        limit = f"-{one.limit:g}" if one.unit == "AP" else f"+{one.limit:.1%}"
-        table.add_row(
-            one.metric + unit, *figures, *change_text(one), limit, Text(*_WORDS[one.outcome])
-        )
+        figures = [figure_text(one, value) for value in (one.a, one.b)]
+        words = (title_text(one), *figures, *change_text(one), limit_text(one))
+        table.add_row(*words, Text(*_WORDS[one.outcome]))
     return table
 
 

@@ -1,0 +1,110 @@
+"""The example suite on this machine: a first session that saves, a second that compares."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from edgeq.store import open_store
+from edgeq.verbs.baseline import list_baselines
+
+from .sessions import EXAMPLE, families, pytest_in, settings
+
+POWER = """
+import pytest
+
+@pytest.mark.edgeq_feature("power")
+def test_energy(edgeq_deploy):
+    assert edgeq_deploy.column("device").measurement.power.energy_mj < 100
+"""
+
+
+@dataclass
+class Sessions:
+    """What both said, and what they left."""
+
+    folder: Path
+    home: Path
+    first: subprocess.CompletedProcess[str]
+    second: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def sessions(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    """Both; the first one in two workers."""
+    folder = tmp_path_factory.mktemp("suite")
+    shutil.copytree(small_demo, folder / "demo")
+    recipe = folder / "demo" / "recipe.yaml"
+    short = "compare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
+    recipe.write_text(recipe.read_text() + short)
+    shutil.copy(EXAMPLE, folder)
+    (folder / "test_energy.py").write_text(POWER)
+    settings(folder, "edgeq_recipe = demo/recipe.yaml", "edgeq_unstable = skip")
+    home = folder / "home"
+    told = {"EDGEQ_HOME": str(home), "EDGEQ_TARGET": "local"}
+    first = pytest_in(folder, "-p", "xdist", "-n", "2", "--edgeq-save", "main", variables=told)
+    files = ["--junitxml", "junit.xml", "--edgeq-metrics", "edgeq.txt"]
+    second = pytest_in(folder, "--edgeq-baseline", "main", *files, variables=told)
+    yield Sessions(folder, home, first, second)
+
+
+def test_first_session_deploys_once_and_saves(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sessions.first.returncode == 0, sessions.first.stdout
+    assert "needs a baseline to compare with: say --edgeq-baseline NAME" in sessions.first.stdout
+    monkeypatch.setenv("EDGEQ_HOME", str(sessions.home))
+    runs = [report.id for report in open_store().reports()]
+    assert len(runs) == 2  # one of each session, whatever its workers
+    [kept] = list_baselines()
+    assert (kept.baseline.name, kept.baseline.report.id, kept.artifact) == ("main", runs[1], "here")
+    assert f"run {runs[1]} is baseline main now" in sessions.first.stdout
+
+
+def test_second_session_compares_with_it(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sessions.second.returncode == 0, sessions.second.stdout
+    monkeypatch.setenv("EDGEQ_HOME", str(sessions.home))
+    [found] = open_store().comparisons()
+    assert found.a.named == "main"
+    assert found.a.artifact_id == found.b.artifact_id
+    [line] = [one for one in sessions.second.stdout.splitlines() if one.startswith("local ")]
+    assert " main " in line and "passed" in line
+
+
+def test_every_figure_is_a_property_and_a_metric(sessions: Sessions) -> None:
+    tree = ElementTree.parse(sessions.folder / "junit.xml")
+    [case] = [one for one in tree.iter("testcase") if "peak memory" in str(one.get("name"))]
+    told = {str(one.get("name")): str(one.get("value")) for one in case.iter("property")}
+    assert told["edgeq_board"] == "local" and float(told["edgeq_mask_ap"]) > 0.5
+    assert told["edgeq_compare_size_outcome"] == "same"
+    assert float(told["edgeq_compare_size_change"]) == 0.0
+
+    metrics = families((sessions.folder / "edgeq.txt").read_text())
+    [p50] = metrics["edgeq_inference_p50_seconds"].samples
+    assert p50.value == pytest.approx(float(told["edgeq_inference_p50_ms"]) / 1000)
+    assert (p50.labels["run"], p50.labels["baseline"]) == (told["edgeq_run"], "main")
+    [mask] = metrics["edgeq_mask_ap"].samples
+    assert mask.value == float(told["edgeq_mask_ap"])
+
+
+def test_feature_that_the_board_lacks_skips_and_says_why(sessions: Sessions) -> None:
+    assert "power: " in sessions.second.stdout
+    assert "test_energy.py" in sessions.second.stdout
+
+
+def test_example_needs_nothing_but_its_options(tmp_path: Path) -> None:
+    """Without any it is skipped, and says what to do."""
+    shutil.copy(EXAMPLE, tmp_path)
+    settings(tmp_path)
+    done = pytest_in(tmp_path)
+    assert done.returncode == 0 and "7 skipped" in done.stdout
+    assert "needs a board: say --edgeq-target NAME, or --edgeq-fleet FILE" in done.stdout
+    assert "= edgeq =" not in done.stdout
