@@ -240,7 +240,6 @@ def runs(board: Board, words: str) -> bool:
     return any(words in line for line in commands(board))
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.long
 def test_two_releases_take_turns_on_the_board(
     deployed: Deployed, ready: Ready, developer: User
@@ -257,6 +256,7 @@ def test_two_releases_take_turns_on_the_board(
     assert current(ready.board) == deployed.report.artifact_id
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_deploy_ends_what_runs_on_the_board(
     deployed: Deployed, ready: Ready, developer: User
 ) -> None:

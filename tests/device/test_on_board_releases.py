@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.device.session.bundle import bundle
 from edgeq.records.device import Holder
 from edgeq.verbs.releases import rollback, status
 
@@ -198,9 +199,11 @@ def test_old_releases_are_removed_and_what_they_share_stays(host: Board) -> None
 
 
 def test_limit_of_the_target_is_kept(host: Board) -> None:
-    with device(host, limit_bytes=250_000) as board:
+    # The agent, and one release of some 100 kB.
+    limit_bytes = len(bundle()) + 110_000
+    with device(host, limit_bytes=limit_bytes) as board:
         install(board, made(1))
         error = refusal(lambda: board.send(made(2)), "no-room")
-        assert "the limit is 0.2 MiB" in error.what
+        assert f"the limit is {limit_bytes / 2**20:.1f} MiB" in error.what
         assert board.files.sent.blobs == 4
     assert current(host) == made(1).id
