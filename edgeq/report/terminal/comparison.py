@@ -71,11 +71,11 @@ def limit_text(one: Compared) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value:+.1%}"
+    return f"{value or 0.0:+.1%}"  # which has no sign of its own
 
 
 def _points(value: float) -> str:
-    return f"{value:+.4f}"
+    return f"{value or 0.0:+.4f}"
 
 
 def _header(found: Comparison) -> RenderableType:
@@ -94,7 +94,8 @@ def _header(found: Comparison) -> RenderableType:
 
 
 def _table(found: Comparison) -> RenderableType:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    # One column apart: an interval of AP and its verdict leave no more of 80.
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("", no_wrap=True)
     for title in ("A", "B", "B to A", _interval_title(found), "limit"):
         table.add_column(title, justify="right", no_wrap=True)
