@@ -66,17 +66,16 @@ def compare(
     """
     from edgeq.cli.progress import shown
     from edgeq.records.files import check_writable, write_text
-    from edgeq.spec import recipe as recipes
+    from edgeq.spec.recipe import Compare
     from edgeq.store import open_store
     from edgeq.verbs import compare as verb
     from edgeq.verbs.baseline import look_up
 
     address = address_of(host, identity)
-    read = None if recipe is None else recipes.load(recipe)
     seconds = seconds_of(duration, "--duration")
     given = {"images": images, "duration_s": seconds, "reloads": reloads}
     changes = {name: value for name, value in given.items() if value is not None}
-    options = (read.compare if read else recipes.Compare()).model_copy(update=changes)
+    options = Compare().model_copy(update=changes)
     shelf = open_store(store)
     summary = summary_file() if github_summary else None
     if junit is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Literal, NamedTuple
 
 from edgeq.records.comparison import MetricName
 from edgeq.records.turns import SideTurns, Turns
@@ -31,13 +32,22 @@ def _energy(side: SideTurns) -> Sequence[float]:
     return [used] if used else []
 
 
-COSTS: dict[MetricName, Figures] = {
-    "inference": _inference,
-    "frame": _frame,
-    "peak memory": _memory,
-    "energy": _energy,
+class Cost(NamedTuple):
+    """One metric: its figures in `unit` once multiplied, and the recipe's key for its limit."""
+
+    figures: Figures
+    unit: Literal["ms", "bytes", "mJ"]
+    factor: float
+    limit: str
+
+
+COSTS: dict[MetricName, Cost] = {
+    "inference": Cost(_inference, "ms", 1e-6, "slower_by"),
+    "frame": Cost(_frame, "ms", 1e-6, "slower_by"),
+    "peak memory": Cost(_memory, "bytes", 1.0, "larger_by"),
+    "energy": Cost(_energy, "mJ", 1.0, "hungrier_by"),
 }
-"""What is compared of each load, by the metric's name."""
+"""What is measured of each load, by the metric's name."""
 
 
 def change(loads: Sequence[Turns], figures: Figures, confidence: float) -> Estimate | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import platform
 from base64 import b64encode
@@ -249,7 +248,7 @@ class Device:
     def _blob(self, digest: str, limit_bytes: int) -> bytes:
         self.session.send("blob", {"hash": digest}, answer_bytes=limit_bytes)
         content = self.session.answer().content
-        if hashlib.sha256(content).hexdigest() != digest:
+        if hash_of(content) != digest:
             what = f"a file of the release is damaged there: {digest[:12]}"
             raise DeviceError(self.address, what, "push the release again", BAD_ARTIFACT)
         return content

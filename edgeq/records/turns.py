@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from edgeq.records.answers import Reply
 from edgeq.records.limits import Count, Duration, Hash, Positive, Text, Word
-from edgeq.records.measurement import Conditions, Power
+from edgeq.records.measurement import Power
 
 
 class EngineName(Reply):
@@ -50,8 +50,6 @@ class Turns(Reply):
     duration_ns: Duration
     other_cores: Positive | None
     power_mode: Word | None
-    environment_before: Conditions
-    environment_after: Conditions
     slowed: tuple[Text, ...]
     wrong_mode: tuple[Text, ...] = Field(max_length=100)
 

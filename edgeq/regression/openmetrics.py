@@ -6,11 +6,12 @@ https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from edgeq.regression.figures import Figure
+from edgeq.significance.outcome import Outcome
 
 _BASE = {"_ms": ("_seconds", 1e-3), "_mj": ("_joules", 1e-3), "_bytes": ("_bytes", 1.0)}
-_OUTCOMES = ("better", "same", "worse", "cannot tell")
 
 
 def render(runs: Iterable[tuple[Mapping[str, str], Iterable[Figure]]]) -> str:
@@ -26,7 +27,7 @@ def render(runs: Iterable[tuple[Mapping[str, str], Iterable[Figure]]]) -> str:
 
 def _sample(name: str, labels: Mapping[str, str], value: float | str) -> tuple[str, list[str]]:
     if isinstance(value, str):
-        states = [({**labels, name: state}, float(state == value)) for state in _OUTCOMES]
+        states = [({**labels, name: state}, float(state == value)) for state in get_args(Outcome)]
         return f"# TYPE {name} stateset", [_line(name, said, number) for said, number in states]
     for ending, (unit, factor) in _BASE.items():
         if name.endswith(ending):

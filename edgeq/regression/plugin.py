@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -81,21 +81,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What the fixtures found goes into the test's properties, and so into JUnit's file."""
-    found: dict[str, object] = getattr(item, "funcargs", {})
+    found: dict[str, Any] = getattr(item, "funcargs", {})
     if "edgeq_deploy" in found:
         from edgeq.regression import figures
 
-        report: Report = found["edgeq_deploy"]  # type: ignore[assignment]
+        report: Report = found["edgeq_deploy"]
         told: list[tuple[str, object]] = [("target", report.target), ("run", report.id)]
         told += figures.of_report(report)
         if "edgeq_compare" in found:
-            comparison: Comparison = found["edgeq_compare"]  # type: ignore[assignment]
+            comparison: Comparison = found["edgeq_compare"]
             told += [("baseline", comparison.a.named), *figures.of_comparison(comparison)]
         item.user_properties += [(f"edgeq_{name}", value) for name, value in told]
     _require_features(item, found)
 
 
-def _require_features(item: pytest.Item, found: dict[str, object]) -> None:
+def _require_features(item: pytest.Item, found: dict[str, Any]) -> None:
     for mark in item.iter_markers("edgeq_feature"):
         from edgeq.regression.figures import FEATURES
 
@@ -105,7 +105,7 @@ def _require_features(item: pytest.Item, found: dict[str, object]) -> None:
                 pytest.fail(f"mark edgeq_feature: '{name}' is unknown; write one of {known}", False)
             if "edgeq_deploy" not in found:
                 pytest.fail("mark edgeq_feature: the test has to use edgeq_deploy", False)
-            lacking = FEATURES[name](found["edgeq_deploy"])  # type: ignore[arg-type]
+            lacking = FEATURES[name](found["edgeq_deploy"])
             if lacking is not None:
                 _miss(item.config, f"{name}: {lacking}")
 

@@ -23,7 +23,6 @@ LEVEL = 1 - CONFIDENCE
 _AGAIN = 0.05
 _MOST_TIMES = 100
 """Nobody measures longer than that, to tell what is so near the limit."""
-_TIMES: tuple[MetricName, ...] = ("inference", "frame", "peak memory", "energy")
 Unit = Literal["ms", "bytes", "mJ", "AP"]
 
 
@@ -56,21 +55,14 @@ class Difference:
 
 def cost_differences(loads: Sequence[Turns], options: Compare) -> list[Difference]:
     """Time, memory and energy, as far as every load has them."""
-    units: dict[MetricName, tuple[Unit, float, float]] = {
-        "inference": ("ms", 1e-6, options.slower_by),
-        "frame": ("ms", 1e-6, options.slower_by),
-        "peak memory": ("bytes", 1.0, options.larger_by),
-        "energy": ("mJ", 1.0, options.hungrier_by),
-    }
     seconds = options.duration_s / options.reloads
     found = []
-    for name, figures in COSTS.items():
-        loss = change(loads, figures, CONFIDENCE)
+    for name, cost in COSTS.items():
+        loss = change(loads, cost.figures, CONFIDENCE)
         if loss is not None:
-            unit, factor, limit = units[name]
-            a, b = (value * factor for value in typical(loads, figures))
-            each = f"loads of {seconds:g} s"
-            found.append(Difference(name, unit, a, b, loss, limit, each))
+            a, b = (value * cost.factor for value in typical(loads, cost.figures))
+            limit, each = getattr(options, cost.limit), f"loads of {seconds:g} s"
+            found.append(Difference(name, cost.unit, a, b, loss, limit, each))
     return found
 
 
@@ -178,4 +170,4 @@ def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
 
 def may_be_chance(found: Iterable[Compared]) -> bool:
     """Whether something measured, other than counted, is worse: that is looked at again."""
-    return any(one.outcome == "worse" and one.metric in _TIMES for one in found)
+    return any(one.outcome == "worse" and one.metric in COSTS for one in found)

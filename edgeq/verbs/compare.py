@@ -42,6 +42,7 @@ from edgeq.stages.compared import (
 )
 from edgeq.stages.fitness import check_device
 from edgeq.stages.predict import Manner, predict
+from edgeq.stages.surroundings import surroundings
 from edgeq.stages.turns import take_turns
 from edgeq.verbs.baseline import Named, resolve
 from edgeq.versions import version, versions
@@ -76,8 +77,8 @@ def compare(
 
     Each is an artifact, or `current` or `previous`, the releases of the board, or the name of a
     baseline. The recipe says on which images, and with its annotations AP is compared too; without
-    one `options` have to name images. `options` take the place of the recipe's `compare`. Nothing
-    is activated. Raises InputError(s) before anything is touched, DeviceError.
+    one `options` have to name images. What `options` set counts more than the recipe's `compare`.
+    Nothing is activated. Raises InputError(s) before anything is touched, DeviceError.
     """
     wanted = _wanted((a, b), target, recipe, options)
     with connect(wanted.target, address) as device:
@@ -130,7 +131,9 @@ def _wanted(
     problems = Problems()
     kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
     read = problems.attempt(partial(_read, recipe))
-    options = options or (read.compare if read else Compare())
+    # What the caller says itself counts; the rest is the recipe's.
+    said = {name: getattr(options, name) for name in options.model_fields_set} if options else {}
+    options = (read.compare if read else Compare()).model_copy(update=said)
     sides = [problems.attempt(partial(resolve, one)) for one in named]
     dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
     chosen: tuple[Image, ...] | None = None
@@ -253,7 +256,7 @@ def _compared(
         a=_side_of(wanted.names[0], sides[0], loads, 0),
         b=_side_of(wanted.names[1], sides[1], loads, 1),
         metrics=found,
-        differences=tuple(_surroundings(sides, loads)),
+        differences=tuple(surroundings(sides, loads)),
         notes=tuple(notes),
         reloads=len(loads),
         pairs=sum(len(load.sides[0].inference_ns) for load in loads),
@@ -306,35 +309,3 @@ def _accuracy(
             names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
             meaningless |= {names[kind]: why for kind in kinds}
     return accuracy_differences(found[0], found[1], wanted.options)
-
-
-def _surroundings(sides: tuple[Artifact, Artifact], loads: Sequence[Turns]) -> Iterator[str]:
-    """What is different beside the artifacts' content, and what both met."""
-    engines = [f"{side.engine.name} {side.engine.version}" for side in loads[0].sides]
-    told = [
-        ("engine", engines),
-        *(
-            (f"{part}.{name}", [str(getattr(getattr(s.manifest, part), name)) for s in sides])
-            for part, fields in (
-                ("preprocess", ("size", "letterbox", "color", "dtype")),
-                ("task", ("score_threshold", "iou_threshold", "max_detections", "multi_label")),
-            )
-            for name in fields
-        ),
-        ("model", [str(side.manifest.provenance.get("model", "unknown"))[:12] for side in sides]),
-    ]
-    for what, (a, b) in told:
-        if a != b:
-            yield f"{what}: {a} of A, {b} of B"
-    made = [side.manifest.provenance.get("versions") for side in sides]
-    packages = [one for one in made if isinstance(one, dict)]
-    if len(packages) == 2:
-        for package in sorted(packages[0].keys() | packages[1].keys()):
-            a, b = (str(one.get(package, "none")) for one in packages)
-            if a != b:
-                yield f"built with {package}: {a} of A, {b} of B"
-    modes = list(dict.fromkeys(load.power_mode for load in loads if load.power_mode))
-    if len(modes) > 1:
-        yield f"power mode, met by both: {', then '.join(modes)}"
-    for reason in dict.fromkeys(reason for load in loads for reason in load.slowed):
-        yield f"met by both: {reason}"

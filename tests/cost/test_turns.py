@@ -44,8 +44,6 @@ def turns(factor: float = 1.0, memory: int = 100, mj: float | None = None, **cha
         "duration_ns": 10**10,
         "other_cores": 0.1,
         "power_mode": None,
-        "environment_before": {},
-        "environment_after": {},
         "slowed": [],
         "wrong_mode": [],
     }
@@ -54,28 +52,28 @@ def turns(factor: float = 1.0, memory: int = 100, mj: float | None = None, **cha
 
 def test_the_engine_and_the_frame_are_told_apart() -> None:
     loads = [turns(1.10), turns(1.10), turns(1.10)]
-    inference, frame = (change(loads, COSTS[name], 0.99) for name in ("inference", "frame"))
+    inference, frame = (change(loads, COSTS[name].figures, 0.99) for name in ("inference", "frame"))
     assert inference is not None and frame is not None
     assert inference.mean == pytest.approx(0.10, abs=1e-6)
     # 10 of 13 ms are the engine's.
     assert frame.mean == pytest.approx(0.10 * 10 / 13, rel=0.02)
-    assert typical(loads, COSTS["inference"]) == pytest.approx((10_050_000, 11_055_000))
+    assert typical(loads, COSTS["inference"].figures) == pytest.approx((10_050_000, 11_055_000))
 
 
 def test_loads_that_differ_widen_the_interval() -> None:
     loads = [turns(factor) for factor in (1.01, 1.05, 1.09)]
-    found = change(loads, COSTS["inference"], 0.99)
+    found = change(loads, COSTS["inference"].figures, 0.99)
     assert found is not None and found.low < 0 < found.mean < found.high
 
 
 def test_memory_is_one_figure_a_load() -> None:
-    found = change([turns(memory=105)] * 3, COSTS["peak memory"], 0.99)
+    found = change([turns(memory=105)] * 3, COSTS["peak memory"].figures, 0.99)
     assert found is not None and found[:3] == pytest.approx((0.05, 0.05, 0.05))
 
 
 def test_energy_needs_rails_on_both_sides() -> None:
-    assert change([turns(), turns(), turns()], COSTS["energy"], 0.99) is None
-    found = change([turns(1.2, mj=40.0)] * 3, COSTS["energy"], 0.99)
+    assert change([turns(), turns(), turns()], COSTS["energy"].figures, 0.99) is None
+    found = change([turns(1.2, mj=40.0)] * 3, COSTS["energy"].figures, 0.99)
     assert found is not None and found.mean == pytest.approx(0.2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -98,8 +97,7 @@ class Worker:
 def _runs(pid: int) -> bool:
     tasks = PROC / str(pid) / "task"
     with contextlib.suppress(OSError):
-        for task in os.listdir(str(tasks)):  # noqa: PTH208  as little as possible: this waits
-            with open(f"{tasks}/{task}/stat", "rb") as stream:  # noqa: PTH123
-                if stream.read().rpartition(b")")[2][1:2] == b"R":
-                    return True
+        for task in tasks.iterdir():
+            if (task / "stat").read_bytes().rpartition(b")")[2][1:2] == b"R":
+                return True
     return False

@@ -156,7 +156,7 @@ def _bench(
             *(
                 reason
                 for reason in instability(inference_ns, conditions)
-                if reason.split(":")[0] not in "; ".join(found.unstable)
+                if reason.split(":")[0] not in {said.split(":")[0] for said in found.unstable}
             ),
             *mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
         ],

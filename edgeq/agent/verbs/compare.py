@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 _NAMES = ("A", "B")
 ENERGY_S = 2.0
-"""Of each of two stretches that a side has for itself, as rails do not tell who uses them."""
+"""Of a stretch that each side has for itself, as rails do not tell who uses them."""
 
 
 class Pass(NamedTuple):
@@ -69,8 +69,6 @@ def compare(job: CompareJob, events: Events, root: Path = Path("/")) -> dict[str
         "duration_ns": duration_ns,
         "other_cores": other_cores(before, after),
         "power_mode": mode_after.text if mode_after else None,
-        "environment_before": before.fields(),
-        "environment_after": after.fields(),
         "slowed": slowed(before, after),
         "wrong_mode": mode_reasons(job.power_mode, mode_before, mode_after, power_modes(reader)),
     }

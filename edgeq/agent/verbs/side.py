@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..manifest import read_manifest
 from ..runtimes.base import load
-from ..system.memory import peak_rss_bytes, reset_peak, rss_bytes
+from ..system.memory import peak_rss_bytes, reset_peak
 from ..vision.image import read_image
 from .bench import measure
 
@@ -38,7 +38,6 @@ def side(job: SideJob, events: Events) -> dict[str, Any]:
         "release": manifest.id,
         "engine": {"name": engine.name, "version": engine.version},
         "load_ns": load_ns,
-        "rss_bytes": rss_bytes(),
         "peak_rss_bytes": peak,
         "peak_rss_source": source,
     }
