@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.boards import check as check_board
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
+    from edgeq.verbs.builds import measure_builds
     from edgeq.verbs.compare import compare
     from edgeq.verbs.deploy import deploy
     from edgeq.verbs.history import history
@@ -40,6 +41,7 @@ __all__ = [
     "lint",
     "list_baselines",
     "measure",
+    "measure_builds",
     "push",
     "remove_baseline",
     "rollback",
@@ -63,6 +65,7 @@ _HOMES = {
     "lint": "verbs.lint:lint",
     "list_baselines": "verbs.baseline:list_baselines",
     "measure": "verbs.measure:measure",
+    "measure_builds": "verbs.builds:measure_builds",
     "push": "verbs.push:push",
     "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",

@@ -24,13 +24,11 @@ from edgeq.records.answers import Probe
 from edgeq.records.baseline import KeptBaseline
 from edgeq.records.comparison import Compared, Comparison, MetricName, Side
 from edgeq.records.turns import Turns
-from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
-from edgeq.spec.image_list import image_files
-from edgeq.spec.images import Image, images_of
+from edgeq.spec.images import Image
 from edgeq.spec.recipe import Compare, Measure, Recipe
 from edgeq.spec.target import Target
-from edgeq.stages.bench import bench_images, threads
+from edgeq.stages.bench import images_to_run, recipe_of, threads
 from edgeq.stages.compared import (
     Difference,
     accuracy_differences,
@@ -130,7 +128,7 @@ def _wanted(
 ) -> Question:
     problems = Problems()
     kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
-    read = problems.attempt(partial(_read, recipe))
+    read = problems.attempt(partial(recipe_of, recipe))
     # What the caller says itself counts; the rest is the recipe's.
     said = {name: getattr(options, name) for name in options.model_fields_set} if options else {}
     options = (read.compare if read else Compare()).model_copy(update=said)
@@ -138,7 +136,7 @@ def _wanted(
     dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
     chosen: tuple[Image, ...] | None = None
     if options.images is not None or read is not None:
-        chosen = problems.attempt(partial(_images, options, read, dataset))
+        chosen = problems.attempt(partial(images_to_run, options.images, read, dataset))
     elif recipe is None:
         what = "there are no images to run on"
         problems.found.append(InputError("compare", what, "name --recipe, or --images"))
@@ -155,21 +153,6 @@ def _wanted(
         images=chosen,
         options=options,
     )
-
-
-def _images(options: Compare, recipe: Recipe | None, dataset: Dataset | None) -> tuple[Image, ...]:
-    """The images to run on: those that are named, or a few dozen of the recipe's."""
-    if options.images is None and dataset is not None:
-        return tuple(bench_images(tuple(dataset.files.values())))
-    folder, is_deep = options.images, False
-    if folder is None:
-        assert recipe is not None
-        folder, is_deep = recipe.calibration.images, recipe.calibration.recursive
-    return tuple(images_of(bench_images(image_files(folder, str(folder), is_deep))))
-
-
-def _read(recipe: str | Path | Recipe | None) -> Recipe | None:
-    return recipe if recipe is None or isinstance(recipe, Recipe) else recipes.load(Path(recipe))
 
 
 def _name(named: Named) -> str:

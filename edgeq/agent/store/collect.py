@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..names import is_hash, unique
 from . import disk
-from .engines import artifact_of
+from .engines import ANEW, artifact_of, fields_of
 from .installation import discard
 from .layout import link_name
 from .sets import read_set
@@ -78,11 +78,14 @@ def _wanted(session: AgentSession) -> set[str]:
 
 
 def _remove_engines(session: AgentSession) -> int:
-    """Engines of releases that are no longer there, and halves; what was measured stays."""
+    """Engines of releases that are no longer there or built to be compared, and halves.
+
+    What was measured stays.
+    """
     folder = session.layout.engines
     releases = {path.name for path in _visible(session.layout.releases)}
     for path in _visible(folder):
-        if path.is_dir() and artifact_of(path) not in releases:
+        if path.is_dir() and (artifact_of(path) not in releases or ANEW in fields_of(path)):
             disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
     disk.sync(folder)
     return sum(disk.remove_tree(path) for path in _hidden(folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional
 
-from ..wire import job
+from ..wire import job, job_file
 
 if TYPE_CHECKING:
     from ..wire.events import Events
@@ -105,16 +105,16 @@ def _one_thread(wanted: Any) -> int:
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("probe", job.probe_job, _probe),
-        Verb("verify", job.verify_job, _verify, _threads_of_load),
-        Verb("bench", job.bench_job, _bench, _own_threads),
-        Verb("predict", job.predict_job, _predict, _own_threads),
-        Verb("compare", job.compare_job, _compare, _one_thread),
-        Verb("side", job.side_job, _side, _own_threads, is_private=True),
-        Verb("build", job.build_job, _build, on_store=True),
-        Verb("lend", job.lend_job, _lend, _one_thread, on_store=True),
-        Verb("adopt", job.adopt_job, _adopt, _one_thread, on_store=True),
-        Verb("build-engine", job.engine_job, _build_engine, on_store=True, is_private=True),
+        Verb("probe", job_file.probe_job, _probe),
+        Verb("verify", job_file.verify_job, _verify, _threads_of_load),
+        Verb("bench", job_file.bench_job, _bench, _own_threads),
+        Verb("predict", job_file.predict_job, _predict, _own_threads),
+        Verb("compare", job_file.compare_job, _compare, _one_thread),
+        Verb("side", job_file.side_job, _side, _own_threads, is_private=True),
+        Verb("build", job_file.build_job, _build, on_store=True),
+        Verb("lend", job_file.lend_job, _lend, _one_thread, on_store=True),
+        Verb("adopt", job_file.adopt_job, _adopt, _one_thread, on_store=True),
+        Verb("build-engine", job_file.engine_job, _build_engine, on_store=True, is_private=True),
     )
 }
 
