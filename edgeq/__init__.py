@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.builds import measure_builds
     from edgeq.verbs.compare import compare
     from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.gold import check_gold
     from edgeq.verbs.history import history
     from edgeq.verbs.inspect import inspect
     from edgeq.verbs.lint import lint
@@ -34,6 +35,7 @@ __all__ = [
     "baseline",
     "build",
     "check_board",
+    "check_gold",
     "compare",
     "deploy",
     "history",
@@ -58,6 +60,7 @@ _HOMES = {
     "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
+    "check_gold": "verbs.gold:check_gold",
     "compare": "verbs.compare:compare",
     "deploy": "verbs.deploy:deploy",
     "history": "verbs.history:history",

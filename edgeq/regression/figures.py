@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeq.records.comparison import Comparison
+    from edgeq.records.health import Health
     from edgeq.records.measurement import Measurement, Stage
     from edgeq.records.report import Report
 
@@ -45,6 +46,15 @@ def of_comparison(found: Comparison) -> Iterator[Figure]:
             yield f"{name}_change", one.change.estimate
             yield f"{name}_change_low", one.change.low
             yield f"{name}_change_high", one.change.high
+
+
+def of_health(found: Health) -> Iterator[Figure]:
+    """How the board did with its gold artifact, and where that usually lies."""
+    yield "gold_outcome", "off" if found.doubt else "usual"
+    for name, one in found.figures.items():
+        yield f"gold_{name}_ms", one.measured_ms
+        for end, value in zip(("low", "high"), one.usual_ms or (), strict=False):
+            yield f"gold_{name}_{end}_ms", value
 
 
 def _measured(measured: Measurement) -> Iterator[Figure]:

@@ -45,6 +45,7 @@ OPTIONS = {
         PluginOption("fleet", "FILE", "a YAML list of boards: target, host, identity", (), True),
         PluginOption("recipe", "FILE", "what is deployed there", (), True),
         PluginOption("baseline", "NAME", "what edgeq_compare compares with; may have {target}"),
+        PluginOption("gold", "NAME", "a baseline to measure first: is the board what it was?"),
         PluginOption("save", "NAME", "make the run this baseline, where its tests passed"),
         PluginOption("require", "", "what is missing fails its tests instead of skipping them"),
         PluginOption("unstable", "fail|skip", "what cannot be told  [fail]", ("fail", "skip")),

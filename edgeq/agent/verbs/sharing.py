@@ -71,11 +71,12 @@ def lend(job: LendJob, events: Events) -> dict[str, Any]:
     shutil.copyfile(str(stored.path), str(job.plan))
     key = timings_key(fields)
     measured = engines.timings(layout, key)
-    if measured.is_file():
+    lends_timings = job.timings is not None and measured.is_file()
+    if lends_timings:
         shutil.copyfile(str(measured), str(job.timings))
     return {
         "timings": key,
-        "timings_hash": hash_of(job.timings) if measured.is_file() else None,
+        "timings_hash": hash_of(measured) if lends_timings else None,
         "fields": fields,
         "plan": stored.sha256,
         "golden": hash_of(job.golden),

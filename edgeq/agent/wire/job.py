@@ -100,7 +100,7 @@ class BuildJob(NamedTuple):
 class LendJob(NamedTuple):
     """Write the engine of a fingerprint to `plan`, and what it computes to `golden`.
 
-    Where the board has a timing cache, that goes to `timings`.
+    Where one is named, the board's timing cache goes to `timings`.
     """
 
     release: Path
@@ -108,7 +108,7 @@ class LendJob(NamedTuple):
     fingerprint: str
     plan: Path
     golden: Path
-    timings: Path
+    timings: Path | None = None
 
 
 class AdoptJob(NamedTuple):

@@ -121,7 +121,7 @@ def lend_job(fields: Fields) -> LendJob:
             fingerprint=_hash(fields, "fingerprint"),
             plan=Path(fields.text("plan")),
             golden=Path(fields.text("golden")),
-            timings=Path(fields.text("timings")),
+            timings=Path(fields.text("timings")) if "timings" in fields else None,
         ),
     )
 
