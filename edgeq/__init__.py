@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
     from edgeq.verbs.builds import measure_builds
-    from edgeq.verbs.compare import compare
+    from edgeq.verbs.compare import compare, compare_boards
     from edgeq.verbs.deploy import deploy
     from edgeq.verbs.gold import check_gold
     from edgeq.verbs.history import history
@@ -37,6 +37,7 @@ __all__ = [
     "check_board",
     "check_gold",
     "compare",
+    "compare_boards",
     "deploy",
     "history",
     "inspect",
@@ -62,6 +63,7 @@ _HOMES = {
     "check_board": "verbs.boards:check",
     "check_gold": "verbs.gold:check_gold",
     "compare": "verbs.compare:compare",
+    "compare_boards": "verbs.compare:compare_boards",
     "deploy": "verbs.deploy:deploy",
     "history": "verbs.history:history",
     "inspect": "verbs.inspect:inspect",

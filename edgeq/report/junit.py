@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from edgeq.records.comparison import Compared, Comparison
 
 
-def render(found: Comparison) -> str:
-    """The file: 'worse' is a failure, 'cannot tell' is skipped, with the reason."""
+def render(*boards: Comparison) -> str:
+    """A suite a board: 'worse' is a failure, 'cannot tell' is skipped, with the reason."""
+    root = ElementTree.Element("testsuites")
+    root.extend(map(_suite, boards))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, "unicode")}\n'
+
+
+def _suite(found: Comparison) -> ElementTree.Element:
     names = [metric.outcome for metric in found.metrics]
     counts = {"failures": names.count("worse"), "skipped": names.count("cannot tell")}
     told = {"tests": len(names), "errors": 0, **counts, "time": f"{found.measured_s:.3f}"}
@@ -36,10 +43,7 @@ def render(found: Comparison) -> str:
     )
     for metric in found.metrics:
         _case(suite, found, metric)
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, "unicode")}\n'
+    return suite
 
 
 def _case(suite: ElementTree.Element, found: Comparison, metric: Compared) -> None:

@@ -11,7 +11,7 @@ from edgeq.cost.turns import COSTS, change, typical
 from edgeq.evaluation import bootstrap
 from edgeq.evaluation.matches import Matches
 from edgeq.evaluation.score import accuracy
-from edgeq.records.comparison import Change, Compared, MetricName
+from edgeq.records.comparison import Change, Compared, Comparison, MetricName
 from edgeq.records.turns import Turns
 from edgeq.significance.many import holm
 from edgeq.significance.outcome import Outcome, more_data, outcome
@@ -48,9 +48,9 @@ class Difference:
     @property
     def change(self) -> Change:
         """B against A, whichever direction is worse."""
-        mean, low, high, _ = self.loss
+        mean, low, high, p = self.loss
         ends = (-mean, -high, -low) if self.is_lower_worse else (mean, low, high)
-        return Change(estimate=ends[0], low=ends[1], high=ends[2], confidence=CONFIDENCE)
+        return Change(estimate=ends[0], low=ends[1], high=ends[2], confidence=CONFIDENCE, p=p)
 
 
 def cost_differences(loads: Sequence[Turns], options: Compare) -> list[Difference]:
@@ -166,6 +166,36 @@ def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
     words = f"{first.change.estimate:+.1%} at first, {again.change.estimate:+.1%} again"
     reason = f"was worse, and is not when measured again ({words}); compare for longer"
     return both.model_copy(update={"outcome": "cannot tell", "reason": reason})
+
+
+def across(boards: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons of several boards, each metric of each being one more chance to be wrong.
+
+    What is worse or better on its board and not at Holm's p over all of them cannot be told.
+    """
+    ps = {
+        (board, place): one.change.p
+        for board, found in enumerate(boards)
+        for place, one in enumerate(found.metrics)
+        if one.change is not None and one.change.p is not None
+        if one.change.low != one.change.high
+    }
+    adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
+    reason = f"is not told from chance in comparisons of {len(boards)} boards; compare for longer"
+    return [
+        found.model_copy(
+            update={
+                "metrics": tuple(
+                    one.model_copy(update={"outcome": "cannot tell", "reason": reason})
+                    if one.outcome in ("worse", "better")
+                    and adjusted.get((board, place), 0.0) > LEVEL
+                    else one
+                    for place, one in enumerate(found.metrics)
+                )
+            }
+        )
+        for board, found in enumerate(boards)
+    ]
 
 
 def may_be_chance(found: Iterable[Compared]) -> bool:

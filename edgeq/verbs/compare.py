@@ -32,6 +32,7 @@ from edgeq.stages.bench import images_to_run, recipe_of, threads
 from edgeq.stages.compared import (
     Difference,
     accuracy_differences,
+    across,
     confirmed,
     cost_differences,
     judged,
@@ -84,6 +85,29 @@ def compare(
         probe = check_device(wanted.target, device)
         sides = _opened(wanted, device)
         return _compared(wanted, device, probe, sides, progress)
+
+
+def compare_boards(
+    a: Named,
+    b: Named,
+    target: str | Target,
+    addresses: Sequence[Address],
+    recipe: str | Path | Recipe | None = None,
+    options: Compare | None = None,
+    progress: Progress = silent,
+) -> list[Comparison | DeviceError]:
+    """The same on several boards, one after the other, with p held over all of them.
+
+    In place of a board that failed stands its error. Raises InputError(s) as `compare`.
+    """
+    found: list[Comparison | DeviceError] = []
+    for address in addresses:
+        try:
+            found.append(compare(a, b, target, recipe, options, progress, address))
+        except DeviceError as exc:
+            found.append(exc)
+    judged = iter(across([one for one in found if isinstance(one, Comparison)]))
+    return [next(judged) if isinstance(one, Comparison) else one for one in found]
 
 
 def compare_steps(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from edgeq.records.comparison import Compared
+from edgeq.records.comparison import Compared, Comparison
 from edgeq.significance.ratios import Estimate
 from edgeq.spec.recipe import Compare
 from edgeq.stages.compared import (
     Difference,
+    across,
     confirmed,
     cost_differences,
     judged,
@@ -17,6 +18,7 @@ from edgeq.stages.compared import (
 )
 
 from ..cost.test_turns import turns
+from ..store.comparisons import comparison
 
 
 def slower(mean: float, half: float, p: float, metric: str = "inference") -> Difference:
@@ -26,6 +28,10 @@ def slower(mean: float, half: float, p: float, metric: str = "inference") -> Dif
 
 def judge(*differences: Difference) -> list[Compared]:
     return list(judged(differences, {"loads of 7.5 s": 8}, {}))
+
+
+def board(*differences: Difference) -> Comparison:
+    return comparison().model_copy(update={"metrics": tuple(judge(*differences))})
 
 
 def test_one_that_would_do_alone_may_be_chance_among_several() -> None:
@@ -40,6 +46,20 @@ def test_what_is_exact_is_no_test_among_others() -> None:
     found = judge(slower(0.05, 0.04, 0.009), size)
     assert [one.outcome for one in found] == ["worse", "worse"]
     assert found[1].change is not None and found[1].change.estimate == pytest.approx(0.2)
+
+
+def test_one_that_would_do_on_its_board_may_be_chance_among_several() -> None:
+    """Every fiftieth board is worse at 2% by chance alone, and among 20 there is one."""
+    worse = board(slower(0.05, 0.03, 0.004))
+    same = board(slower(0.0, 0.01, 0.9))
+    alone, beside = across([worse])[0], across([same, worse, same])[1]
+    assert [alone.exit_code, beside.exit_code] == [1, 4]
+    assert beside.metrics[0].reason.startswith("is not told from chance in comparisons of 3 boards")
+    clear = board(slower(0.05, 0.03, 0.001))
+    assert [one.exit_code for one in across([same, clear, same])] == [0, 1, 0]
+    # What is exact is no test, and takes none of the others' chance away.
+    size = board(size_difference(1000, 1200, Compare()))
+    assert [one.exit_code for one in across([size, worse, size])] == [1, 1, 1]
 
 
 def test_how_much_more_would_tell() -> None:
