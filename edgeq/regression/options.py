@@ -69,6 +69,14 @@ def add(parser: pytest.Parser) -> None:
         parser.addini(option.key, option.help, type="string", default="")
 
 
+def check(config: pytest.Config) -> None:
+    """UsageError for a word that is none of an option's, whether a test asks for it or not."""
+    for option in OPTIONS.values():
+        if option.choices:
+            all_of(config, option.name)
+    is_set(config, SWITCH)
+
+
 def all_of(config: pytest.Config, name: str) -> tuple[str, ...]:
     """What was said for an option: on the command line, else by its variable or the ini-file.
 

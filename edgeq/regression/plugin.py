@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "edgeq_feature(name): skip where the run lacks it: power, latency, accuracy",
     ):
         config.addinivalue_line("markers", line)
+    options.check(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Summary(config), "edgeq-summary")
 
@@ -157,7 +158,9 @@ def edgeq_gold(
     name = named_for(said, edgeq_device.target)
     with _failing():
         if not has_baseline(name):
-            _miss(request.config, f"needs gold baseline '{name}': edgeq baseline set {name}")
+            _miss(
+                request.config, f"needs baseline '{name}': edgeq baseline set {name} --run ID"
+            )
         return gold(edgeq_device, name, _shared(tmp_path_factory))
 
 

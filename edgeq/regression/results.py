@@ -80,7 +80,11 @@ class Results:
         written = []
         for _, name, divisor, form in _SHOWN:
             value = run.figures.get(name)
-            written.append("-" if value is None else form.format(value / divisor))
+            if value is not None:
+                written.append(form.format(value / divisor))
+            else:
+                is_time = name.endswith("_ms")
+                written.append("unstable" if is_time and run.figures.get("unstable") else "-")
         tests = ", ".join(
             f"{run.count(one)} {one}" for one in ("failed", "passed", "skipped") if run.count(one)
         )
@@ -89,14 +93,15 @@ class Results:
 
 def _against(run: RunTests) -> str:
     words = []
+    outcomes = {
+        name.removeprefix("compare_").removesuffix("_outcome").replace("_", " "): value
+        for name, value in run.figures.items()
+        if name.startswith("compare_") and name.endswith("_outcome")
+    }
     for outcome in ("worse", "cannot tell", "better"):
-        metrics = [
-            name.removeprefix("compare_").removesuffix("_outcome").replace("_", " ")
-            for name, value in run.figures.items()
-            if name.endswith("_outcome") and value == outcome
-        ]
+        metrics = [name for name, value in outcomes.items() if value == outcome]
         if metrics:
             words.append(f"{outcome}: {', '.join(metrics)}")
-    if any(name.endswith("_outcome") for name in run.figures):
+    if outcomes:
         return f"{run.labels.get('baseline', '')} {'; '.join(words) or 'same'}".strip()
     return "-"

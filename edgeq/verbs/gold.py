@@ -16,6 +16,7 @@ from edgeq.progress import Progress, silent
 from edgeq.records.health import Health, HealthFigure
 from edgeq.records.measurement import Stage
 from edgeq.significance.usual import usual_range
+from edgeq.spec import target as targets
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.bench import images_to_run, recipe_of
@@ -43,6 +44,11 @@ def check_gold(
     """
     opened = open_store(store)
     kept = baseline(gold, store)
+    kind = target if isinstance(target, Target) else targets.load(target)
+    meant = kept.baseline.report
+    if meant.target != kind.name:
+        what = f"is of target {meant.target}, and this board is {kind.name}"
+        raise InputError(f"baseline '{gold}'", what, "name one for each target: 'gold-{target}'")
     if kept.folder is None:
         what = "its artifact is not on this machine"
         raise InputError(f"baseline '{gold}'", what, "deploy it again, and set the baseline again")
@@ -50,16 +56,16 @@ def check_gold(
     read = recipe_of(recipe)
     assert read is not None
     images = images_to_run(None, read, evaluation_of(read))
-    found = measure(artifact, target, None, read.measure, progress, address, read)
+    found = measure(artifact, kind, None, read.measure, progress, address, read)
     described = [
-        kept.baseline.report.id,
+        meant.id,
         artifact.id,
         found.threads,
         *(image.key for image in images),
     ]
     made = Health(
         created_at=datetime.datetime.now(datetime.UTC),
-        target=target.name if isinstance(target, Target) else target,
+        target=kind.name,
         device=address.host or "local",
         gold=gold,
         artifact_id=artifact.id,

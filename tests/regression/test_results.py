@@ -82,6 +82,25 @@ def test_figures_of_a_report_are_those_that_were_measured() -> None:
     assert dict(of_report(report("aa").model_copy(update={"columns": ()}))) == {"size_bytes": 10}
 
 
+def test_unstable_run_has_no_times_and_says_so() -> None:
+    [column] = report("aa").columns
+    assert column.measurement is not None
+    busy = column.measurement.model_copy(update={"unstable": ("contention: others",)})
+    changed = {"columns": (column.model_copy(update={"measurement": busy}),)}
+    found = dict(of_report(report("aa").model_copy(update=changed)))
+    assert found["unstable"] == 1.0 and not any(name.endswith("_ms") for name in found)
+    results = Results()
+    figures = [(f"edgeq_{name}", value) for name, value in found.items()]
+    results.add(phase("a", "passed", ("edgeq_run", "0123"), *figures))
+    assert results.table()[1].split()[2:4] == ["unstable", "unstable"]
+
+
+def test_board_that_is_off_is_no_metric_of_the_comparison() -> None:
+    results = Results()
+    results.add(phase("a", "passed", ("edgeq_gold_outcome", "cannot tell")))
+    assert "cannot tell" not in results.table()[1]
+
+
 def test_feature_is_there_or_says_why_not() -> None:
     lacking = {name: judge(report("aa")) for name, judge in FEATURES.items()}
     assert lacking == {"power": "no rails can be read there", "latency": None, "accuracy": None}
