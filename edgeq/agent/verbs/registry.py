@@ -33,9 +33,13 @@ class Verb(NamedTuple):
 
 
 def _probe(wanted: job.ProbeJob, events: Events) -> dict[str, Any]:
+    from ..system.packages import begin
+
+    tried = begin(wanted.modules)
+    # Not before: what engines import takes longest, and this is imported meanwhile.
     from .probe import probe
 
-    return probe(wanted)
+    return probe(wanted, tried)
 
 
 def _verify(wanted: job.VerifyJob, events: Events) -> dict[str, Any]:
