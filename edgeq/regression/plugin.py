@@ -158,9 +158,7 @@ def edgeq_gold(
     name = named_for(said, edgeq_device.target)
     with _failing():
         if not has_baseline(name):
-            _miss(
-                request.config, f"needs baseline '{name}': edgeq baseline set {name} --run ID"
-            )
+            _miss(request.config, f"needs baseline '{name}': edgeq baseline set {name} --run ID")
         return gold(edgeq_device, name, _shared(tmp_path_factory))
 
 
