@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from edgeq.cli.output import (
     print_json,
     print_rendered,
     print_steps,
+    say,
     say_problem,
 )
 
@@ -109,11 +111,11 @@ def compare(
     if junit is not None:
         from edgeq.report import junit as xml
 
-        write_text(xml.render(*compared), junit)
+        write_text(xml.render(*boards), junit)
     if summary is not None:
         from edgeq.report import markdown
 
-        append("\n".join(map(markdown.render, compared)), summary)
+        append("\n".join(map(markdown.render, boards)), summary)
     for found in compared:
         if as_json:
             print_json(found)
@@ -122,6 +124,9 @@ def compare(
 
             print_rendered(render(found))
     for error in failed:
+        if as_json:
+            told = {"where": error.where, "what": error.what, "remedy": error.remedy}
+            say(json.dumps({"problems": [told]}))
         say_problem(str(error))
     codes = {*(board.exit_code for board in boards)}
     raise typer.Exit(next((code for code in (1, DeviceError.exit_code, 4) if code in codes), 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from edgeq.device.connection import Address
     from edgeq.spec.recipe import Measure as Options
 
-_DURATION_S = 5.0
-
 
 @app.command(epilog="Example: edgeq measure demo.edgeq --target local --images demo/evaluation")
 def measure(
@@ -38,8 +36,8 @@ def measure(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
     duration: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="seconds, at least")
-    ] = _DURATION_S,
+        float | None, typer.Option(min=0.1, max=3600, help="seconds, at least  [default: 5]")
+    ] = None,
     soak: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="run for so long before, as 20m, minute by minute"),
@@ -65,22 +63,20 @@ def measure(
     from edgeq.spec.recipe import Measure
     from edgeq.verbs import measure as verb
 
-    longest = max(Measure().max_duration_s, 2 * duration)
-    options = Measure(
-        threads=threads,
-        min_duration_s=duration,
-        max_duration_s=longest,
-        soak=seconds_of(soak, "--soak"),
-        streams=tuple(streams or ()),
-    )
+    said: dict[str, Any] = {} if threads is None else {"threads": threads}
+    if duration is not None:
+        longest = max(Measure().max_duration_s, 2 * duration)
+        said |= {"min_duration_s": duration, "max_duration_s": longest}
+    if soak is not None:
+        said["soak"] = seconds_of(soak, "--soak")
+    options = Measure(**said, streams=tuple(streams)) if streams else Measure(**said)
     address = address_of(host, identity)
     if builds is not None:
         if recipe is None or images is not None:
             raise typer.BadParameter("goes with --recipe, not --images", param_hint="--builds")
         if streams or soak:
             raise typer.BadParameter("goes without --soak and --streams", param_hint="--builds")
-        given = options if threads or duration != _DURATION_S else None
-        _measure_builds((artifact, target, builds, recipe), given, address, as_json, dry_run)
+        _measure_builds((artifact, target, builds, recipe), options, address, as_json, dry_run)
         return
     if dry_run:
         steps = verb.measure_steps(artifact, target, images, options, address, recipe)
@@ -99,7 +95,7 @@ def measure(
 
 def _measure_builds(
     named: tuple[Path, str, int, Path],
-    options: Options | None,
+    options: Options,
     address: Address,
     as_json: bool,
     dry_run: bool,

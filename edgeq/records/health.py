@@ -27,7 +27,7 @@ class HealthFigure(Record):
 
 
 class Health(Record):
-    """A board's gold artifact, measured. `workload` names artifact, images and threads."""
+    """A board's gold artifact, measured. `workload` names all that its times depend on."""
 
     created_at: datetime.datetime
     target: str
@@ -47,7 +47,7 @@ class Health(Record):
             f"{name} takes {one.measured_ms:.3g} ms, and {one.usual_ms[0]:.3g} to "
             f"{one.usual_ms[1]:.3g} ms as a rule"
             for name, one in self.figures.items()
-            if one.is_off and one.usual_ms is not None
+            if one.usual_ms is not None and one.is_off
         ]
         if not off:
             return ""

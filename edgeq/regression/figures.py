@@ -51,6 +51,8 @@ def of_comparison(found: Comparison) -> Iterator[Figure]:
 def of_health(found: Health) -> Iterator[Figure]:
     """How the board did with its gold artifact, and where that usually lies."""
     yield "gold_outcome", "cannot tell" if found.doubt else "same"
+    if found.unstable:
+        return
     for name, one in found.figures.items():
         yield f"gold_{name}_ms", one.measured_ms
         for end, value in zip(("low", "high"), one.usual_ms or (), strict=False):

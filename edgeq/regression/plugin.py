@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from edgeq.regression import options
+from edgeq.regression.results import UNTOLD
 from edgeq.regression.summary import Summary
 
 if TYPE_CHECKING:
@@ -148,15 +149,15 @@ def edgeq_gold(
 ) -> Health | None:
     """How the board does with its gold artifact, before anything else is done there.
 
-    None where none is named, or it is no baseline yet.
+    None where none is named; skips where there is no such baseline yet.
     """
     from edgeq.regression.runs import gold, has_baseline, named_for
 
     said = options.one_of(request.config, "gold")
     if said is None or edgeq_device.recipe is None:
         return None
-    name = named_for(said, edgeq_device.target)
     with _failing():
+        name = named_for(said, edgeq_device.kind().name)
         if not has_baseline(name):
             _miss(request.config, f"needs baseline '{name}': edgeq baseline set {name} --run ID")
         return gold(edgeq_device, name, _shared(tmp_path_factory))
@@ -240,11 +241,11 @@ def edgeq_not_worse(
             figures += f", {change.estimate:+.4f} ({change.low:+.4f} to {change.high:+.4f})"
         doubt = edgeq_gold.doubt if edgeq_gold is not None and metric in COSTS else ""
         if doubt and found.outcome != "same":
-            _not_told(request.config, f"{against} cannot be told: {doubt}")
+            _not_told(request.config, f"{against} {UNTOLD}: {doubt}")
         if found.outcome == "worse":
             pytest.fail(f"{against} is worse: {figures}; limit {found.limit:g}", False)
         if found.outcome == "cannot tell":
-            _not_told(request.config, f"{against} cannot be told: {found.reason or figures}")
+            _not_told(request.config, f"{against} {UNTOLD}: {found.reason or figures}")
 
     return check
 

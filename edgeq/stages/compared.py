@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,11 +39,8 @@ class Difference:
     grows_with: str
     """what narrows its interval"""
     is_lower_worse: bool = False
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether chance has no part in it."""
-        return self.loss.low == self.loss.high
+    is_exact: bool = False
+    """whether chance has no part in it"""
 
     @property
     def change(self) -> Change:
@@ -70,7 +67,8 @@ def size_difference(a_bytes: int, b_bytes: int, options: Compare) -> Difference:
     """The files of both, which are what they are."""
     by = b_bytes / a_bytes - 1
     exact = Estimate(by, by, by, 0.0 if by else 1.0)
-    return Difference("size", "bytes", a_bytes, b_bytes, exact, options.larger_by, "")
+    limit = options.larger_by
+    return Difference("size", "bytes", a_bytes, b_bytes, exact, limit, "", is_exact=True)
 
 
 def accuracy_differences(a: Matches, b: Matches, options: Compare) -> list[Difference]:
@@ -86,6 +84,8 @@ def accuracy_differences(a: Matches, b: Matches, options: Compare) -> list[Diffe
         ap_a, ap_b = (getattr(score, kind).ap for score in scores)
         if loss is not None and ap_a is not None and ap_b is not None:
             limit = options.ap_lower_by
+            # Nothing that so few images say is surer than that all of them say so.
+            loss = loss._replace(p=max(loss.p, min(1.0, 2.0 ** (1 - len(a.image_ids)))))
             found.append(Difference(name, "AP", ap_a, ap_b, loss, limit, "images", True))
     return found
 
@@ -142,24 +142,35 @@ def _remedy(one: Difference, loss: Estimate, count: int) -> str:
 
 
 def confirmed(
-    first: Iterable[Compared], again: Iterable[Difference], both: Iterable[Compared]
+    first: Iterable[Compared],
+    again: Iterable[Difference],
+    both: Iterable[Compared],
+    meaningless: Collection[MetricName] = (),
 ) -> tuple[Compared, ...]:
     """The first judgement, and of what was worse in it the figures of `both` measurements.
 
     It stays worse where the one made `again` says so by itself: by more than the limit, and
     unlikely by chance. That is one test of what is expected now, so that nothing is adjusted.
+    What is `meaningless` by now is what `both` have it as: not judged.
     """
     second = {one.metric: one for one in again}
     pooled = {one.metric: one for one in both}
-    return tuple(
-        _confirmed(one, second[one.metric], pooled[one.metric])
-        if one.outcome == "worse" and one.metric in second
-        else one
-        for one in first
-    )
+    found = []
+    for one in first:
+        if one.metric in meaningless:
+            found.append(pooled.get(one.metric, one))
+        elif one.outcome == "worse" and one.metric in COSTS:
+            known = pooled.get(one.metric, one)
+            found.append(_confirmed(one, second.get(one.metric), known))
+        else:
+            found.append(one)
+    return tuple(found)
 
 
-def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
+def _confirmed(first: Compared, again: Difference | None, both: Compared) -> Compared:
+    if again is None:
+        reason = "was worse, and could not be measured again"
+        return first.model_copy(update={"outcome": "cannot tell", "reason": reason})
     if again.loss.mean > again.limit and again.loss.p <= _AGAIN:
         return both.model_copy(update={"outcome": "worse", "reason": ""})
     assert first.change is not None
@@ -169,16 +180,16 @@ def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
 
 
 def across(boards: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons of several boards, each metric of each being one more chance to be wrong.
+    """The comparisons of several boards, each of their measurements one more chance to be wrong.
 
-    What is worse or better on its board and not at Holm's p over all of them cannot be told.
+    What is worse or better on its board and not at Holm's p over all of them cannot be told. AP
+    is as it was: its chance lies in the images, which are the same on every board.
     """
     ps = {
         (board, place): one.change.p
         for board, found in enumerate(boards)
         for place, one in enumerate(found.metrics)
-        if one.change is not None and one.change.p is not None
-        if one.change.low != one.change.high
+        if one.metric in COSTS and one.change is not None and one.change.p is not None
     }
     adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
     reason = f"is not told from chance in comparisons of {len(boards)} boards; compare for longer"

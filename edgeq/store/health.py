@@ -18,20 +18,21 @@ def keep(store: Store, found: Health) -> None:
         target=found.target,
         device=found.device,
         workload=found.workload,
+        is_usual=not found.doubt,
         health_json=found.model_dump_json(),
     )
     with store.writing() as session:
         session.add(made)
 
 
-def every(store: Store, device: str, workload: str | None = None) -> list[Health]:
-    """The newest of one board, or of one workload there, the latest first.
+def usual(store: Store, device: str, workload: str) -> list[Health]:
+    """The newest of one board with one workload, the latest first, without those in doubt.
 
     The store's `notes` name those that cannot be read.
     """
-    query = select(HealthRow.sequence, HealthRow.health_json).where(HealthRow.device == device)
-    if workload is not None:
-        query = query.where(HealthRow.workload == workload)
+    query = select(HealthRow.sequence, HealthRow.health_json).where(
+        HealthRow.device == device, HealthRow.workload == workload, HealthRow.is_usual
+    )
     query = query.order_by(HealthRow.created_at.desc(), HealthRow.sequence.desc()).limit(LONGEST)
     with store.reading() as session:
         rows = [(f"health {number}", text) for number, text in session.execute(query)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -119,14 +119,24 @@ class Store:
             rows = [(f"trial {number}", text) for number, text in session.execute(query)]
         return [trial for name, text in rows if (trial := self.kept(Trial, name, text))]
 
+    def recipes(self, target: str) -> list[str]:
+        """What the recipes of a target's runs are called, each once."""
+        query = select(Run.recipe).where(Run.target == target).distinct().order_by(Run.recipe)
+        with self.reading() as session:
+            return list(session.scalars(query))
+
     def reports(
         self,
         model_sha256: str | None = None,
         target: str | None = None,
         device: str | None = None,
         limit: int | None = 50,
+        recipes: Sequence[str] | None = None,
     ) -> list[Report]:
-        """The newest reports first, of one model, target or device; `notes` names bad ones."""
+        """The newest reports first, of one model, target or device; `notes` names bad ones.
+
+        With `recipes` of those alone.
+        """
         query = select(Run.id, Run.report_json)
         if model_sha256 is not None:
             query = query.where(Run.model_sha256 == model_sha256)
@@ -134,6 +144,8 @@ class Store:
             query = query.where(Run.target == target)
         if device is not None:
             query = query.where(Run.device == device)
+        if recipes is not None:
+            query = query.where(Run.recipe.in_(recipes))
         query = query.order_by(Run.created_at.desc(), Run.sequence.desc()).limit(limit)
         with self.reading() as session:
             rows = session.execute(query).all()

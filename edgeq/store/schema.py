@@ -131,6 +131,7 @@ class HealthRow(Base):
     target: Mapped[str] = mapped_column(Text)
     device: Mapped[str] = mapped_column(Text, index=True)
     workload: Mapped[str] = mapped_column(String(64), index=True)
+    is_usual: Mapped[bool]
     health_json: Mapped[str] = mapped_column(Text)
 
 

@@ -12,7 +12,8 @@ from edgeq.artifact import archive
 from edgeq.artifact.folder import Artifact
 from edgeq.artifact.manifest import Compile
 from edgeq.device.connection import HERE, Address, connect
-from edgeq.errors import InputError, Problems
+from edgeq.device.device import Device
+from edgeq.errors import DeviceError, InputError, Problems
 from edgeq.evaluation.dataset import Dataset, evaluation_of
 from edgeq.progress import Progress, silent
 from edgeq.records.builds import Builds
@@ -59,12 +60,16 @@ def measure_builds(
     with connect(wanted.target, address) as device:
         device.lock(f"build {wanted.artifact.id[:12]} {builds} times")
         probe = check_device(wanted.target, device)
-        options = options or wanted.options
+        # The rest is the recipe's, but for what would be done for each build and thrown away.
+        given = options or Measure()
+        said = {name: getattr(given, name) for name in given.model_fields_set}
+        options = wanted.options.model_copy(update={**said, "soak": None, "streams": ()})
         what = Builder(device, probe, wanted.target, wanted.artifact, wanted.compiled, options)
         runs = build_to_build(what, builds, wanted.files, wanted.dataset, progress)
-        device.collect()
+        notes = _removed(device)
     there, back = zip(*(run.median_ms for run in runs), strict=True)
-    notes = [] if wanted.dataset else ["AP is not measured: no annotated images were named"]
+    if not wanted.dataset:
+        notes.append("AP is not measured: no annotated images were named")
     if probe.emulated.emulated:
         notes.append("emulated: these times say nothing of a real device")
     return Builds(
@@ -80,6 +85,15 @@ def measure_builds(
     )
 
 
+def _removed(device: Device) -> list[str]:
+    """Have the engines removed; what hours of work found is not lost where that fails."""
+    try:
+        device.collect()
+    except DeviceError as exc:
+        return [f"the engines lie there until the next deploy: {exc.what}"]
+    return []
+
+
 def measure_builds_steps(
     artifact: str | Path | Artifact,
     target: str | Target,
@@ -93,7 +107,7 @@ def measure_builds_steps(
         check_device(wanted.target, device)
         where = f"{device.address}:{device.root}"
         yield f"push {wanted.artifact.id[:12]} to {where}, and verify it there"
-        yield f"build {builds} engines of it, none of which knows what another one measured"
+        yield f"build {builds} engines beside its own, none of what another one's builder measured"
         what = "mask and box AP" if wanted.dataset else "what they find"
         yield f"run each on {len(wanted.files)} images, for {what}, and measure each twice"
         yield "remove them"

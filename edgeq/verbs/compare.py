@@ -13,6 +13,7 @@ from typing import Any
 from edgeq.agent.errors import NO_RELEASE
 from edgeq.agent.names import is_hash
 from edgeq.artifact.folder import Artifact
+from edgeq.cost.turns import COSTS
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, InputError, Problems
@@ -47,6 +48,8 @@ from edgeq.verbs.baseline import Named, resolve
 from edgeq.versions import version, versions
 
 SEED = 20040
+FEWEST_IMAGES = 10
+"""Were fewer all worse, chance would do as much once in a hundred times, of both AP."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,13 @@ def compare_boards(
             found.append(compare(a, b, target, recipe, options, progress, address))
         except DeviceError as exc:
             found.append(exc)
-    judged = iter(across([one for one in found if isinstance(one, Comparison)]))
-    return [next(judged) if isinstance(one, Comparison) else one for one in found]
+        except InputError as exc:
+            # What is wrong on every board is so on the first, before anything was measured.
+            if not found:
+                raise
+            found.append(DeviceError(address.host or "local", str(exc)))
+    adjusted = iter(across([one for one in found if isinstance(one, Comparison)]))
+    return [next(adjusted) if isinstance(one, Comparison) else one for one in found]
 
 
 def compare_steps(
@@ -237,9 +245,7 @@ def _compared(
         return loads
 
     def verdicts(loads: list[Turns]) -> tuple[Compared, ...]:
-        costs = cost_differences(loads, options)
-        wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
-        reasons = {one.metric: "; ".join(wrong) for one in costs} if wrong else {}
+        costs, reasons = cost_differences(loads, options), _in_wrong_mode(loads)
         counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
         return judged([*costs, *differences], counts, {**meaningless, **reasons})
 
@@ -248,9 +254,14 @@ def _compared(
     if may_be_chance(found):
         more = turns(SEED + 1)
         loads = [*loads, *more]
-        found = confirmed(found, cost_differences(more, options), verdicts(loads))
-        notes.append("what was worse was measured once more")
-    if loads[0].sides[0].power is None:
+        again = [one.metric for one in found if one.outcome == "worse" and one.metric in COSTS]
+        differing = cost_differences(more, options)
+        found = confirmed(found, differing, verdicts(loads), _in_wrong_mode(loads))
+        notes.append(
+            f"measured once more, as it was worse: {', '.join(again)}; what is told of that is of "
+            "both measurements, the rest of the first"
+        )
+    if not any(one.metric == "energy" for one in found):
         notes.append("energy was not compared: no rails can be read there")
     return Comparison(
         id=uuid.uuid4().hex[:12],
@@ -270,6 +281,12 @@ def _compared(
         measured_s=sum(load.duration_ns for load in loads) / 1e9,
         versions=versions(),
     )
+
+
+def _in_wrong_mode(loads: Sequence[Turns]) -> dict[MetricName, str]:
+    """Why what the board takes is not judged: it was in another power mode than asked for."""
+    wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
+    return {name: "; ".join(wrong) for name in COSTS} if wrong else {}
 
 
 def _require_sides(loads: Sequence[Turns], sides: tuple[Artifact, Artifact], where: str) -> None:
@@ -315,4 +332,9 @@ def _accuracy(
             kinds, why = doubt(found[0], dataset.annotations, images, dataset.float_ap_floor)
             names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
             meaningless |= {names[kind]: why for kind in kinds}
-    return accuracy_differences(found[0], found[1], wanted.options)
+    differences = accuracy_differences(found[0], found[1], wanted.options)
+    count = len(dataset.files)
+    if count < FEWEST_IMAGES:
+        reason = f"{count} annotated images are too few: evaluate at least {FEWEST_IMAGES}"
+        meaningless |= {one.metric: reason for one in differences if any(one.loss[:3])}
+    return differences

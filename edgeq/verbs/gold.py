@@ -61,6 +61,7 @@ def check_gold(
         meant.id,
         artifact.id,
         found.threads,
+        read.measure.model_dump(mode="json", include={"soak", "cuda_graph", "power_mode"}),
         *(image.key for image in images),
     ]
     made = Health(
@@ -73,7 +74,7 @@ def check_gold(
         figures={stage: HealthFigure(measured_ms=found.latency_ms(50, stage)) for stage in _STAGES},
         unstable=found.unstable,
     )
-    judged = _judged(made, health.every(opened, made.device, made.workload))
+    judged = _judged(made, health.usual(opened, made.device, made.workload))
     health.keep(opened, judged)
     return judged
 
@@ -82,7 +83,7 @@ def _judged(made: Health, earlier: Sequence[Health]) -> Health:
     """With where each figure usually lies."""
     figures = {}
     for name, one in made.figures.items():
-        known = [past.figures[name].measured_ms for past in earlier if not past.doubt]
+        known = [past.figures[name].measured_ms for past in earlier]
         usual = usual_range(known, _CONFIDENCE, _LEAST)
         figures[name] = one.model_copy(update={"usual_ms": usual, "earlier": len(known)})
     return made.model_copy(update={"figures": figures})

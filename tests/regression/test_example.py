@@ -11,10 +11,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import select
 
-from edgeq.records.health import HealthFigure
+from edgeq.records.health import Health, HealthFigure
 from edgeq.store import open_store
-from edgeq.store.health import every, keep
+from edgeq.store.health import keep
+from edgeq.store.schema import HealthRow
 from edgeq.verbs.baseline import list_baselines
 
 from .sessions import EXAMPLE, families, pytest_in, settings
@@ -115,7 +117,9 @@ def test_board_that_is_not_what_it_was_tells_nothing_of_times(
 ) -> None:
     monkeypatch.setenv("EDGEQ_HOME", str(sessions.home))
     store = open_store()
-    [found] = every(store, "local")
+    with store.reading() as session:
+        [text] = session.scalars(select(HealthRow.health_json)).all()
+    found = Health.model_validate_json(text)
     assert found.gold == "main" and found.figures["frame"].usual_ms is None
     faster = {
         name: HealthFigure(measured_ms=one.measured_ms / 9) for name, one in found.figures.items()

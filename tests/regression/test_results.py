@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgeq.regression.figures import FEATURES, of_comparison, of_report
 from edgeq.regression.openmetrics import render
-from edgeq.regression.results import Results
+from edgeq.regression.results import UNTOLD, Results
 
 from ..store.comparisons import comparison
 from ..store.reports import report
@@ -42,6 +42,17 @@ def test_row_has_every_test_once_and_a_failure_before_the_run_was_known() -> Non
     assert "main worse: inference; cannot tell: peak memory, box ap" in row
     assert row.endswith("1 failed, 1 passed, 1 skipped")
     assert [run.count("failed") for run in results.measured()] == [1]
+
+
+def test_test_that_could_not_be_told_is_known() -> None:
+    results = Results()
+    results.add(phase("a", "passed", ("edgeq_run", "0123")))
+    for test, why in (("b", f"frame {UNTOLD}: busy"), ("c", "needs a baseline to compare with")):
+        skipped = phase(test, "skipped", ("edgeq_run", "0123"))
+        skipped.longrepr = ("test_it.py", 1, f"Skipped: {why}")
+        results.add(skipped)
+    [run] = results.measured()
+    assert run.untold == {"b"}
 
 
 def test_tests_without_a_board_make_no_row() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgeq.records.comparison import Compared, Comparison
@@ -60,6 +62,9 @@ def test_one_that_would_do_on_its_board_may_be_chance_among_several() -> None:
     # What is exact is no test, and takes none of the others' chance away.
     size = board(size_difference(1000, 1200, Compare()))
     assert [one.exit_code for one in across([size, worse, size])] == [1, 1, 1]
+    # The images of an AP are the same on every board, and no board more makes it less sure.
+    lost = board(replace(slower(0.3, 0.1, 0.0005), metric="mask AP", unit="AP"))
+    assert [one.exit_code for one in across([lost] * 30)] == [1] * 30
 
 
 def test_how_much_more_would_tell() -> None:
@@ -82,6 +87,15 @@ def test_worse_twice_is_worse_and_once_is_not() -> None:
     (chance,) = confirmed(first, [slower(0.01, 0.03, 0.4)], both)
     assert chance.outcome == "cannot tell"
     assert "+5.0% at first, +1.0% again" in chance.reason
+
+
+def test_worse_is_not_judged_where_the_second_time_was_meaningless_or_is_missing() -> None:
+    first = judge(slower(0.05, 0.02, 0.001))
+    wrong = judged([slower(0.05, 0.02, 0.0)], {}, {"inference": "power mode: 15W"})
+    (mode,) = confirmed(first, [slower(0.05, 0.02, 0.001)], wrong, {"inference": "15W"})
+    assert (mode.outcome, mode.reason) == ("cannot tell", "power mode: 15W")
+    (missing,) = confirmed(first, [], first)
+    assert missing.outcome == "cannot tell" and "could not be measured again" in missing.reason
 
 
 def test_what_was_not_worse_stays_what_it_was() -> None:

@@ -154,7 +154,7 @@ def test_command_line_prints_it_and_ends_with_its_code(
     done = edgeq("compare", *names, *short, *outputs, "--json")
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("of another step\n### edgeq compare: local on ")
-    assert '<testcase classname="edgeq.compare.local"' in (tmp_path / "compare.xml").read_text()
+    assert '<testcase classname="edgeq.compare.local on ' in (tmp_path / "compare.xml").read_text()
     found = json.loads(done.stdout)
     [kept] = open_store(url).comparisons()
     assert (kept.id, kept.a.named, kept.a.artifact_id) == (found["id"], "main", demo().id)
@@ -174,8 +174,13 @@ def test_several_boards_are_compared_and_one_that_fails_keeps_none_of_the_others
     hosts = ["--host", "edge@nowhere.invalid", "--host", "edge@neither.invalid"]
     images = ["--images", str(small_demo / "evaluation")]
     store = ["--store", f"sqlite:///{tmp_path / 'store.sqlite'}"]
-    done = edgeq("compare", str(file), str(file), "-t", "arm-cpu-ort", *hosts, *images, *store)
+    outputs = ["--junit", str(tmp_path / "compare.xml"), "--json"]
+    asked = [str(file), str(file), "-t", "arm-cpu-ort", *hosts, *images, *store]
+    done = edgeq("compare", *asked, *outputs)
     assert done.returncode == 3 and done.stderr.count("error: edge@n") == 2
+    told = [json.loads(line)["problems"][0]["where"] for line in done.stdout.splitlines()]
+    assert told == ["edge@nowhere.invalid", "edge@neither.invalid"]
+    assert (tmp_path / "compare.xml").read_text().count("<error message=") == 2
 
 
 def test_larger_files_are_worse_without_chance(small_demo: Path) -> None:

@@ -219,7 +219,7 @@ def test_builds_of_one_artifact_are_held_against_each_other(
     text = console.export_text()
     assert "mask AP: the builds lie 0.0000 apart, on" in text and "changed" in text
     steps = list(measure_builds_steps(made, target, 3, recipe))
-    assert "build 3 engines of it, none of which knows what another one measured" in steps
+    assert "build 3 engines beside its own, none of what another one's builder measured" in steps
 
     fine = build(recipe, "local").artifact
     with pytest.raises(InputErrors) as caught:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edgeq.records.builds import BuildRun, Builds
 
 _ALPHA = 0.01
+_FEWEST = 4
+"""Of three no way to pair six figures is rarer than 1 in 15, of four 1 in 105."""
 
 
 def render(found: Builds) -> RenderableType:
@@ -70,6 +72,8 @@ def _times(found: Builds) -> str:
     apart = (spread(means) or 0.0) / min(means)
     own = max(abs(a - b) / min(a, b) for a, b in (run.median_ms for run in found.runs))
     said = f"inference: the builds lie {apart:.1%} apart, one measured twice up to {own:.1%}"
+    if len(found.runs) < _FEWEST:
+        return f"{said}; so few builds cannot tell that from chance, {_FEWEST} can"
     if found.p > _ALPHA:
         return f"{said}; not told from chance (p {found.p:.3f})"
     return f"{said}; not by chance (p {found.p:.3f})"
