@@ -329,7 +329,8 @@ def _accuracy(
         images = predict(device, side, dataset.files, manner, progress, f"predict {label}").images
         found.append(match(dataset.annotations, images, dataset.categories, list(dataset.files)))
         if label == "A":
-            kinds, why = doubt(found[0], dataset.annotations, images, dataset.float_ap_floor)
+            floor = dataset.float_ap_floor
+            kinds, why = doubt(found[0], dataset.annotations, images, floor, who="A")
             names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
             meaningless |= {names[kind]: why for kind in kinds}
     differences = accuracy_differences(found[0], found[1], wanted.options)
