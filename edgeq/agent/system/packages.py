@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence, Union
 
 if TYPE_CHECKING:
     from .reading import Reader
@@ -71,11 +72,12 @@ class Packages(NamedTuple):
     providers: list[str] | None
 
 
-def begin(modules: Sequence[str] = ()) -> Callable[[Reader], Packages]:
+@contextlib.contextmanager
+def looked_for(modules: Sequence[str] = ()) -> Iterator[Callable[[Reader], Packages]]:
     """Look for the packages that are asked for, or for every one that edgeq may use.
 
     What jobs import is tried, in another process, while this one does other work: importing takes
-    a slow board seconds. The result waits for it.
+    a slow board seconds. What is given waits for it; the process does not outlive the block.
     """
     names = list(dict.fromkeys(modules)) or list(DISTRIBUTIONS)
     tried = [name for name in names if name in _TRIED or name not in DISTRIBUTIONS]
@@ -88,7 +90,12 @@ def begin(modules: Sequence[str] = ()) -> Callable[[Reader], Packages]:
         providers = found.get("onnxruntime", {}).get("providers")
         return Packages(versions, None if providers is None else [str(name) for name in providers])
 
-    return finish
+    try:
+        yield finish
+    finally:
+        if trial is not None and not isinstance(trial, OSError) and trial.returncode is None:
+            trial.kill()
+            trial.communicate()
 
 
 def package_version(module: str, reader: Reader) -> str | None:

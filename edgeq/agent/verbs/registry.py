@@ -33,13 +33,13 @@ class Verb(NamedTuple):
 
 
 def _probe(wanted: job.ProbeJob, events: Events) -> dict[str, Any]:
-    from ..system.packages import begin
+    from ..system.packages import looked_for
 
-    tried = begin(wanted.modules)
-    # Not before: what engines import takes longest, and this is imported meanwhile.
-    from .probe import probe
+    with looked_for(wanted.modules) as tried:
+        # Not before: what engines import takes longest, and this is imported meanwhile.
+        from .probe import probe
 
-    return probe(wanted, tried)
+        return probe(wanted, tried)
 
 
 def _verify(wanted: job.VerifyJob, events: Events) -> dict[str, Any]:
