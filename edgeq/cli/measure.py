@@ -69,7 +69,9 @@ def measure(
         said |= {"min_duration_s": duration, "max_duration_s": longest}
     if soak is not None:
         said["soak"] = seconds_of(soak, "--soak")
-    options = Measure(**said, streams=tuple(streams)) if streams else Measure(**said)
+    if streams:
+        said["streams"] = tuple(streams)
+    options = Measure(**said)
     address = address_of(host, identity)
     if builds is not None:
         if recipe is None or images is not None:
