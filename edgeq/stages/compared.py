@@ -141,41 +141,70 @@ def _remedy(one: Difference, loss: Estimate, count: int) -> str:
     return f"about {needed} {one.grows_with} would tell, there are {count}"
 
 
-def confirmed(
+def unsettled(
+    found: Iterable[Compared], meaningless: Collection[MetricName] = ()
+) -> list[MetricName]:
+    """What is measured once more: costs that are worse, or may differ by more than the limit.
+
+    A cost is what is measured, other than counted.
+    """
+    return [
+        one.metric
+        for one in found
+        if one.metric in COSTS
+        and one.metric not in meaningless
+        and (one.outcome == "worse" or (one.outcome == "cannot tell" and _exceeds(one)))
+    ]
+
+
+def _exceeds(one: Compared) -> bool:
+    return one.change is not None and abs(one.change.estimate) > one.limit
+
+
+def settled(
     first: Iterable[Compared],
     again: Iterable[Difference],
     both: Iterable[Compared],
     meaningless: Collection[MetricName] = (),
 ) -> tuple[Compared, ...]:
-    """The first judgement, and of what was worse in it the figures of `both` measurements.
+    """The first judgement, and that of `both` measurements of what was unsettled in it.
 
-    It stays worse where the one made `again` says so by itself: by more than the limit, and
-    unlikely by chance. That is one test of what is expected now, so that nothing is adjusted.
-    What is `meaningless` by now is what `both` have it as: not judged.
+    Worse or better is what both are together, and the one made `again` by itself: by more than the
+    limit, and unlikely by chance. That is one test of what is expected now, so that nothing is
+    adjusted. What is `meaningless` by now is what `both` have it as: not judged.
     """
+    first = tuple(first)
     second = {one.metric: one for one in again}
     pooled = {one.metric: one for one in both}
+    open_ones = unsettled(first, meaningless)
     found = []
     for one in first:
+        known = pooled.get(one.metric, one)
         if one.metric in meaningless:
-            found.append(pooled.get(one.metric, one))
-        elif one.outcome == "worse" and one.metric in COSTS:
-            known = pooled.get(one.metric, one)
-            found.append(_confirmed(one, second.get(one.metric), known))
+            found.append(known)
+        elif one.metric in open_ones:
+            found.append(_settled(one, second.get(one.metric), known))
         else:
             found.append(one)
     return tuple(found)
 
 
-def _confirmed(first: Compared, again: Difference | None, both: Compared) -> Compared:
+def _settled(first: Compared, again: Difference | None, both: Compared) -> Compared:
     if again is None:
+        if first.outcome != "worse":
+            return first
         reason = "was worse, and could not be measured again"
         return first.model_copy(update={"outcome": "cannot tell", "reason": reason})
-    if again.loss.mean > again.limit and again.loss.p <= _AGAIN:
-        return both.model_copy(update={"outcome": "worse", "reason": ""})
+    if both.outcome in ("same", "cannot tell") and first.outcome != "worse":
+        return both
+    side = -1 if both.outcome == "better" else 1
+    is_so_again = side * again.loss.mean > again.limit and again.loss.p <= _AGAIN
+    if is_so_again and both.outcome in ("worse", "better"):
+        return both
     assert first.change is not None
     words = f"{first.change.estimate:+.1%} at first, {again.change.estimate:+.1%} again"
-    reason = f"was worse, and is not when measured again ({words}); compare for longer"
+    told = first.outcome if first.outcome == "worse" else both.outcome
+    reason = f"was {told}, and is not when measured again ({words}); compare for longer"
     return both.model_copy(update={"outcome": "cannot tell", "reason": reason})
 
 
@@ -207,8 +236,3 @@ def across(boards: Sequence[Comparison]) -> list[Comparison]:
         )
         for board, found in enumerate(boards)
     ]
-
-
-def may_be_chance(found: Iterable[Compared]) -> bool:
-    """Whether something measured, other than counted, is worse: that is looked at again."""
-    return any(one.outcome == "worse" and one.metric in COSTS for one in found)

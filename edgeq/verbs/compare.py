@@ -34,11 +34,11 @@ from edgeq.stages.compared import (
     Difference,
     accuracy_differences,
     across,
-    confirmed,
     cost_differences,
     judged,
-    may_be_chance,
+    settled,
     size_difference,
+    unsettled,
 )
 from edgeq.stages.fitness import check_device
 from edgeq.stages.predict import Manner, predict
@@ -149,7 +149,7 @@ def _steps(wanted: Question, device: Device) -> Iterator[str]:
         f"load both {options.reloads} times, and have them take turns on {len(wanted.images)} "
         f"images for {options.duration_s:g} s in all"
     )
-    yield "where B is worse, do that once more, and say so only if it is so again"
+    yield "where B is worse or seems to differ, do that once more, and judge by both"
 
 
 def _wanted(
@@ -251,15 +251,15 @@ def _compared(
 
     loads = turns(SEED)
     found = verdicts(loads)
-    if may_be_chance(found):
+    again = unsettled(found, _in_wrong_mode(loads))
+    if again:
         more = turns(SEED + 1)
         loads = [*loads, *more]
-        again = [one.metric for one in found if one.outcome == "worse" and one.metric in COSTS]
         differing = cost_differences(more, options)
-        found = confirmed(found, differing, verdicts(loads), _in_wrong_mode(loads))
+        found = settled(found, differing, verdicts(loads), _in_wrong_mode(loads))
         notes.append(
-            f"measured once more, as it was worse: {', '.join(again)}; what is told of that is of "
-            "both measurements, the rest of the first"
+            f"measured once more, as it was worse or seemed to differ: {', '.join(again)}; what is "
+            "told of that is of both measurements, the rest of the first"
         )
     if not any(one.metric == "energy" for one in found):
         notes.append("energy was not compared: no rails can be read there")

@@ -12,11 +12,11 @@ from edgeq.spec.recipe import Compare
 from edgeq.stages.compared import (
     Difference,
     across,
-    confirmed,
     cost_differences,
     judged,
-    may_be_chance,
+    settled,
     size_difference,
+    unsettled,
 )
 
 from ..cost.test_turns import turns
@@ -81,10 +81,10 @@ def test_what_is_meaningless_is_not_judged() -> None:
 def test_worse_twice_is_worse_and_once_is_not() -> None:
     first = judge(slower(0.05, 0.02, 0.001))
     both = judge(slower(0.045, 0.015, 0.0001))
-    assert may_be_chance(first)
-    (again,) = confirmed(first, [slower(0.04, 0.03, 0.02)], both)
+    assert unsettled(first) == ["inference"]
+    (again,) = settled(first, [slower(0.04, 0.03, 0.02)], both)
     assert again.outcome == "worse" and again.change == both[0].change
-    (chance,) = confirmed(first, [slower(0.01, 0.03, 0.4)], both)
+    (chance,) = settled(first, [slower(0.01, 0.03, 0.4)], both)
     assert chance.outcome == "cannot tell"
     assert "+5.0% at first, +1.0% again" in chance.reason
 
@@ -92,16 +92,44 @@ def test_worse_twice_is_worse_and_once_is_not() -> None:
 def test_worse_is_not_judged_where_the_second_time_was_meaningless_or_is_missing() -> None:
     first = judge(slower(0.05, 0.02, 0.001))
     wrong = judged([slower(0.05, 0.02, 0.0)], {}, {"inference": "power mode: 15W"})
-    (mode,) = confirmed(first, [slower(0.05, 0.02, 0.001)], wrong, {"inference": "15W"})
+    (mode,) = settled(first, [slower(0.05, 0.02, 0.001)], wrong, {"inference": "15W"})
     assert (mode.outcome, mode.reason) == ("cannot tell", "power mode: 15W")
-    (missing,) = confirmed(first, [], first)
+    (missing,) = settled(first, [], first)
     assert missing.outcome == "cannot tell" and "could not be measured again" in missing.reason
 
 
 def test_what_was_not_worse_stays_what_it_was() -> None:
     first = judge(slower(0.0, 0.01, 1.0))
-    assert not may_be_chance(first)
-    assert list(confirmed(first, [slower(0.9, 0.01, 0.0)], judge(slower(0.9, 0.01, 0.0)))) == first
+    assert not unsettled(first)
+    assert list(settled(first, [slower(0.9, 0.01, 0.0)], judge(slower(0.9, 0.01, 0.0)))) == first
+
+
+def test_what_seems_to_differ_is_told_by_both_measurements() -> None:
+    first = judge(slower(0.05, 0.06, 0.03))
+    assert first[0].outcome == "cannot tell"
+    assert unsettled(first) == ["inference"]
+    assert not unsettled(first, {"inference": "15W"})
+    both = judge(slower(0.05, 0.03, 0.0001))
+    assert settled(first, [slower(0.05, 0.06, 0.03)], both) == tuple(both)
+    (chance,) = settled(first, [slower(0.05, 0.06, 0.2)], both)
+    assert chance.outcome == "cannot tell"
+    assert "was worse, and is not when measured again (+5.0% at first" in chance.reason
+    same = judge(slower(0.0, 0.01, 1.0))
+    assert settled(first, [slower(-0.05, 0.06, 0.03)], same) == tuple(same)
+    assert settled(first, [], first) == tuple(first)
+
+
+def test_what_seems_better_is_told_by_both_measurements_too() -> None:
+    first = judge(slower(-0.05, 0.06, 0.03))
+    assert unsettled(first) == ["inference"]
+    both = judge(slower(-0.05, 0.03, 0.0001))
+    (better,) = settled(first, [slower(-0.05, 0.06, 0.03)], both)
+    assert better.outcome == "better"
+    (chance,) = settled(first, [slower(-0.01, 0.06, 0.03)], both)
+    assert chance.outcome == "cannot tell"
+    assert "was better" in chance.reason
+    sure = judge(slower(-0.05, 0.01, 0.0001))
+    assert not unsettled(sure)
 
 
 def test_costs_come_with_their_units() -> None:
