@@ -19,6 +19,7 @@ from typing import Any, Dict, NamedTuple, Sequence
 
 from ..names import unique
 
+SUFFIX = ".tried"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LINKED = "/etc/ld.so.cache"
 _VARIABLES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")
@@ -26,16 +27,22 @@ Found = Dict[str, Dict[str, Any]]
 
 
 class Trials:
-    """Those of an agent that lies in `folder`; of another nothing is known, and nothing kept."""
+    """Those of an agent that lies in `folder`; of another nothing is known, and nothing kept.
 
-    def __init__(self, folder: Path, agent: Path = Path(__file__).parents[2]) -> None:
+    Unless it `remembers`, nothing is kept either.
+    """
+
+    def __init__(
+        self, folder: Path, remembers: bool, agent: Path = Path(__file__).parents[2]
+    ) -> None:
         self.folder = folder if agent.parent == folder.absolute() else None
+        self.remembers = remembers
 
     def of(self, modules: Sequence[str]) -> Trial:
         """The trial of some, as everything around it is now."""
         key = _surroundings(modules) if self.folder is not None and modules else None
-        file = None if key is None or self.folder is None else self.folder / f"{key}.tried"
-        return Trial(file, frozenset(modules))
+        file = None if key is None or self.folder is None else self.folder / f"{key}{SUFFIX}"
+        return Trial(file, frozenset(modules), self.remembers)
 
 
 class Trial(NamedTuple):
@@ -43,6 +50,7 @@ class Trial(NamedTuple):
 
     file: Path | None
     modules: frozenset[str]
+    remembers: bool
 
     def known(self) -> Found | None:
         """What they said of themselves when they were imported; None where they have to be."""
@@ -60,7 +68,7 @@ class Trial(NamedTuple):
 
         What changed meanwhile has another hash, and is tried.
         """
-        if self.file is None or set(found) != self.modules:
+        if self.file is None or not self.remembers or set(found) != self.modules:
             return
         half = self.file.with_name(f".{self.file.name}.{unique()}.partial")
         with contextlib.suppress(OSError):

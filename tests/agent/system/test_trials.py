@@ -33,7 +33,7 @@ def trials(tmp_path: Path) -> Trials:
     """Of an agent that lies in the folder that it keeps its trials in."""
     folder = tmp_path / "agent"
     folder.mkdir()
-    return Trials(folder, folder / "agent.pyz")
+    return Trials(folder, True, folder / "agent.pyz")
 
 
 def looked(trials: Trials | None, reader: Reader | None = None) -> Packages:
@@ -104,11 +104,20 @@ def test_damage_is_tried_again(
     assert imports(tmp_path) == 2
 
 
+def test_who_may_not_write_there_knows_what_others_kept(
+    gadget: Path, trials: Trials, tmp_path: Path
+) -> None:
+    looked(trials)
+    looked(Trials(tmp_path / "agent", False, tmp_path / "agent" / "agent.pyz"))
+    assert imports(tmp_path) == 1
+
+
 def test_an_agent_that_is_not_there_keeps_nothing(gadget: Path, tmp_path: Path) -> None:
     folder = tmp_path / "agent"
     folder.mkdir()
     for _ in range(2):
-        looked(Trials(folder, tmp_path / "elsewhere.pyz"))
-        looked(Trials(tmp_path / "missing", tmp_path / "missing" / "agent.pyz"))
-    assert imports(tmp_path) == 4
+        looked(Trials(folder, True, tmp_path / "elsewhere.pyz"))
+        looked(Trials(tmp_path / "missing", True, tmp_path / "missing" / "agent.pyz"))
+        looked(Trials(folder, False, folder / "agent.pyz"))
+    assert imports(tmp_path) == 6
     assert os.listdir(folder) == []  # noqa: PTH208
