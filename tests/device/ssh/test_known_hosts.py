@@ -42,7 +42,7 @@ def test_lines_about_a_name_are_those_that_ssh_keygen_finds(tmp_path: Path, hash
         )
         assert "|1|" in file.read_text()
     for name in NAMES:
-        command = [need("ssh-keygen"), "-F", name, "-f", file]
+        command = [need("ssh-keygen"), "-F", name, "-f", str(file)]
         said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         wanted = [f"{file}:{line.split()[-1]}" for line in said.splitlines() if line[:1] == "#"]
         assert [one.place for one in known_hosts(file).about(name)] == wanted, name
