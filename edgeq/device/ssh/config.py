@@ -26,16 +26,9 @@ from edgeq.errors import (
     InputError,
     require,
 )
+from edgeq.spec.destination import HOST, USER, Destination, parse
 
 SYSTEM = Path("/etc/ssh/ssh_config")
-_DESTINATION = re.compile(
-    r"(?:(?P<user>[^\s:]+)@)?(?:\[(?P<v6>[^\s@\[\]]+)\]|(?P<host>[^\s:@\[\]]+))"
-    r"(?::(?P<port>[0-9]+))?"
-)
-# Names stand in the shell lines of ProxyCommand and Match exec, where %h and %r are.
-_HOST = re.compile(r"(?!-)[\w.:%-]+")
-# OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
-_USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
 _TOKEN = re.compile("%(.?)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # As convtime of OpenSSH's misc.c, which counts in an int.
@@ -47,15 +40,6 @@ _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 _DEEPEST = 16
 # What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
 _CONNECTING = (NAME_NOT_FOUND, UNREACHABLE, REFUSED, NOT_SSH, INCOMPATIBLE, LINK_LOST)
-
-
-@dataclass(frozen=True)
-class Destination:
-    """`user@host`, `host`, an alias, `host:port`, `[IPv6]:port`, or one of them after `ssh://`."""
-
-    host: str
-    user: str | None = None
-    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,23 +76,6 @@ class Hop:
         if self.unread:
             remedy += f" (edgeq does not read: {', '.join(self.unread)}; see docs/boards.md)"
         return DeviceError(self.device, what, remedy, kind)
-
-
-def parse(text: str) -> Destination:
-    """Raises InputError for what can be no destination."""
-    bare = text.removeprefix("ssh://").rstrip("/") if text.startswith("ssh://") else text
-    found = None if bare.startswith("-") else _DESTINATION.fullmatch(bare)
-    if found is None and bare.count(":") > 1 and "@" not in bare and "[" not in bare:
-        found = _DESTINATION.fullmatch(f"[{bare}]")
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or (port is not None and not 0 < port < 65536):
-        raise InputError(repr(text), "is no destination", "write user@host or ssh://user@host:port")
-    host, user = found["v6"] or found["host"], found["user"]
-    for kind, name, names in (("host", host, _HOST), ("user", user, _USER)):
-        if name is not None and not names.fullmatch(name):
-            what = f"is no destination: {name!r} can be the name of no {kind}"
-            raise InputError(repr(text), what, "write user@host or ssh://user@host:port")
-    return Destination(host, user, port)
 
 
 def default_files() -> tuple[Path, ...]:
@@ -224,7 +191,7 @@ class _Options:
         return next(key for key in self._found if key in keys)
 
     def host(self) -> str:
-        return self._fit("hostname", self.text("hostname") or self._name, _HOST)
+        return self._fit("hostname", self.text("hostname") or self._name, HOST)
 
     def port(self) -> int:
         value = self.text("port") or "22"
@@ -234,7 +201,7 @@ class _Options:
 
     def user(self) -> str:
         try:
-            return self._fit("user", self.text("user") or getpass.getuser(), _USER)
+            return self._fit("user", self.text("user") or getpass.getuser(), USER)
         except (KeyError, OSError) as exc:
             raise InputError(
                 self.text("hostname") or "ssh", "has no user", "say user@host"

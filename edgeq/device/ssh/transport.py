@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgeq.device.ssh import config as ssh_config
 from edgeq.device.transport import Process
 from edgeq.errors import InputError, require
+from edgeq.spec.destination import Destination, parse
 
 if TYPE_CHECKING:
     from edgeq.device.ssh.link import Link
@@ -41,8 +42,8 @@ class SshTransport:
     ) -> None:
         self.address = destination
         self.python = python
-        parsed = ssh_config.parse(destination)
-        self._destination = ssh_config.Destination(parsed.host, parsed.user, port or parsed.port)
+        parsed = parse(destination)
+        self._destination = Destination(parsed.host, parsed.user, port or parsed.port)
         self._identity = None if identity is None else _existing(identity)
         self._connect_timeout_s = connect_timeout_s
         self._ask = ask

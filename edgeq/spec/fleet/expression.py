@@ -148,6 +148,9 @@ class _Token:
     at: int
 
 
+_Rule = Callable[[], Expression]
+
+
 class _Parser:
     """Reads the tokens of an expression from left to right."""
 
