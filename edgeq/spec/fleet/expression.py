@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from edgeq.errors import Invalid
@@ -78,7 +79,7 @@ def parse(text: str) -> Expression:
     return _Parser(text).whole()
 
 
-def holds(expression: Expression, labels: Mapping[str, str], groups: frozenset[str]) -> bool:
+def holds(expression: Expression, labels: Mapping[str, str], groups: AbstractSet[str]) -> bool:
     """Whether a device with these labels, in these groups, is meant."""
     match expression:
         case Everything():
