@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from edgeq.verbs.boards import check as check_board
     from edgeq.verbs.boards import setup as setup_board
     from edgeq.verbs.build import build
-    from edgeq.verbs.compare import compare
+    from edgeq.verbs.builds import measure_builds
+    from edgeq.verbs.compare import compare, compare_boards
     from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.gold import check_gold
     from edgeq.verbs.history import history
     from edgeq.verbs.inspect import inspect
     from edgeq.verbs.lint import lint
@@ -33,13 +35,16 @@ __all__ = [
     "baseline",
     "build",
     "check_board",
+    "check_gold",
     "compare",
+    "compare_boards",
     "deploy",
     "history",
     "inspect",
     "lint",
     "list_baselines",
     "measure",
+    "measure_builds",
     "push",
     "remove_baseline",
     "rollback",
@@ -56,13 +61,16 @@ _HOMES = {
     "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
+    "check_gold": "verbs.gold:check_gold",
     "compare": "verbs.compare:compare",
+    "compare_boards": "verbs.compare:compare_boards",
     "deploy": "verbs.deploy:deploy",
     "history": "verbs.history:history",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
     "list_baselines": "verbs.baseline:list_baselines",
     "measure": "verbs.measure:measure",
+    "measure_builds": "verbs.builds:measure_builds",
     "push": "verbs.push:push",
     "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",

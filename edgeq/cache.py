@@ -34,6 +34,7 @@ Name = Literal[
     "trials",
     "sensitivity",
     "engines",
+    "timings",
 ]
 NAMES: tuple[Name, ...] = get_args(Name)
 LIMIT_BYTES = 10 << 30

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq.agent.system.packages import looked_for
 from edgeq.agent.verbs.probe import probe
 from edgeq.agent.wire.fields import Fields
-from edgeq.agent.wire.job import probe_job
+from edgeq.agent.wire.job_file import probe_job
 from edgeq.calibration import statistics
 from edgeq.calibration.statistics import Statistics
 from edgeq.graph.load import load
@@ -62,7 +63,8 @@ def planned_for_litert(subject: Calibrated, activations: Activations) -> Plan:
 def written(subject: Calibrated, activations: Activations, file: Path) -> Plan:
     """Plan for ONNX Runtime on this CPU and write the int8 model; the plan comes back."""
     engine = runtime("onnxruntime")
-    seen = Probe.model_validate(probe(probe_job(Fields({}, []))))
+    with looked_for() as tried:
+        seen = Probe.model_validate(probe(probe_job(Fields({}, [])), tried))
     placement, _ = engine.placement(targets.load("local"), seen)
     choices = resolve_choices(subject.model, Quantize(activations=activations))
     plan = make_plan(subject.model, subject.seen, subject.tail, choices, placement)

@@ -1,4 +1,7 @@
-"""Running a verb of the agent as a job: its events become frames, its end the answer."""
+"""Running a verb of the agent as a job: its events become frames, its end the answer.
+
+A job is a process of its own, but for one that only reads files.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from .processes.child import run
 from .processes.command import agent_command
 from .store.layout import interpreter
 from .verbs.registry import VERBS, public_verbs
+from .wire.events import Events
+from .wire.fields import Fields
 
 if TYPE_CHECKING:
     from .store.session import AgentSession
     from .wire.arguments import Arguments
+    from .wire.frames import Wire
 
 
 def job(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
@@ -23,6 +29,11 @@ def job(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     verb = arguments.choice("verb", public_verbs())
     arguments.section("job")  # the verb itself reads what is in it
     arguments.check()
+    called = VERBS[verb]
+    if called.only_reads is not None:
+        wanted = called.read(Fields(arguments.document["job"], []))
+        if called.only_reads(wanted):
+            return called.run(wanted, _Frames(session.wire))
     last: dict[str, Any] = {}
 
     def on_line(line: bytes) -> bool:
@@ -35,7 +46,7 @@ def job(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
 
     content = json.dumps(arguments.document["job"]).encode("ascii")
     command = [_python(session), *agent_command(), verb, "-"]
-    if VERBS[verb].on_store:
+    if called.on_store:
         # They work on what the store holds: nobody may collect that meanwhile.
         session.enter()
     # Who only looks must leave no compiled modules in the environment.
@@ -48,6 +59,16 @@ def job(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
         raise Reported(str(last.get("kind")), str(last.get("message")))
     what = f"ended without a result ({ended.reason})"
     raise AgentError(DIED, f"job {verb}", what, "look whether the device ran out of memory")
+
+
+class _Frames(Events):
+    """Events of what this process does itself."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self._wire.send(event)
 
 
 def _event(line: bytes, verb: str) -> dict[str, Any]:

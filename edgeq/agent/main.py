@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 from .errors import BAD_JOB, BUG, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, of_os_error
 from .verbs.registry import VERBS, Verb, public_verbs
-from .wire.job import read_document
+from .wire.job_file import read_document
 
 if TYPE_CHECKING:
     from .wire.events import Events

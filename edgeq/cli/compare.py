@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from edgeq.cli.app import app
 from edgeq.cli.github import append, summary_file
 from edgeq.cli.options import (
     DryRun,
-    Host,
     Identity,
     Json,
     Store,
@@ -23,6 +23,8 @@ from edgeq.cli.output import (
     print_json,
     print_rendered,
     print_steps,
+    say,
+    say_problem,
 )
 
 SIDE = "an artifact: folder or .edgeq file; current, previous: releases there; or a baseline"
@@ -55,23 +57,32 @@ def compare(
         bool, typer.Option("--github-summary", help="append it to $GITHUB_STEP_SUMMARY")
     ] = False,
     store: Store = None,
-    host: Host = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host", "-H", metavar="[USER@]HOST", help="the board; said again, each of several"
+        ),
+    ] = None,
     identity: Identity = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Have A and B take turns on the device; say of each metric if B is better, worse or the same.
 
-    Exit code 1 where B is worse in something, 4 where something cannot be told.
+    Exit code 1 where B is worse in something, 3 where a board failed, 4 where something cannot be
+    told.
     """
     from edgeq.cli.progress import shown
+    from edgeq.errors import DeviceError
+    from edgeq.records.comparison import Comparison
     from edgeq.records.files import check_writable, write_text
     from edgeq.spec.recipe import Compare
     from edgeq.store import open_store
     from edgeq.verbs import compare as verb
     from edgeq.verbs.baseline import look_up
 
-    address = address_of(host, identity)
+    hosts: list[str | None] = [*host] if host else [None]
+    addresses = [address_of(one, identity) for one in hosts]
     seconds = seconds_of(duration, "--duration")
     given = {"images": images, "duration_s": seconds, "reloads": reloads}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -82,24 +93,40 @@ def compare(
         check_writable(junit)
     sides = (a, b) if store is None else (look_up(a, store), look_up(b, store))
     if dry_run:
-        steps = verb.compare_steps(*sides, target, recipe, options, address)
-        print_steps(steps, as_json)
+        said = [
+            step
+            for address in addresses
+            for step in verb.compare_steps(*sides, target, recipe, options, address)
+        ]
+        print_steps(said, as_json)
         return
     with shown() as progress:
-        found = verb.compare(*sides, target, recipe, options, progress, address)
-    shelf.add_comparison(found)
+        boards = verb.compare_boards(*sides, target, addresses, recipe, options, progress)
+    failed = [board for board in boards if isinstance(board, DeviceError)]
+    if len(boards) == 1 and failed:
+        raise failed[0]
+    compared = [board for board in boards if isinstance(board, Comparison)]
+    for found in compared:
+        shelf.add_comparison(found)
     if junit is not None:
         from edgeq.report import junit as xml
 
-        write_text(xml.render(found), junit)
+        write_text(xml.render(*boards), junit)
     if summary is not None:
         from edgeq.report import markdown
 
-        append(markdown.render(found), summary)
-    if as_json:
-        print_json(found)
-    else:
-        from edgeq.report.terminal.comparison import render
+        append("\n".join(map(markdown.render, boards)), summary)
+    for found in compared:
+        if as_json:
+            print_json(found)
+        else:
+            from edgeq.report.terminal.comparison import render
 
-        print_rendered(render(found))
-    raise typer.Exit(found.exit_code)
+            print_rendered(render(found))
+    for error in failed:
+        if as_json:
+            told = {"where": error.where, "what": error.what, "remedy": error.remedy}
+            say(json.dumps({"problems": [told]}))
+        say_problem(str(error))
+    codes = {*(board.exit_code for board in boards)}
+    raise typer.Exit(next((code for code in (1, DeviceError.exit_code, 4) if code in codes), 0))

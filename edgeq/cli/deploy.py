@@ -1,4 +1,4 @@
-"""Commands that build and measure: deploy, build, measure."""
+"""Commands that build: deploy, build."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from edgeq.cli.options import (
     Store,
     TargetName,
     address_of,
-    seconds_of,
 )
 from edgeq.cli.output import print_json, print_rendered, print_steps, say
 
@@ -93,52 +92,3 @@ def build(
         say(json.dumps(show.build_record(built, output)))
     else:
         print_rendered(show.build_text(built, output))
-
-
-@app.command(epilog="Example: edgeq measure demo.edgeq --target local --images demo/evaluation")
-def measure(
-    artifact: Annotated[Path, typer.Argument(help="an artifact: folder or .edgeq file")],
-    target: TargetName,
-    images: Annotated[Path, typer.Option(help="a folder or list of images to run on")],
-    threads: Annotated[int | None, typer.Option(min=1, help="[default: the target's]")] = None,
-    duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds, at least")] = 5.0,
-    soak: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="run for so long before, as 20m, minute by minute"),
-    ] = None,
-    streams: Annotated[
-        list[int] | None,
-        typer.Option(min=1, max=64, help="also so many streams side by side; may be repeated"),
-    ] = None,
-    host: Host = None,
-    identity: Identity = None,
-    as_json: Json = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Push an artifact and measure latency and memory on the device; nothing is activated."""
-    from edgeq.cli.progress import shown
-    from edgeq.spec.recipe import Measure
-    from edgeq.verbs import measure as verb
-
-    longest = max(Measure().max_duration_s, 2 * duration)
-    options = Measure(
-        threads=threads,
-        min_duration_s=duration,
-        max_duration_s=longest,
-        soak=seconds_of(soak, "--soak"),
-        streams=tuple(streams or ()),
-    )
-    address = address_of(host, identity)
-    if dry_run:
-        steps = verb.measure_steps(artifact, target, images, options, address)
-        print_steps(list(steps), as_json)
-        return
-    with shown() as progress:
-        result = verb.measure(artifact, target, images, options, progress, address)
-    from edgeq.report.terminal import records as show
-
-    if as_json:
-        print_json(result)
-    else:
-        print_rendered(show.measurement_text(result))
-    raise typer.Exit(4 if result.unstable else 0)

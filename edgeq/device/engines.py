@@ -52,6 +52,17 @@ class Engines:
         make = self._shared if self._is_shared else self._built
         self._made[release] = make(settings, progress)
 
+    def build_anew(
+        self, release: str, compiled: Compile, number: int, progress: Progress
+    ) -> EngineAnswer:
+        """One more engine of a release in this folder, which is not used until `use` says so."""
+        settings = {"release": release, "root": self._root, **compiled.model_dump()}
+        return self._built({**settings, **self._limits, "anew": number}, progress)
+
+    def use(self, release: str, engine: EngineAnswer) -> None:
+        """Have what runs the release in this folder run it in that engine."""
+        self._made[release] = engine
+
     @property
     def _root(self) -> str:
         return self._session().hello.root
@@ -78,7 +89,7 @@ class Engines:
             if taken:
                 return taken
             # What was refused gives way to what this board builds.
-            engine, kept = self._built(settings, progress), None
+            engine, kept = self._built(self._knowing(settings, engine, progress), progress), None
         if kept is None:
             self._keep_engine(engine.fingerprint, settings, progress)
         return engine
@@ -102,20 +113,44 @@ class Engines:
         self._note("was built by an identical board, and computes the same here", settings)
         return engine
 
+    def _knowing(
+        self, settings: Mapping[str, Any], engine: EngineAnswer, progress: Progress
+    ) -> Mapping[str, Any]:
+        """The settings with what an identical board measured, where this one measured nothing.
+
+        So it builds a new model of the same tactics as the other would.
+        """
+        if engine.has_timings or engine.timings is None:
+            return settings
+        known = sharing.kept_timings(engine.timings)
+        if known is None:
+            return settings
+        digest = hash_of(known)
+        self._files.send({digest: known}, progress)
+        return {**settings, "timings": digest}
+
     def _keep_engine(
         self, fingerprint: str, settings: Mapping[str, Any], progress: Progress
     ) -> None:
         """Keep an engine of the device on this machine; what fails here is only noted."""
-        (plan, plan_path), (golden, golden_path) = map(self._files.work_name, (".plan", ".npz"))
+        (plan, plan_path), (golden, golden_path), (timings, timings_path) = map(
+            self._files.work_name, (".plan", ".npz", ".cache")
+        )
         job = {"release": settings["release"], "root": self._root, "fingerprint": fingerprint}
+        job |= {"plan": plan_path, "golden": golden_path, "timings": timings_path}
         try:
-            told = self._job("lend", {**job, "plan": plan_path, "golden": golden_path}, progress)
+            told = self._job("lend", job, progress)
             lent = self._parsed(LentEngine, told)
             record = sharing.EngineRecord.model_validate(lent, from_attributes=True)
             made, computed = (self._files.take(n, LARGEST_ENGINE) for n in (plan, golden))
             if (hash_of(made), hash_of(computed)) != (record.plan, record.golden):
                 raise garbled(self._session().address, "what it lends is not what it said")
             sharing.keep(fingerprint, record, made, computed)
+            if lent.timings_hash is not None:
+                measured = self._files.take(timings, LARGEST_ENGINE)
+                if hash_of(measured) != lent.timings_hash:
+                    raise garbled(self._session().address, "what it lends is not what it said")
+                sharing.keep_timings(lent.timings, measured)
         except (DeviceError, OSError) as exc:
             if isinstance(exc, DeviceError) and exc.kind in (LINK_LOST, TOO_SLOW):
                 raise

@@ -1,7 +1,9 @@
 """Engines kept on this machine: what one board built, for boards with the very same fingerprint.
 
 Under cache/engines/<fingerprint>: the engine, its golden outputs, and a record with the hashes of
-both. A folder appears by rename when it is whole.
+both. A folder appears by rename when it is whole. Under cache/timings what the builders of one kind
+of board measured, which has a later model built of the same tactics on any of them; TensorRT itself
+refuses what another GPU measured.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from edgeq.errors import InputError
 from edgeq.records.limits import Hash, Positive
 
 CACHE = Cache("engines")
+TIMINGS = Cache("timings")
 _RECORD = "record.json"
 
 
@@ -59,3 +62,13 @@ def keep(fingerprint: str, record: EngineRecord, plan: bytes, golden: bytes) -> 
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def kept_timings(key: str) -> bytes | None:
+    """What a board of that kind measured; None where that is not known."""
+    return TIMINGS.read(key)
+
+
+def keep_timings(key: str, content: bytes) -> None:
+    """Keep what a board's builders measured, in the place of what is there: it has that too."""
+    TIMINGS.write(key, content)

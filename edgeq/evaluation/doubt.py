@@ -46,8 +46,9 @@ def doubt(
     annotations: Annotations,
     predictions: Sequence[ImagePrediction],
     floor: float,
+    who: str = "the float model",
 ) -> Doubt:
-    """What is wrong with what the float model found, as `matches`, to be a reference.
+    """What is wrong with what the float model, or `who` else, found to be a reference: `matches`.
 
     Its AP is below the floor, or the interval of that reaches 0: then int8 loses nothing to it,
     whatever it does.
@@ -62,7 +63,7 @@ def doubt(
     )
     cause = _cause(annotations, predictions, matches.image_ids, floor)
     reason = (
-        f"the float model itself scores next to nothing, so a loss says nothing: {figures}, "
+        f"{who} itself scores next to nothing, so a loss says nothing: {figures}, "
         f"evaluate.float_ap_floor is {floor:g}; {cause}"
     )
     return Doubt(tuple(low), reason)

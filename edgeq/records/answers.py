@@ -132,6 +132,11 @@ class EngineAnswer(Reply):
 
     path: Path | None
     fingerprint: Hash
+    build_s: Positive | None = None
+    engine_bytes: Count | None = None
+    timings: Hash | None = None
+    """what names the timing cache that a builder there would use, where one was only looked for"""
+    has_timings: bool = False
 
 
 class LentEngine(Reply):
@@ -141,6 +146,8 @@ class LentEngine(Reply):
     plan: Hash
     golden: Hash
     build_s: Positive
+    timings: Hash
+    timings_hash: Hash | None
 
 
 class Step(Reply):

@@ -15,12 +15,16 @@ MetricName = Literal["inference", "frame", "peak memory", "size", "energy", "mas
 
 
 class Change(Record):
-    """B against A with its interval: B / A - 1 of a time or a size, B - A of an AP."""
+    """B against A with its interval: B / A - 1 of a time or a size, B - A of an AP.
+
+    `p` is that of no difference, as if this were the only metric; None in comparisons of before.
+    """
 
     estimate: float
     low: float
     high: float
     confidence: float
+    p: float | None = None
 
 
 class Compared(Record):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeq.records.comparison import Comparison
+    from edgeq.records.health import Health
     from edgeq.records.measurement import Measurement, Stage
     from edgeq.records.report import Report
 
@@ -47,10 +48,23 @@ def of_comparison(found: Comparison) -> Iterator[Figure]:
             yield f"{name}_change_high", one.change.high
 
 
+def of_health(found: Health) -> Iterator[Figure]:
+    """How the board did with its gold artifact, and where that usually lies."""
+    yield "gold_outcome", "cannot tell" if found.doubt else "same"
+    if found.unstable:
+        return
+    for name, one in found.figures.items():
+        yield f"gold_{name}_ms", one.measured_ms
+        for end, value in zip(("low", "high"), one.usual_ms or (), strict=False):
+            yield f"gold_{name}_{end}_ms", value
+
+
 def _measured(measured: Measurement) -> Iterator[Figure]:
     passes = {len(measured.preprocess_ns), len(measured.inference_ns), len(measured.postprocess_ns)}
     stages: tuple[Stage, ...] = ("inference", "frame") if len(passes) == 1 else ("inference",)
-    for stage in stages:
+    yield "unstable", float(bool(measured.unstable))
+    # Of an unstable measurement there are no times, here as in the report.
+    for stage in () if measured.unstable else stages:
         for q in (50, 90, 99):
             # Of a tail that too few samples tell there is no figure.
             if q == 50 or measured.bound_ms(q, stage) is not None:

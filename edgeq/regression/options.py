@@ -45,6 +45,7 @@ OPTIONS = {
         PluginOption("fleet", "FILE", "a YAML list of boards: target, host, identity", (), True),
         PluginOption("recipe", "FILE", "what is deployed there", (), True),
         PluginOption("baseline", "NAME", "what edgeq_compare compares with; may have {target}"),
+        PluginOption("gold", "NAME", "a baseline to measure first: is the board what it was?"),
         PluginOption("save", "NAME", "make the run this baseline, where its tests passed"),
         PluginOption("require", "", "what is missing fails its tests instead of skipping them"),
         PluginOption("unstable", "fail|skip", "what cannot be told  [fail]", ("fail", "skip")),
@@ -66,6 +67,14 @@ def add(parser: pytest.Parser) -> None:
             shown = option.metavar
             group.addoption(option.flag, action=action, default=None, metavar=shown, help=told)
         parser.addini(option.key, option.help, type="string", default="")
+
+
+def check(config: pytest.Config) -> None:
+    """UsageError for a word that is none of an option's, whether a test asks for it or not."""
+    for option in OPTIONS.values():
+        if option.choices:
+            all_of(config, option.name)
+    is_set(config, SWITCH)
 
 
 def all_of(config: pytest.Config, name: str) -> tuple[str, ...]:

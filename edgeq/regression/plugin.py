@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from edgeq.regression import options
+from edgeq.regression.results import UNTOLD
 from edgeq.regression.summary import Summary
 
 if TYPE_CHECKING:
     from edgeq.records.comparison import Comparison
+    from edgeq.records.health import Health
     from edgeq.records.measurement import Measurement
     from edgeq.records.report import Report
     from edgeq.regression.boards import BoardUnderTest
@@ -37,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "edgeq_feature(name): skip where the run lacks it: power, latency, accuracy",
     ):
         config.addinivalue_line("markers", line)
+    options.check(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Summary(config), "edgeq-summary")
 
@@ -88,6 +91,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         report: Report = found["edgeq_deploy"]
         told: list[tuple[str, object]] = [("target", report.target), ("run", report.id)]
         told += figures.of_report(report)
+        if found.get("edgeq_gold") is not None:
+            told += figures.of_health(found["edgeq_gold"])
         if "edgeq_compare" in found:
             comparison: Comparison = found["edgeq_compare"]
             told += [("baseline", comparison.a.named), *figures.of_comparison(comparison)]
@@ -137,8 +142,31 @@ def edgeq_device(edgeq_target: BoardUnderTest, request: pytest.FixtureRequest) -
 
 
 @pytest.fixture(scope="session")
+def edgeq_gold(
+    edgeq_device: BoardUnderTest,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Health | None:
+    """How the board does with its gold artifact, before anything else is done there.
+
+    None where none is named; skips where there is no such baseline yet.
+    """
+    from edgeq.regression.runs import gold, has_baseline, named_for
+
+    said = options.one_of(request.config, "gold")
+    if said is None or edgeq_device.recipe is None:
+        return None
+    with _failing():
+        name = named_for(said, edgeq_device.kind().name)
+        if not has_baseline(name):
+            _miss(request.config, f"needs baseline '{name}': edgeq baseline set {name} --run ID")
+        return gold(edgeq_device, name, _shared(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
 def edgeq_deploy(
     edgeq_device: BoardUnderTest,
+    edgeq_gold: Health | None,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Report:
@@ -152,8 +180,15 @@ def edgeq_deploy(
 
 
 @pytest.fixture(scope="session")
-def edgeq_measurement(edgeq_deploy: Report, request: pytest.FixtureRequest) -> Measurement:
-    """What the deploy measured on the board; one that was unstable fails, or skips, its tests."""
+def edgeq_measurement(
+    edgeq_deploy: Report, edgeq_gold: Health | None, request: pytest.FixtureRequest
+) -> Measurement:
+    """What the deploy measured on the board; one that was unstable fails, or skips, its tests.
+
+    So does one of a board that is not what it was.
+    """
+    if edgeq_gold is not None and edgeq_gold.doubt:
+        _not_told(request.config, edgeq_gold.doubt)
     device = edgeq_deploy.column("device")
     if device is None or device.measurement is None:
         pytest.fail("the board was not measured", False)
@@ -184,12 +219,14 @@ def edgeq_compare(
 
 @pytest.fixture(scope="session")
 def edgeq_not_worse(
-    edgeq_compare: Comparison, request: pytest.FixtureRequest
+    edgeq_compare: Comparison, edgeq_gold: Health | None, request: pytest.FixtureRequest
 ) -> Callable[[str], None]:
     """A function that fails where what was deployed is worse than the baseline in a metric.
 
-    Where that cannot be told it fails, or skips with --edgeq-unstable=skip.
+    Where that cannot be told it fails, or skips with --edgeq-unstable=skip: what a board costs
+    says nothing of the release where the board is not what it was.
     """
+    from edgeq.cost.turns import COSTS
 
     def check(metric: str) -> None:
         __tracebackhide__ = True
@@ -202,10 +239,13 @@ def edgeq_not_worse(
         figures = f"{found.a} to {found.b} {found.unit}"
         if change is not None:
             figures += f", {change.estimate:+.4f} ({change.low:+.4f} to {change.high:+.4f})"
+        doubt = edgeq_gold.doubt if edgeq_gold is not None and metric in COSTS else ""
+        if doubt and found.outcome != "same":
+            _not_told(request.config, f"{against} {UNTOLD}: {doubt}")
         if found.outcome == "worse":
             pytest.fail(f"{against} is worse: {figures}; limit {found.limit:g}", False)
         if found.outcome == "cannot tell":
-            _not_told(request.config, f"{against} cannot be told: {found.reason or figures}")
+            _not_told(request.config, f"{against} {UNTOLD}: {found.reason or figures}")
 
     return check
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from edgeq.regression.figures import Figure
 
 PREFIX = "edgeq_"
+UNTOLD = "cannot be told"
+"""Part of the reason of a test that would not say whether a run is worse than the baseline."""
 _LABELS = ("board", "target", "recipe", "run", "baseline")
 _SHOWN = (
     ("inference p50", "inference_p50_ms", 1.0, "{:.3g} ms"),
@@ -30,6 +32,8 @@ class RunTests:
     figures: dict[str, Any] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
     """of each test by its id: passed, failed or skipped"""
+    untold: set[str] = field(default_factory=set)
+    """the tests that were skipped, as a comparison with the baseline came to nothing"""
 
     def count(self, outcome: str) -> int:
         """How many tests ended so."""
@@ -55,6 +59,8 @@ class Results:
         run = self._runs.setdefault((labels["board"], labels["recipe"]), RunTests(labels))
         run.labels |= labels
         run.figures |= told
+        if report.outcome == "skipped" and UNTOLD in str(report.longrepr):
+            run.untold.add(report.nodeid)
         known = run.outcomes.get(report.nodeid)
         if known != "failed" and (known is None or report.outcome != "passed"):
             run.outcomes[report.nodeid] = report.outcome
@@ -80,7 +86,11 @@ class Results:
         written = []
         for _, name, divisor, form in _SHOWN:
             value = run.figures.get(name)
-            written.append("-" if value is None else form.format(value / divisor))
+            if value is not None:
+                written.append(form.format(value / divisor))
+            else:
+                is_time = name.endswith("_ms")
+                written.append("unstable" if is_time and run.figures.get("unstable") else "-")
         tests = ", ".join(
             f"{run.count(one)} {one}" for one in ("failed", "passed", "skipped") if run.count(one)
         )
@@ -89,14 +99,15 @@ class Results:
 
 def _against(run: RunTests) -> str:
     words = []
+    outcomes = {
+        name.removeprefix("compare_").removesuffix("_outcome").replace("_", " "): value
+        for name, value in run.figures.items()
+        if name.startswith("compare_") and name.endswith("_outcome")
+    }
     for outcome in ("worse", "cannot tell", "better"):
-        metrics = [
-            name.removeprefix("compare_").removesuffix("_outcome").replace("_", " ")
-            for name, value in run.figures.items()
-            if name.endswith("_outcome") and value == outcome
-        ]
+        metrics = [name for name, value in outcomes.items() if value == outcome]
         if metrics:
             words.append(f"{outcome}: {', '.join(metrics)}")
-    if any(name.endswith("_outcome") for name in run.figures):
+    if outcomes:
         return f"{run.labels.get('baseline', '')} {'; '.join(words) or 'same'}".strip()
     return "-"

@@ -12,6 +12,7 @@ from edgeq.artifact import shelf
 from edgeq.errors import InputError
 from edgeq.records.baseline import KeptBaseline
 from edgeq.records.comparison import Comparison
+from edgeq.records.health import Health
 from edgeq.records.record import Record
 from edgeq.records.report import Report
 from edgeq.regression.boards import BoardUnderTest
@@ -19,6 +20,7 @@ from edgeq.store import baselines, open_store
 from edgeq.verbs.baseline import is_baseline_name, look_up
 from edgeq.verbs.compare import compare
 from edgeq.verbs.deploy import deploy
+from edgeq.verbs.gold import check_gold
 
 R = TypeVar("R", bound=Record)
 
@@ -52,6 +54,16 @@ def compared(
         return found
 
     return _once(shared, f"compare {board} {baseline}", Comparison, run)
+
+
+def gold(board: BoardUnderTest, name: str, shared: Path | None) -> Health:
+    """How the board does with its gold artifact in this session, which the store keeps."""
+
+    def run() -> Health:
+        assert board.recipe is not None
+        return check_gold(name, board.target, board.recipe, address=board.address)
+
+    return _once(shared, f"gold {board} {name}", Health, run)
 
 
 def has_baseline(name: str) -> bool:

@@ -27,7 +27,10 @@ class Summary:
         file = options.one_of(self._config, "metrics")
         name = options.one_of(self._config, "save")
         failed = [self._write(Path(file))] if file else []
-        failed += [self._save(name, run) for run in self._results.measured()] if name else []
+        # After an interruption nobody knows what the tests left out would have said.
+        is_whole = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if name and is_whole:
+            failed += [self._save(name, run) for run in self._results.measured()]
         if any(failed) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -60,9 +63,11 @@ class Summary:
 
         name, id_ = named_for(said, run.labels["target"]), run.labels["run"]
         failed = run.count("failed")
-        if failed:
-            self._notes.append(f"run {id_} is not saved as {name}: {failed} of its tests failed")
-            return False
+        unsure = len(run.untold)
+        for count, what in ((failed, "failed"), (unsure, "could not be told")):
+            if count:
+                self._notes.append(f"run {id_} is not saved as {name}: {count} of its tests {what}")
+                return False
         if "{target}" not in said and len(self._results.measured()) > 1:
             remedy = f"say --edgeq-save '{name}-{{target}}'"
             self._notes.append(f"not saved: several runs cannot all be {name}; {remedy}")

@@ -5,21 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from edgeq.errors import DeviceError
 from edgeq.report.terminal.printable import printable
 
 if TYPE_CHECKING:
     from edgeq.records.comparison import Compared, Comparison
 
 
-def render(found: Comparison) -> str:
-    """The file: 'worse' is a failure, 'cannot tell' is skipped, with the reason."""
+def render(*boards: Comparison | DeviceError) -> str:
+    """A suite a board: 'worse' is a failure, 'cannot tell' is skipped, with the reason.
+
+    A board that failed is an error.
+    """
+    root = ElementTree.Element("testsuites")
+    for found in boards:
+        root.append(_failed(found) if isinstance(found, DeviceError) else _suite(found))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, "unicode")}\n'
+
+
+def _suite(found: Comparison) -> ElementTree.Element:
     names = [metric.outcome for metric in found.metrics]
     counts = {"failures": names.count("worse"), "skipped": names.count("cannot tell")}
     told = {"tests": len(names), "errors": 0, **counts, "time": f"{found.measured_s:.3f}"}
     suite = ElementTree.Element(
         "testsuite",
         {
-            "name": f"edgeq compare, {found.target}",
+            "name": _clean(f"edgeq compare, {found.target} on {found.device}"),
             "hostname": _clean(found.device),
             "timestamp": found.created_at.replace(tzinfo=None).isoformat(timespec="seconds"),
             **{name: str(value) for name, value in told.items()},
@@ -36,14 +48,22 @@ def render(found: Comparison) -> str:
     )
     for metric in found.metrics:
         _case(suite, found, metric)
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, "unicode")}\n'
+    return suite
+
+
+def _failed(error: DeviceError) -> ElementTree.Element:
+    told = {"tests": "1", "errors": "1", "failures": "0", "skipped": "0"}
+    name = _clean(f"edgeq compare, {error.where}")
+    suite = ElementTree.Element("testsuite", {"name": name, **told})
+    names = {"classname": "edgeq.compare", "name": _clean(error.where)}
+    case = ElementTree.SubElement(suite, "testcase", names)
+    ElementTree.SubElement(case, "error", {"message": _clean(str(error))})
+    return suite
 
 
 def _case(suite: ElementTree.Element, found: Comparison, metric: Compared) -> None:
-    name = f"edgeq.compare.{found.target}"
+    # CI systems take tests of one name for one test, whatever suite they are in.
+    name = _clean(f"edgeq.compare.{found.target} on {found.device}")
     case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": metric.metric})
     figures: dict[str, object] = {"a": metric.a, "b": metric.b, "unit": metric.unit}
     if metric.change is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from edgeq.errors import DeviceError
 from edgeq.report.terminal.comparison import change_text, figure_text, limit_text, title_text
 from edgeq.report.terminal.printable import printable
 
@@ -15,8 +16,10 @@ _SIGNS = {"better": "🟢", "same": "⚪", "worse": "🔴", "cannot tell": "🟡
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@])")
 
 
-def render(found: Comparison) -> str:
-    """A heading, a table with a line for each metric, and the remarks."""
+def render(found: Comparison | DeviceError) -> str:
+    """A heading, a table with a line for each metric, and the remarks; of a failed board why."""
+    if isinstance(found, DeviceError):
+        return f"### edgeq compare: {_text(found.where)}\n\n🔴 failed: {_text(str(found))}\n"
     sides = [f"{name}: {_text(s.named)} (`{s.artifact_id[:12]}`)" for name, s in _sides(found)]
     lines = [
         f"### edgeq compare: {_text(found.target)} on {_text(found.device)}",

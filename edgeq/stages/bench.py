@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from edgeq.device.device import Device
 from edgeq.device.session.parsing import garbled
+from edgeq.evaluation.dataset import Dataset
 from edgeq.progress import Progress
 from edgeq.records.answers import Probe
 from edgeq.records.measurement import Measurement
 from edgeq.significance.percentiles import needed
 from edgeq.spec import recipe as recipes
 from edgeq.spec.gates import percentiles
-from edgeq.spec.images import Image
+from edgeq.spec.image_list import image_files
+from edgeq.spec.images import Image, images_of
 from edgeq.spec.target import Target
 from edgeq.stages.predict import over_images
 
@@ -88,6 +91,29 @@ def shortened(options: recipes.Measure) -> recipes.Measure:
 def threads(options: recipes.Measure, target: Target, probe: Probe) -> int:
     """How many the engine gets: what the recipe says, the target says, or all cores."""
     return options.threads or target.threads or probe.cpu.cores_available or 1
+
+
+def recipe_of(recipe: str | Path | recipes.Recipe | None) -> recipes.Recipe | None:
+    """The recipe that is named, if one is. Raises InputError(s)."""
+    if recipe is None or isinstance(recipe, recipes.Recipe):
+        return recipe
+    return recipes.load(Path(recipe))
+
+
+def images_to_run(
+    folder: Path | None, recipe: recipes.Recipe | None, dataset: Dataset | None
+) -> tuple[Image, ...]:
+    """A few dozen images: of those that are named, or of the recipe's, annotated ones first.
+
+    Raises InputError(s).
+    """
+    if folder is None and dataset is not None:
+        return tuple(bench_images(tuple(dataset.files.values())))
+    is_deep = False
+    if folder is None:
+        assert recipe is not None
+        folder, is_deep = recipe.calibration.images, recipe.calibration.recursive
+    return tuple(images_of(bench_images(image_files(folder, str(folder), is_deep))))
 
 
 def bench_images(files: Sequence[T]) -> list[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from edgeq.cost.turns import COSTS, change, typical
 from edgeq.evaluation import bootstrap
 from edgeq.evaluation.matches import Matches
 from edgeq.evaluation.score import accuracy
-from edgeq.records.comparison import Change, Compared, MetricName
+from edgeq.records.comparison import Change, Compared, Comparison, MetricName
 from edgeq.records.turns import Turns
 from edgeq.significance.many import holm
 from edgeq.significance.outcome import Outcome, more_data, outcome
@@ -39,18 +39,15 @@ class Difference:
     grows_with: str
     """what narrows its interval"""
     is_lower_worse: bool = False
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether chance has no part in it."""
-        return self.loss.low == self.loss.high
+    is_exact: bool = False
+    """whether chance has no part in it"""
 
     @property
     def change(self) -> Change:
         """B against A, whichever direction is worse."""
-        mean, low, high, _ = self.loss
+        mean, low, high, p = self.loss
         ends = (-mean, -high, -low) if self.is_lower_worse else (mean, low, high)
-        return Change(estimate=ends[0], low=ends[1], high=ends[2], confidence=CONFIDENCE)
+        return Change(estimate=ends[0], low=ends[1], high=ends[2], confidence=CONFIDENCE, p=p)
 
 
 def cost_differences(loads: Sequence[Turns], options: Compare) -> list[Difference]:
@@ -70,7 +67,8 @@ def size_difference(a_bytes: int, b_bytes: int, options: Compare) -> Difference:
     """The files of both, which are what they are."""
     by = b_bytes / a_bytes - 1
     exact = Estimate(by, by, by, 0.0 if by else 1.0)
-    return Difference("size", "bytes", a_bytes, b_bytes, exact, options.larger_by, "")
+    limit = options.larger_by
+    return Difference("size", "bytes", a_bytes, b_bytes, exact, limit, "", is_exact=True)
 
 
 def accuracy_differences(a: Matches, b: Matches, options: Compare) -> list[Difference]:
@@ -86,6 +84,8 @@ def accuracy_differences(a: Matches, b: Matches, options: Compare) -> list[Diffe
         ap_a, ap_b = (getattr(score, kind).ap for score in scores)
         if loss is not None and ap_a is not None and ap_b is not None:
             limit = options.ap_lower_by
+            # Nothing that so few images say is surer than that all of them say so.
+            loss = loss._replace(p=max(loss.p, min(1.0, 2.0 ** (1 - len(a.image_ids)))))
             found.append(Difference(name, "AP", ap_a, ap_b, loss, limit, "images", True))
     return found
 
@@ -141,33 +141,98 @@ def _remedy(one: Difference, loss: Estimate, count: int) -> str:
     return f"about {needed} {one.grows_with} would tell, there are {count}"
 
 
-def confirmed(
-    first: Iterable[Compared], again: Iterable[Difference], both: Iterable[Compared]
-) -> tuple[Compared, ...]:
-    """The first judgement, and of what was worse in it the figures of `both` measurements.
+def unsettled(
+    found: Iterable[Compared], meaningless: Collection[MetricName] = ()
+) -> list[MetricName]:
+    """What is measured once more: costs that are worse, or may differ by more than the limit.
 
-    It stays worse where the one made `again` says so by itself: by more than the limit, and
-    unlikely by chance. That is one test of what is expected now, so that nothing is adjusted.
+    A cost is what is measured, other than counted.
     """
+    return [
+        one.metric
+        for one in found
+        if one.metric in COSTS
+        and one.metric not in meaningless
+        and (one.outcome == "worse" or (one.outcome == "cannot tell" and _exceeds(one)))
+    ]
+
+
+def _exceeds(one: Compared) -> bool:
+    return one.change is not None and abs(one.change.estimate) > one.limit
+
+
+def settled(
+    first: Iterable[Compared],
+    again: Iterable[Difference],
+    both: Iterable[Compared],
+    meaningless: Collection[MetricName] = (),
+) -> tuple[Compared, ...]:
+    """The first judgement, and that of `both` measurements of what was unsettled in it.
+
+    Worse or better is what both are together, and the one made `again` by itself: by more than the
+    limit, and unlikely by chance. That is one test of what is expected now, so that nothing is
+    adjusted. What is `meaningless` by now is what `both` have it as: not judged.
+    """
+    first = tuple(first)
     second = {one.metric: one for one in again}
     pooled = {one.metric: one for one in both}
-    return tuple(
-        _confirmed(one, second[one.metric], pooled[one.metric])
-        if one.outcome == "worse" and one.metric in second
-        else one
-        for one in first
-    )
+    open_ones = unsettled(first, meaningless)
+    found = []
+    for one in first:
+        known = pooled.get(one.metric, one)
+        if one.metric in meaningless:
+            found.append(known)
+        elif one.metric in open_ones:
+            found.append(_settled(one, second.get(one.metric), known))
+        else:
+            found.append(one)
+    return tuple(found)
 
 
-def _confirmed(first: Compared, again: Difference, both: Compared) -> Compared:
-    if again.loss.mean > again.limit and again.loss.p <= _AGAIN:
-        return both.model_copy(update={"outcome": "worse", "reason": ""})
+def _settled(first: Compared, again: Difference | None, both: Compared) -> Compared:
+    if again is None:
+        if first.outcome != "worse":
+            return first
+        reason = "was worse, and could not be measured again"
+        return first.model_copy(update={"outcome": "cannot tell", "reason": reason})
+    if both.outcome in ("same", "cannot tell") and first.outcome != "worse":
+        return both
+    side = -1 if both.outcome == "better" else 1
+    is_so_again = side * again.loss.mean > again.limit and again.loss.p <= _AGAIN
+    if is_so_again and both.outcome in ("worse", "better"):
+        return both
     assert first.change is not None
     words = f"{first.change.estimate:+.1%} at first, {again.change.estimate:+.1%} again"
-    reason = f"was worse, and is not when measured again ({words}); compare for longer"
+    told = first.outcome if first.outcome == "worse" else both.outcome
+    reason = f"was {told}, and is not when measured again ({words}); compare for longer"
     return both.model_copy(update={"outcome": "cannot tell", "reason": reason})
 
 
-def may_be_chance(found: Iterable[Compared]) -> bool:
-    """Whether something measured, other than counted, is worse: that is looked at again."""
-    return any(one.outcome == "worse" and one.metric in COSTS for one in found)
+def across(boards: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons of several boards, each of their measurements one more chance to be wrong.
+
+    What is worse or better on its board and not at Holm's p over all of them cannot be told. AP
+    is as it was: its chance lies in the images, which are the same on every board.
+    """
+    ps = {
+        (board, place): one.change.p
+        for board, found in enumerate(boards)
+        for place, one in enumerate(found.metrics)
+        if one.metric in COSTS and one.change is not None and one.change.p is not None
+    }
+    adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
+    reason = f"is not told from chance in comparisons of {len(boards)} boards; compare for longer"
+    return [
+        found.model_copy(
+            update={
+                "metrics": tuple(
+                    one.model_copy(update={"outcome": "cannot tell", "reason": reason})
+                    if one.outcome in ("worse", "better")
+                    and adjusted.get((board, place), 0.0) > LEVEL
+                    else one
+                    for place, one in enumerate(found.metrics)
+                )
+            }
+        )
+        for board, found in enumerate(boards)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from edgeq.errors import InputError
 from edgeq.records.comparison import Comparison
+from edgeq.records.record import Record
 from edgeq.records.report import Report
 from edgeq.records.trial import Trial
 from edgeq.store.connection import connect, default_url, parse, place, reported
 from edgeq.store.schema import ComparisonRow, Run, TrialRow, begin_writing, prepare
 
 _MATCHES_SHOWN = 5
-R = TypeVar("R", Report, Trial, Comparison)
+R = TypeVar("R", bound=Record)
 
 
 class Store:
@@ -83,7 +84,7 @@ class Store:
         newest = ComparisonRow.created_at.desc(), ComparisonRow.sequence.desc()
         with self.reading() as session:
             rows = session.execute(query.order_by(*newest).limit(limit)).all()
-        read = (self._kept(Comparison, f"comparison {id_}", text) for id_, text in rows)
+        read = (self.kept(Comparison, f"comparison {id_}", text) for id_, text in rows)
         return [found for found in read if found]
 
     def add_trial(self, trial: Trial, recipe: str, model_sha256: str, target: str) -> None:
@@ -116,7 +117,13 @@ class Store:
         query = query.order_by(TrialRow.created_at.desc(), TrialRow.sequence.desc()).limit(limit)
         with self.reading() as session:
             rows = [(f"trial {number}", text) for number, text in session.execute(query)]
-        return [trial for name, text in rows if (trial := self._kept(Trial, name, text))]
+        return [trial for name, text in rows if (trial := self.kept(Trial, name, text))]
+
+    def recipes(self, target: str) -> list[str]:
+        """What the recipes of a target's runs are called, each once."""
+        query = select(Run.recipe).where(Run.target == target).distinct().order_by(Run.recipe)
+        with self.reading() as session:
+            return list(session.scalars(query))
 
     def reports(
         self,
@@ -124,8 +131,12 @@ class Store:
         target: str | None = None,
         device: str | None = None,
         limit: int | None = 50,
+        recipes: Sequence[str] | None = None,
     ) -> list[Report]:
-        """The newest reports first, of one model, target or device; `notes` names bad ones."""
+        """The newest reports first, of one model, target or device; `notes` names bad ones.
+
+        With `recipes` of those alone.
+        """
         query = select(Run.id, Run.report_json)
         if model_sha256 is not None:
             query = query.where(Run.model_sha256 == model_sha256)
@@ -133,10 +144,12 @@ class Store:
             query = query.where(Run.target == target)
         if device is not None:
             query = query.where(Run.device == device)
+        if recipes is not None:
+            query = query.where(Run.recipe.in_(recipes))
         query = query.order_by(Run.created_at.desc(), Run.sequence.desc()).limit(limit)
         with self.reading() as session:
             rows = session.execute(query).all()
-        return [kept for id_, text in rows if (kept := self._kept(Report, f"report {id_}", text))]
+        return [kept for id_, text in rows if (kept := self.kept(Report, f"report {id_}", text))]
 
     def report(self, prefix: str) -> Report:
         """The report whose id is or begins with `prefix`; InputError unless there is just one."""
@@ -164,7 +177,7 @@ class Store:
                 raise InputError(self.where, what, "run again to get a new one") from error
             raise
 
-    def _kept(self, kind: type[R], name: str, text: str) -> R | None:
+    def kept(self, kind: type[R], name: str, text: str) -> R | None:
         """The record in a row; None for one that cannot be read, which must not hide the others."""
         try:
             return kind.model_validate_json(text)

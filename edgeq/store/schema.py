@@ -11,9 +11,9 @@ from sqlalchemy.types import TypeDecorator
 from edgeq.errors import InputError
 from edgeq.store import ownership
 
-SCHEMA_VERSION = 3
-"""2 added the trials, 3 comparisons and baselines; tables that an older edgeq made are
-kept, those that lack are added."""
+SCHEMA_VERSION = 4
+"""2 added the trials, 3 comparisons and baselines, 4 the health of boards; tables that an older
+edgeq made are kept, those that lack are added."""
 
 # any constant of our own: those who create the tables at the same time wait for each other
 _CREATION_LOCK = 0x65646765
@@ -119,6 +119,20 @@ class BaselineRow(Base):
     created_at: Mapped[datetime.datetime] = mapped_column(Utc)
     run_id: Mapped[str] = mapped_column(String(64))
     artifact_id: Mapped[str] = mapped_column(Text)
+
+
+class HealthRow(Base):
+    """How a board did with its gold artifact: what queries ask for, and the whole as JSON."""
+
+    __tablename__ = "edgeq_health"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc, index=True)
+    target: Mapped[str] = mapped_column(Text)
+    device: Mapped[str] = mapped_column(Text, index=True)
+    workload: Mapped[str] = mapped_column(String(64), index=True)
+    is_usual: Mapped[bool]
+    health_json: Mapped[str] = mapped_column(Text)
 
 
 def prepare(engine: Engine, where: str) -> None:

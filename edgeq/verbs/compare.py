@@ -13,6 +13,7 @@ from typing import Any
 from edgeq.agent.errors import NO_RELEASE
 from edgeq.agent.names import is_hash
 from edgeq.artifact.folder import Artifact
+from edgeq.cost.turns import COSTS
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, InputError, Problems
@@ -24,21 +25,20 @@ from edgeq.records.answers import Probe
 from edgeq.records.baseline import KeptBaseline
 from edgeq.records.comparison import Compared, Comparison, MetricName, Side
 from edgeq.records.turns import Turns
-from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
-from edgeq.spec.image_list import image_files
-from edgeq.spec.images import Image, images_of
+from edgeq.spec.images import Image
 from edgeq.spec.recipe import Compare, Measure, Recipe
 from edgeq.spec.target import Target
-from edgeq.stages.bench import bench_images, threads
+from edgeq.stages.bench import images_to_run, recipe_of, threads
 from edgeq.stages.compared import (
     Difference,
     accuracy_differences,
-    confirmed,
+    across,
     cost_differences,
     judged,
-    may_be_chance,
+    settled,
     size_difference,
+    unsettled,
 )
 from edgeq.stages.fitness import check_device
 from edgeq.stages.predict import Manner, predict
@@ -48,6 +48,8 @@ from edgeq.verbs.baseline import Named, resolve
 from edgeq.versions import version, versions
 
 SEED = 20040
+FEWEST_IMAGES = 10
+"""Were fewer all worse, chance would do as much once in a hundred times, of both AP."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,34 @@ def compare(
         return _compared(wanted, device, probe, sides, progress)
 
 
+def compare_boards(
+    a: Named,
+    b: Named,
+    target: str | Target,
+    addresses: Sequence[Address],
+    recipe: str | Path | Recipe | None = None,
+    options: Compare | None = None,
+    progress: Progress = silent,
+) -> list[Comparison | DeviceError]:
+    """The same on several boards, one after the other, with p held over all of them.
+
+    In place of a board that failed stands its error. Raises InputError(s) as `compare`.
+    """
+    found: list[Comparison | DeviceError] = []
+    for address in addresses:
+        try:
+            found.append(compare(a, b, target, recipe, options, progress, address))
+        except DeviceError as exc:
+            found.append(exc)
+        except InputError as exc:
+            # What is wrong on every board is so on the first, before anything was measured.
+            if not found:
+                raise
+            found.append(DeviceError(address.host or "local", str(exc)))
+    adjusted = iter(across([one for one in found if isinstance(one, Comparison)]))
+    return [next(adjusted) if isinstance(one, Comparison) else one for one in found]
+
+
 def compare_steps(
     a: Named,
     b: Named,
@@ -119,7 +149,7 @@ def _steps(wanted: Question, device: Device) -> Iterator[str]:
         f"load both {options.reloads} times, and have them take turns on {len(wanted.images)} "
         f"images for {options.duration_s:g} s in all"
     )
-    yield "where B is worse, do that once more, and say so only if it is so again"
+    yield "where B is worse or seems to differ, do that once more, and judge by both"
 
 
 def _wanted(
@@ -130,7 +160,7 @@ def _wanted(
 ) -> Question:
     problems = Problems()
     kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
-    read = problems.attempt(partial(_read, recipe))
+    read = problems.attempt(partial(recipe_of, recipe))
     # What the caller says itself counts; the rest is the recipe's.
     said = {name: getattr(options, name) for name in options.model_fields_set} if options else {}
     options = (read.compare if read else Compare()).model_copy(update=said)
@@ -138,7 +168,7 @@ def _wanted(
     dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
     chosen: tuple[Image, ...] | None = None
     if options.images is not None or read is not None:
-        chosen = problems.attempt(partial(_images, options, read, dataset))
+        chosen = problems.attempt(partial(images_to_run, options.images, read, dataset))
     elif recipe is None:
         what = "there are no images to run on"
         problems.found.append(InputError("compare", what, "name --recipe, or --images"))
@@ -155,21 +185,6 @@ def _wanted(
         images=chosen,
         options=options,
     )
-
-
-def _images(options: Compare, recipe: Recipe | None, dataset: Dataset | None) -> tuple[Image, ...]:
-    """The images to run on: those that are named, or a few dozen of the recipe's."""
-    if options.images is None and dataset is not None:
-        return tuple(bench_images(tuple(dataset.files.values())))
-    folder, is_deep = options.images, False
-    if folder is None:
-        assert recipe is not None
-        folder, is_deep = recipe.calibration.images, recipe.calibration.recursive
-    return tuple(images_of(bench_images(image_files(folder, str(folder), is_deep))))
-
-
-def _read(recipe: str | Path | Recipe | None) -> Recipe | None:
-    return recipe if recipe is None or isinstance(recipe, Recipe) else recipes.load(Path(recipe))
 
 
 def _name(named: Named) -> str:
@@ -230,20 +245,23 @@ def _compared(
         return loads
 
     def verdicts(loads: list[Turns]) -> tuple[Compared, ...]:
-        costs = cost_differences(loads, options)
-        wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
-        reasons = {one.metric: "; ".join(wrong) for one in costs} if wrong else {}
+        costs, reasons = cost_differences(loads, options), _in_wrong_mode(loads)
         counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
         return judged([*costs, *differences], counts, {**meaningless, **reasons})
 
     loads = turns(SEED)
     found = verdicts(loads)
-    if may_be_chance(found):
+    again = unsettled(found, _in_wrong_mode(loads))
+    if again:
         more = turns(SEED + 1)
         loads = [*loads, *more]
-        found = confirmed(found, cost_differences(more, options), verdicts(loads))
-        notes.append("what was worse was measured once more")
-    if loads[0].sides[0].power is None:
+        differing = cost_differences(more, options)
+        found = settled(found, differing, verdicts(loads), _in_wrong_mode(loads))
+        notes.append(
+            f"measured once more, as it was worse or seemed to differ: {', '.join(again)}; what is "
+            "told of that is of both measurements, the rest of the first"
+        )
+    if not any(one.metric == "energy" for one in found):
         notes.append("energy was not compared: no rails can be read there")
     return Comparison(
         id=uuid.uuid4().hex[:12],
@@ -263,6 +281,12 @@ def _compared(
         measured_s=sum(load.duration_ns for load in loads) / 1e9,
         versions=versions(),
     )
+
+
+def _in_wrong_mode(loads: Sequence[Turns]) -> dict[MetricName, str]:
+    """Why what the board takes is not judged: it was in another power mode than asked for."""
+    wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
+    return {name: "; ".join(wrong) for name in COSTS} if wrong else {}
 
 
 def _require_sides(loads: Sequence[Turns], sides: tuple[Artifact, Artifact], where: str) -> None:
@@ -305,7 +329,13 @@ def _accuracy(
         images = predict(device, side, dataset.files, manner, progress, f"predict {label}").images
         found.append(match(dataset.annotations, images, dataset.categories, list(dataset.files)))
         if label == "A":
-            kinds, why = doubt(found[0], dataset.annotations, images, dataset.float_ap_floor)
+            floor = dataset.float_ap_floor
+            kinds, why = doubt(found[0], dataset.annotations, images, floor, who="A")
             names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
             meaningless |= {names[kind]: why for kind in kinds}
-    return accuracy_differences(found[0], found[1], wanted.options)
+    differences = accuracy_differences(found[0], found[1], wanted.options)
+    count = len(dataset.files)
+    if count < FEWEST_IMAGES:
+        reason = f"{count} annotated images are too few: evaluate at least {FEWEST_IMAGES}"
+        meaningless |= {one.metric: reason for one in differences if any(one.loss[:3])}
+    return differences

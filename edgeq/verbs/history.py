@@ -41,18 +41,19 @@ def history(
     out. Raises InputError where there are no such runs, or of several boards.
     """
     opened = open_store(store)
-    known = opened.reports(target=target, limit=_LONGEST)
-    runs = [run for run in reversed(known) if _is_of(run.recipe, str(recipe))]
-    if not runs:
-        names = sorted({run.recipe for run in known})[:_SHOWN]
+    known = opened.recipes(target)
+    meant = [name for name in known if _is_of(name, str(recipe))]
+    newest = opened.reports(target=target, limit=_LONGEST, recipes=meant)
+    if not newest:
+        names = ", ".join(known[:_SHOWN]) or "no other"
         what = f"there are no runs of {recipe} on {target}"
-        raise InputError(opened.where, what, f"there are some of {', '.join(names) or 'no other'}")
-    devices = sorted({run.device for run in runs})
+        raise InputError(opened.where, what, f"there are some of {names}")
+    devices = sorted({run.device for run in newest})
     if device is None and len(devices) > 1:
         what = f"{recipe} ran on several boards: {', '.join(devices[:_SHOWN])}"
         raise InputError(opened.where, what, "name one with --device")
     chosen = device or devices[0]
-    runs = [run for run in runs if run.device == chosen]
+    runs = opened.reports(target=target, device=chosen, limit=_LONGEST, recipes=meant)[::-1]
     if not runs:
         what = f"{recipe} never ran on {chosen}"
         raise InputError(opened.where, what, f"there is {', '.join(devices[:_SHOWN])}")

@@ -82,6 +82,23 @@ def test_error_of_a_job_keeps_its_kind_and_words(host: Host, root: Path) -> None
     assert host.refused("job", verb="bench", job=[])[0] == "bad-request"
 
 
+def test_a_release_is_checked_by_hash_without_a_process(
+    host: Host, root: Path, play: Callable[[str], None]
+) -> None:
+    digest = host.push("a")
+    play("import sys; sys.exit('a process was started')")
+    job = {"release": str(root / "releases" / digest), "id": digest}
+    assert host.do("job", verb="verify", job={**job, "load": False})["files"] == 2
+    assert [event["done"] for event in host.events if event["stage"] == "verify"][-1] == 2
+    model = root / "releases" / digest / "model.onnx"
+    model.resolve().write_bytes(b"damaged")
+    kind, message = host.refused("job", verb="verify", job={**job, "load": False})
+    assert kind == "bad-artifact" and "model.onnx has 7 bytes" in message
+    kind, message = host.refused("job", verb="verify", job={"load": False})
+    assert kind == "bad-job" and "release is missing" in message
+    assert "a process was started" in host.refused("job", verb="verify", job=job)[1]
+
+
 def test_job_gets_all_of_a_long_request(host: Host) -> None:
     images = [{"id": number, "path": "/nowhere/" + "x" * 200} for number in range(5000)]
     answer = host.ask("job", verb="predict", job={"release": "/nowhere", "images": images})

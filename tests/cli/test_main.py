@@ -317,3 +317,16 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 
     assert "broken" in done.stdout
     assert "'edgeq[litert]'" in done.stdout
+
+
+def test_builds_to_compare_need_a_recipe_and_an_engine_that_is_built(
+    small_demo: Path, tmp_path: Path
+) -> None:
+    artifact = tmp_path / "model.edgeq"
+    edgeq("build", small_demo / "recipe.yaml", "-t", "local", "-o", artifact)
+    asked = ("measure", artifact, "-t", "local", "--builds", "3")
+    without = edgeq(*asked, "--images", small_demo / "evaluation")
+    assert without.returncode == 2 and "goes with --recipe, not --images" in without.stderr
+    done = edgeq(*asked, "--recipe", small_demo / "recipe.yaml", "--dry-run")
+    assert done.returncode == 2
+    assert "runs as it is in onnxruntime: no device builds anything of it" in done.stderr

@@ -219,6 +219,15 @@ def test_deployed_release_is_current(deployed: Deployed, ready: Ready, developer
     assert found.lock is None
 
 
+@pytest.mark.usefixtures("developer")
+def test_board_has_compiled_the_agent_and_runs_that(ready: Ready) -> None:
+    [copy] = (root(ready.board) / "agent").glob("*.cpython-*.pyz")
+    with device(ready.board) as there:
+        probed = there.begin_probe()
+        assert eventually(lambda: runs(ready.board, f"{copy.name} probe "), 60.0)
+        assert probed().arch == "aarch64"
+
+
 def variant(deployed: Deployed) -> Path:
     """A recipe of another artifact."""
     recipe = deployed.recipe.with_name("other.yaml")

@@ -80,7 +80,7 @@ def test_every_option_and_fixture_is_in_the_docs() -> None:
     for option in OPTIONS.values():
         assert f"`{option.flag}" in page
     fixtures = re.findall(r"^def (edgeq_\w+)", Path(plugin.__file__).read_text(), re.MULTILINE)
-    assert len(fixtures) == 6
+    assert len(fixtures) == 7
     for name in (*fixtures, *FEATURES):
         assert f"`{name}`" in page
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgeq.regression.figures import FEATURES, of_comparison, of_report
 from edgeq.regression.openmetrics import render
-from edgeq.regression.results import Results
+from edgeq.regression.results import UNTOLD, Results
 
 from ..store.comparisons import comparison
 from ..store.reports import report
@@ -42,6 +42,17 @@ def test_row_has_every_test_once_and_a_failure_before_the_run_was_known() -> Non
     assert "main worse: inference; cannot tell: peak memory, box ap" in row
     assert row.endswith("1 failed, 1 passed, 1 skipped")
     assert [run.count("failed") for run in results.measured()] == [1]
+
+
+def test_test_that_could_not_be_told_is_known() -> None:
+    results = Results()
+    results.add(phase("a", "passed", ("edgeq_run", "0123")))
+    for test, why in (("b", f"frame {UNTOLD}: busy"), ("c", "needs a baseline to compare with")):
+        skipped = phase(test, "skipped", ("edgeq_run", "0123"))
+        skipped.longrepr = ("test_it.py", 1, f"Skipped: {why}")
+        results.add(skipped)
+    [run] = results.measured()
+    assert run.untold == {"b"}
 
 
 def test_tests_without_a_board_make_no_row() -> None:
@@ -80,6 +91,25 @@ def test_figures_of_a_report_are_those_that_were_measured() -> None:
     assert found["inference_p50_ms"] == 41.0 and found["mask_ap"] == 0.25
     assert found["peak_memory_bytes"] == 5 * 2**30 and "energy_mj" not in found
     assert dict(of_report(report("aa").model_copy(update={"columns": ()}))) == {"size_bytes": 10}
+
+
+def test_unstable_run_has_no_times_and_says_so() -> None:
+    [column] = report("aa").columns
+    assert column.measurement is not None
+    busy = column.measurement.model_copy(update={"unstable": ("contention: others",)})
+    changed = {"columns": (column.model_copy(update={"measurement": busy}),)}
+    found = dict(of_report(report("aa").model_copy(update=changed)))
+    assert found["unstable"] == 1.0 and not any(name.endswith("_ms") for name in found)
+    results = Results()
+    figures = [(f"edgeq_{name}", value) for name, value in found.items()]
+    results.add(phase("a", "passed", ("edgeq_run", "0123"), *figures))
+    assert results.table()[1].split()[2:4] == ["unstable", "unstable"]
+
+
+def test_board_that_is_off_is_no_metric_of_the_comparison() -> None:
+    results = Results()
+    results.add(phase("a", "passed", ("edgeq_gold_outcome", "cannot tell")))
+    assert "cannot tell" not in results.table()[1]
 
 
 def test_feature_is_there_or_says_why_not() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sarif_pydantic import Sarif
 
-from edgeq.errors import InputError
+from edgeq.errors import DeviceError, InputError
 from edgeq.records.comparison import Comparison
 from edgeq.records.lint import Lint, LintFinding
 from edgeq.report import github, junit, markdown, sarif
@@ -40,6 +40,15 @@ def test_worse_is_a_failure_and_what_cannot_be_told_is_skipped() -> None:
     assert memory.get("message") == "cannot tell: about 20 loads would tell"
     told = {one.get("name"): one.get("value") for one in cases["mask AP"].iter("property")}
     assert (told["a"], told["b"], told["outcome"]) == ("0.251", "0.25", "same")
+
+
+def test_board_that_failed_is_an_error_of_its_own() -> None:
+    error = DeviceError("edge@barn2", "does not answer", "look at its power")
+    first, second = ElementTree.fromstring(junit.render(comparison(), error))
+    assert (first.get("errors"), second.get("errors")) == ("0", "1")
+    [told] = second.iter("error")
+    assert "edge@barn2: does not answer" in str(told.get("message"))
+    assert "failed: edge@barn2: does not answer" in markdown.render(error).replace("\\", "")
 
 
 @given(st.text())

@@ -6,12 +6,44 @@ from itertools import permutations
 from math import factorial
 
 import numpy as np
+import pyhomogeneity
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
 from edgeq.significance.change_points import ALPHA, FEWEST, change_points, statistic
+
+NILE = """
+1120 1160 963 1210 1160 1160 813 1230 1370 1140 995 935 1110 994 1020 960 1180 799 958 1140
+1100 1210 1150 1250 1260 1220 1030 1100 774 840 874 694 940 833 701 916 692 1020 1050 969
+831 726 456 824 702 1120 1100 832 764 821 768 845 864 862 698 845 744 796 1040 759
+781 865 845 944 984 897 822 1010 771 676 649 846 812 742 801 1040 860 874 848 890
+744 749 838 1050 918 986 797 923 975 815 1020 906 901 1170 912 746 919 718 714 740
+"""
+"""Annual flow at Aswan, 1871 to 1970 (Cobb, Biometrika 65, 1978; R's data set Nile)."""
+
+
+def test_the_nile_changed_where_it_is_known_to_have() -> None:
+    """As R's trend::pettitt.test(Nile) has it: U 1617, behind the 28th year, 1898."""
+    flow = [float(word) for word in NILE.split()]
+    found = np.abs(statistic(np.array(flow)))
+    assert (int(found.max()), int(found.argmax()) + 1) == (1617, 28)
+    assert [one.index for one in change_points(flow)] == [28]
+
+
+@given(st.integers(0, 10_000), st.integers(FEWEST, 60), st.floats(0, 4))
+def test_first_change_is_that_of_a_published_implementation(
+    seed: int, length: int, step: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    values = draw.standard_normal(length) + step * (np.arange(length) >= length // 3)
+    theirs = pyhomogeneity.pettitt_test(values, alpha=ALPHA, sim=2000)
+    found = np.abs(statistic(values))
+    assert (found.max(), found.argmax() + 1) == (theirs.U, theirs.cp)
+    # Both draw, so that close to the level they may disagree.
+    if not 0.2 * ALPHA < theirs.p < 3 * ALPHA:
+        assert bool(change_points(list(values))) == theirs.h
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=30))

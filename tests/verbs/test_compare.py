@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.artifact import archive, shelf
-from edgeq.device.connection import connect
+from edgeq.device.connection import HERE, connect
 from edgeq.errors import DeviceError, InputError, InputErrors
 from edgeq.records.comparison import Comparison
 from edgeq.spec import recipe as recipes
@@ -18,7 +18,7 @@ from edgeq.spec.recipe import Compare
 from edgeq.store import open_store
 from edgeq.verbs import push as pushing
 from edgeq.verbs.baseline import set_baseline
-from edgeq.verbs.compare import compare, compare_steps
+from edgeq.verbs.compare import compare, compare_boards, compare_steps
 
 from ..cli.test_main import edgeq
 from ..device.artifacts import demo, made
@@ -154,7 +154,7 @@ def test_command_line_prints_it_and_ends_with_its_code(
     done = edgeq("compare", *names, *short, *outputs, "--json")
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("of another step\n### edgeq compare: local on ")
-    assert '<testcase classname="edgeq.compare.local"' in (tmp_path / "compare.xml").read_text()
+    assert '<testcase classname="edgeq.compare.local on ' in (tmp_path / "compare.xml").read_text()
     found = json.loads(done.stdout)
     [kept] = open_store(url).comparisons()
     assert (kept.id, kept.a.named, kept.a.artifact_id) == (found["id"], "main", demo().id)
@@ -162,6 +162,25 @@ def test_command_line_prints_it_and_ends_with_its_code(
     assert [one["metric"] for one in found["metrics"]][:2] == ["inference", "frame"]
     wrong = edgeq("compare", *names, "--duration", "long")
     assert wrong.returncode == 2 and "'long' is no time" in wrong.stderr
+
+
+def test_several_boards_are_compared_and_one_that_fails_keeps_none_of_the_others(
+    small_demo: Path, tmp_path: Path
+) -> None:
+    found = compare_boards(demo(), demo(), "local", [HERE, HERE], options=on(small_demo))
+    assert [isinstance(one, Comparison) for one in found] == [True, True]
+    file = tmp_path / "demo.edgeq"
+    archive.copy(demo(), file)
+    hosts = ["--host", "edge@nowhere.invalid", "--host", "edge@neither.invalid"]
+    images = ["--images", str(small_demo / "evaluation")]
+    store = ["--store", f"sqlite:///{tmp_path / 'store.sqlite'}"]
+    outputs = ["--junit", str(tmp_path / "compare.xml"), "--json"]
+    asked = [str(file), str(file), "-t", "arm-cpu-ort", *hosts, *images, *store]
+    done = edgeq("compare", *asked, *outputs)
+    assert done.returncode == 3 and done.stderr.count("error: edge@n") == 2
+    told = [json.loads(line)["problems"][0]["where"] for line in done.stdout.splitlines()]
+    assert told == ["edge@nowhere.invalid", "edge@neither.invalid"]
+    assert (tmp_path / "compare.xml").read_text().count("<error message=") == 2
 
 
 def test_larger_files_are_worse_without_chance(small_demo: Path) -> None:

@@ -126,3 +126,14 @@ def test_command_line_prints_it_as_text_and_json() -> None:
     found = History.model_validate(json.loads(done.stdout))
     assert (done.returncode, found.runs) == (0, 16)
     assert "on barn-07: 16 runs" in edgeq("history", "pig.yaml", "-t", "raspberry-pi-5").stdout
+
+
+def test_runs_of_other_recipes_and_boards_take_none_of_the_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgeq.verbs.history._LONGEST", 4)
+    ours = [run(number, 40.0, device="barn-1") for number in range(4)]
+    others = [run(100 + number, 40.0, recipe="other.yaml") for number in range(9)]
+    kept([*ours, *others, *(run(200 + n, 40.0, device="barn-2") for n in range(9))])
+    recipe = ours[0].recipe
+    assert history(recipe, ours[0].target, device="barn-1").runs == 4

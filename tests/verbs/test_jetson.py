@@ -17,11 +17,15 @@ import edgeq
 from edgeq import places
 from edgeq.artifact import archive as archives
 from edgeq.device.connection import connect
-from edgeq.errors import DeviceError, InputError
+from edgeq.errors import DeviceError, InputError, InputErrors
+from edgeq.records.builds import spread
 from edgeq.records.report import Report
+from edgeq.report.terminal.builds import render as render_builds
 from edgeq.report.terminal.report import render
 from edgeq.spec import target as targets
+from edgeq.spec.recipe import Measure
 from edgeq.verbs.build import build
+from edgeq.verbs.builds import measure_builds_steps
 from tests.agent.fakes import make_cudart, make_module
 
 from .test_deploy import edit
@@ -191,6 +195,50 @@ def test_manifest_says_how_to_compile(project: Path, tensorrt: Path) -> None:
     assert compiled is not None
     assert (compiled.precision, compiled.typing) == ("int8", "weak")
     assert made.plan.form == "float-weights"
+
+
+def test_builds_of_one_artifact_are_held_against_each_other(
+    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, recipe = str(project / "target.yaml"), project / "recipe.yaml"
+    made = build(recipe, target, project / "model.edgeq").artifact
+    options = Measure(warmup_s=0.01, min_duration_s=0.05, max_duration_s=1, min_count=5)
+    engines = project.parent / "device" / "engines"
+
+    found = edgeq.measure_builds(made, target, 2, recipe, options)
+
+    assert tensorrt.read_text() == "built\n" * 3  # the release's own, which verifies it, too
+    assert len({run.fingerprint for run in found.runs}) == 2
+    assert [run.changed for run in found.runs] == [None, 0.0]
+    assert spread(run.mask_ap for run in found.runs) == 0.0
+    assert found.runs[0].mask_ap is not None and 1 / 3 <= found.p <= 1
+    # Only the release's own is left, and what is left out of the cache does not come back.
+    assert [path.is_dir() for path in sorted(engines.iterdir())] == [True, False]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(render_builds(found))
+    text = console.export_text()
+    assert "mask AP: the builds lie 0.0000 apart, on" in text and "changed" in text
+    steps = list(measure_builds_steps(made, target, 3, recipe))
+    assert "build 3 engines beside its own, none of what another one's builder measured" in steps
+
+    fine = build(recipe, "local").artifact
+    with pytest.raises(InputErrors) as caught:
+        edgeq.measure_builds(fine, target, 1, recipe)
+    assert "runs as it is in onnxruntime: no device builds anything of it" in str(caught.value)
+    assert "1 builds cannot be compared; ask for 2 to 20" in str(caught.value)
+
+
+def test_board_that_measured_nothing_is_given_what_an_identical_one_measured(
+    project: Path, tensorrt: Path
+) -> None:
+    share_int8(project, "first")
+    [cache] = (project.parent / "first" / "engines").glob("timing.*.cache")
+    assert cache.read_text() == "measured."
+    # Another model: its engine is nowhere yet.
+    edit(project, "iou_threshold: 0.6", "iou_threshold: 0.5")
+    share_int8(project, "second")
+    [given] = (project.parent / "second" / "engines").glob("timing.*.cache")
+    assert given.name == cache.name and given.read_text() == "measured." * 2
 
 
 def write_sharing(project: Path, name: str) -> None:

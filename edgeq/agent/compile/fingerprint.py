@@ -10,23 +10,35 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..store.engines import ANEW
+
 if TYPE_CHECKING:
     from ..wire.job import BuildJob
     from .board import Board
 
 
+_OF_BOARD = (
+    "cuda_runtime",
+    "l4t_release",
+    "module_model",
+    "gpu",
+    "sm_count",
+    "compute_capability",
+    "power_mode",
+)
+
+
 def board_fields(board: Board, version: str) -> dict[str, Any]:
     """What the engine is made for; `version` is that of the TensorRT which builds it."""
-    return {
-        "tensorrt": version,
-        "cuda_runtime": board.cuda_runtime,
-        "l4t_release": board.l4t_release,
-        "module_model": board.module_model,
-        "gpu": board.gpu,
-        "sm_count": board.sm_count,
-        "compute_capability": board.compute_capability,
-        "power_mode": board.power_mode,
-    }
+    return {"tensorrt": version, **{name: getattr(board, name) for name in _OF_BOARD}}
+
+
+def timings_key(fields: dict[str, Any]) -> str:
+    """What names the timing cache that an engine of these fields was built with.
+
+    It is of the board and its TensorRT: what was measured serves every model.
+    """
+    return fingerprint({name: fields.get(name) for name in ("tensorrt", *_OF_BOARD)})
 
 
 def engine_fields(artifact: str, model_sha256: str, job: BuildJob) -> dict[str, Any]:
@@ -38,6 +50,7 @@ def engine_fields(artifact: str, model_sha256: str, job: BuildJob) -> dict[str, 
         "typing": job.typing,
         "builder": job.module,
         "workspace_bytes": job.workspace_bytes,
+        **({ANEW: job.anew} if job.anew else {}),
     }
 
 

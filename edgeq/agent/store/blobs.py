@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..wire.arguments import Arguments
+    from .layout import Layout
 
 SEND_AGAIN = "send it again"
 _INSTANT_S = 2.0
@@ -49,6 +50,19 @@ def is_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def check_hash(path: Path, digest: str) -> None:
+    """AgentError (bad-blob) unless a file is there and has that hash."""
+    if not path.is_file() or hash_of(path) != digest:
+        raise AgentError(BAD_BLOB, str(path), "is not what was sent", SEND_AGAIN)
+
+
+def checked_blob(layout: Layout, digest: str) -> Path:
+    """The file of a blob, hashed again; AgentError (bad-blob)."""
+    path = layout.blob(digest)
+    check_hash(path, digest)
+    return path
 
 
 def recheck(session: AgentSession, arguments: Arguments) -> dict[str, Any]:

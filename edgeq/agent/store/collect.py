@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..names import is_hash, unique
-from . import disk
-from .engines import artifact_of
+from . import compiled, disk
+from .engines import ANEW, artifact_of, fields_of
 from .installation import discard
 from .layout import link_name
 from .sets import read_set
@@ -33,8 +32,8 @@ def collect(session: AgentSession) -> dict[str, int]:
     """Remove releases, their engines, blobs, then leftovers; AgentError (not-locked) unless locked.
 
     Kept are: current, previous and the releases that this session named, with their blobs; those
-    of the newest sets; blobs that this session put or asked for; the running agent and the newest
-    other one; the current and the previous environment.
+    of the newest sets; blobs that this session put or asked for; the running agent, which is
+    compiled, and the newest other one; the current and the previous environment.
     """
     session.need_exclusive("collect")
     session.prepare()
@@ -60,6 +59,8 @@ def collect(session: AgentSession) -> dict[str, int]:
     for path in [*blobs, *_leftovers(session), *_old_agents(session)]:
         freed_bytes += disk.remove_tree(path)
     freed_bytes += _remove_environments(session)
+    # At the end, when nothing is measured any more and there is as much room as there can be.
+    compiled.keep(layout, _running())
     return {
         "removed_blobs": len(blobs),
         "removed_releases": len(unwanted),
@@ -78,11 +79,14 @@ def _wanted(session: AgentSession) -> set[str]:
 
 
 def _remove_engines(session: AgentSession) -> int:
-    """Engines of releases that are no longer there, and halves; what was measured stays."""
+    """Engines of releases that are no longer there or built to be compared, and halves.
+
+    What was measured stays.
+    """
     folder = session.layout.engines
     releases = {path.name for path in _visible(session.layout.releases)}
     for path in _visible(folder):
-        if path.is_dir() and artifact_of(path) not in releases:
+        if path.is_dir() and (artifact_of(path) not in releases or ANEW in fields_of(path)):
             disk.rename(path, path.with_name(f".{path.name}.{unique()}.partial"))
     disk.sync(folder)
     return sum(disk.remove_tree(path) for path in _hidden(folder))
@@ -112,13 +116,22 @@ def _leftovers(session: AgentSession) -> list[Path]:
 
 
 def _old_agents(session: AgentSession) -> list[Path]:
-    running = Path(__file__).parents[2]
-    others = [path for path in session.layout.agents.iterdir() if not _is_same(path, running)]
-    others.sort(key=lambda path: path.lstat().st_mtime)
+    """Agents but for the running one and the newest other, and what was compiled of them."""
+    files = list(session.layout.agents.iterdir())
+    running = compiled.agent_of(_running())
     # Loaders hold no lock: a young half may be about to get its name.
     oldest_s = time.time() - _AGENT_AGE_S
-    halves = [p for p in others if p.suffix != ".pyz" and p.lstat().st_mtime < oldest_s]
-    return [*halves, *[path for path in others if path.suffix == ".pyz"][:-1]]
+    halves = [p for p in files if p.suffix != ".pyz" and p.lstat().st_mtime < oldest_s]
+    agents = [p for p in files if p.name == f"{compiled.agent_of(p)}.pyz" and p.stem != running]
+    agents.sort(key=lambda path: path.lstat().st_mtime)
+    kept = {running, *(path.stem for path in agents[-1:])}
+    whole = [path for path in files if path.suffix == ".pyz"]
+    return [*halves, *[path for path in whole if compiled.agent_of(path) not in kept]]
+
+
+def _running() -> Path:
+    """The file that this agent runs from."""
+    return Path(__file__).parents[2]
 
 
 def _remove_environments(session: AgentSession) -> int:
@@ -129,13 +142,6 @@ def _remove_environments(session: AgentSession) -> int:
     if not unwanted:
         return 0
     return sum(map(discard, unwanted))
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(str(path), str(other))  # noqa: PTH121
-    except OSError:
-        return False
 
 
 def _visible(folder: Path) -> list[Path]:

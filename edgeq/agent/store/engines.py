@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PLAN_NAME = "engine.plan"
 LAYERS_NAME = "layers.json"
 RECORD_NAME = "fingerprint.json"
+ANEW = "anew"
+"""The field of an engine that was built to be held against the others of its release."""
 
 
 class Stored(NamedTuple):
@@ -47,6 +49,11 @@ def find(layout: Layout, fingerprint: str, fields: dict[str, Any]) -> Stored | N
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def timings(layout: Layout, key: str) -> Path:
+    """Where a builder keeps what it measured, for the next engine of this board."""
+    return layout.engines / f"timing.{key}.cache"
 
 
 def artifact_of(folder: Path) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from importlib import metadata
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence, Union
 
 if TYPE_CHECKING:
     from .reading import Reader
@@ -72,17 +72,30 @@ class Packages(NamedTuple):
     providers: list[str] | None
 
 
-def installed(reader: Reader, modules: Sequence[str] = ()) -> Packages:
-    """The packages that are asked for, or every one that edgeq may use; what jobs import is tried.
+@contextlib.contextmanager
+def looked_for(modules: Sequence[str] = ()) -> Iterator[Callable[[Reader], Packages]]:
+    """Look for the packages that are asked for, or for every one that edgeq may use.
 
-    That happens in another process. Importing all takes a slow board seconds.
+    What jobs import is tried, in another process, while this one does other work: importing takes
+    a slow board seconds. What is given waits for it; the process does not outlive the block.
     """
     names = list(dict.fromkeys(modules)) or list(DISTRIBUTIONS)
     tried = [name for name in names if name in _TRIED or name not in DISTRIBUTIONS]
-    found = _imported([name for name in tried if _is_there(name)], reader)
-    versions = {name: _usable(name, found, reader) for name in names}
-    providers = found.get("onnxruntime", {}).get("providers")
-    return Packages(versions, None if providers is None else [str(name) for name in providers])
+    there = [name for name in tried if _is_there(name)]
+    trial = _start_trial(there) if there else None
+
+    def finish(reader: Reader) -> Packages:
+        found = _imported(there, trial, reader)
+        versions = {name: _usable(name, found, reader) for name in names}
+        providers = found.get("onnxruntime", {}).get("providers")
+        return Packages(versions, None if providers is None else [str(name) for name in providers])
+
+    try:
+        yield finish
+    finally:
+        if trial is not None and not isinstance(trial, OSError) and trial.returncode is None:
+            trial.kill()
+            trial.communicate()
 
 
 def package_version(module: str, reader: Reader) -> str | None:
@@ -104,12 +117,16 @@ def _usable(module: str, found: dict[str, dict[str, Any]], reader: Reader) -> st
     return None if version is None else str(version)
 
 
-def _imported(modules: list[str], reader: Reader) -> dict[str, dict[str, Any]]:
+def _imported(
+    modules: list[str], trial: _Started | None, reader: Reader
+) -> dict[str, dict[str, Any]]:
     """What those that can be imported say of themselves; the others are noted."""
     found: dict[str, dict[str, Any]] = {}
     left = list(modules)
     while left:
-        done = _run(f"packages.{left[0]}", reader, _TRY, *(_TRIED.get(name, name) for name in left))
+        trial = trial or _start_trial(left)
+        done = _finished(f"packages.{left[0]}", reader, trial, len(left))
+        trial = None
         lines = [] if done is None else done.stdout.decode("utf-8", "replace").splitlines()
         for tried, answer in map(json.loads, lines):
             name = tried.split(".")[0]
@@ -129,6 +146,10 @@ def _imported(modules: list[str], reader: Reader) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _start_trial(modules: Sequence[str]) -> _Started:
+    return _start(_TRY, *(_TRIED.get(name, name) for name in modules))
+
+
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
@@ -138,6 +159,8 @@ def _is_there(module: str) -> bool:
 
 def _version_of_files(module: str) -> str | None:
     """What the packages that bring a module say; None where the system has it without any."""
+    from importlib import metadata  # takes long, and a trial may run meanwhile
+
     for distribution in DISTRIBUTIONS.get(module, (module,)):
         try:
             return metadata.version(distribution)
@@ -146,29 +169,46 @@ def _version_of_files(module: str) -> str | None:
     return None
 
 
-def _run(
-    name: str, reader: Reader, program: str, *arguments: str
-) -> subprocess.CompletedProcess[bytes] | None:
+_Started = Union["subprocess.Popen[bytes]", OSError]
+
+
+def _start(program: str, *arguments: str) -> _Started:
+    """A process that imports, or why there is none."""
     # In a process of its own: some builds crash on import on CPUs they do not know. Without
     # telemetry, as in `runtimes/onnxruntime.py`.
-    command = [sys.executable, "-c", program, *arguments]
     try:
-        return subprocess.run(
-            command,
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
             env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=_IMPORT_TIMEOUT_S * len(arguments),
-            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        reader.note(name, f"importing it in a process of its own failed ({exc})")
-        return None
+    except OSError as exc:
+        return exc
+
+
+def _finished(
+    name: str, reader: Reader, started: _Started, modules: int = 1
+) -> subprocess.CompletedProcess[bytes] | None:
+    """What a process said until its end; None, and a note, where it came to none."""
+    problem: Exception
+    if isinstance(started, OSError):
+        problem = started
+    else:
+        try:
+            output, errors = started.communicate(timeout=_IMPORT_TIMEOUT_S * modules)
+            return subprocess.CompletedProcess(started.args, started.returncode, output, errors)
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            started.kill()
+            started.communicate()
+            problem = exc
+    reader.note(name, f"importing it in a process of its own failed ({problem})")
+    return None
 
 
 def _ask(name: str, reader: Reader, program: str, *arguments: str) -> str | None:
-    done = _run(name, reader, program, *arguments)
+    done = _finished(name, reader, _start(program, *arguments))
     if done is None:
         return None
     if done.returncode < 0:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..compile import trtexec
 from ..compile.board import Board, look
-from ..compile.fingerprint import board_fields, engine_fields, fingerprint
+from ..compile.fingerprint import board_fields, engine_fields, fingerprint, timings_key
 from ..errors import BAD_JOB, DISK_FAILED, MISSING_ENGINE, OUT_OF_MEMORY, AgentError, Reported
 from ..manifest import ReleaseManifest, read_manifest
 from ..processes.command import agent_command
@@ -21,7 +21,7 @@ from ..processes.supervision import ProcessLimits, supervise
 from ..runtimes.parts.inspector import parse_layers
 from ..runtimes.parts.tensorrt_module import INSTALL, converted
 from ..store import disk, engines
-from ..store.blobs import hash_of
+from ..store.blobs import checked_blob, hash_of
 from ..store.layout import Layout
 from ..system.packages import package_version
 from ..system.reading import Reader
@@ -44,7 +44,6 @@ class WantedEngine(NamedTuple):
     manifest: ReleaseManifest
     model: Path
     program: trtexec.Trtexec | None
-    made_for: dict[str, Any]
     fields: dict[str, Any]
     key: str
 
@@ -62,10 +61,13 @@ def build(job: BuildJob, events: Events) -> dict[str, Any]:
     if stored is not None:
         return answer(stored, wanted, is_new=False)
     if job.only_find:
-        return {"path": None, "fingerprint": key, "fields": fields, "built": False}
+        cache = engines.timings(layout, timings_key(fields))
+        told = {"timings": timings_key(fields), "has_timings": cache.is_file()}
+        return {"path": None, "fingerprint": key, "fields": fields, "built": False, **told}
     partial = engines.begin(layout, key)
     try:
-        timings = layout.engines / f"timing.{fingerprint(wanted.made_for)}.cache"
+        # A builder that remembers what it measured builds the same again.
+        timings = None if job.anew else engines.timings(layout, timings_key(fields))
         told = _make(job, wanted.model, partial, timings, wanted.program, events)
         engines.finish(layout, partial, fields, told)
     finally:
@@ -83,7 +85,7 @@ def examine(job: BuildJob) -> WantedEngine:
     program = _program(board, reader) if board.module is None else None
     made_for = board_fields(board, _version(board, program))
     fields = {**engine_fields(manifest.id, hash_of(model), job), **made_for}
-    return WantedEngine(manifest, model, program, made_for, fields, fingerprint(fields))
+    return WantedEngine(manifest, model, program, fields, fingerprint(fields))
 
 
 def found(layout: Layout, wanted: WantedEngine) -> engines.Stored:
@@ -112,7 +114,7 @@ def _make(
     job: BuildJob,
     model: Path,
     partial: Path,
-    timings: Path,
+    timings: Path | None,
     program: trtexec.Trtexec | None,
     events: Events,
 ) -> dict[str, Any]:
@@ -128,14 +130,18 @@ def _make(
         workspace_bytes=job.workspace_bytes,
     )
     # The builder writes to a copy: what was measured before must outlive a builder that dies.
-    if timings.is_file():
-        disk.write_whole(request.timing_cache, timings.read_bytes(), layout.temporary())
+    known = timings if timings is not None and timings.is_file() else None
+    if known is None and job.timings is not None:
+        # Of an identical board, whose builder measured the same layers.
+        known = checked_blob(layout, job.timings)
+    if known is not None:
+        disk.write_whole(request.timing_cache, known.read_bytes(), layout.temporary())
     limits = ProcessLimits(job.timeout_s, job.reserve_bytes)
     if program is None:
         told = _by_module(request, limits, events)
     else:
         told = _by_program(program, request, limits)
-    if request.timing_cache.is_file():
+    if timings is not None and request.timing_cache.is_file():
         disk.write_whole(timings, request.timing_cache.read_bytes(), layout.temporary())
     return told
 

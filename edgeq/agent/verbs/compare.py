@@ -57,7 +57,11 @@ def compare(job: CompareJob, events: Events, root: Path = Path("/")) -> dict[str
         start_ns = time.perf_counter_ns()
         passes = _turns(sides, job, chance, job.duration_s, events, "compare")
         duration_ns = time.perf_counter_ns() - start_ns
-        energy = [_energy(worker, job, gauges, idle) for worker in sides]
+        energy: list[dict[str, Any] | None] = [None, None]
+        # Whoever is second meets a board that the first one heated.
+        first = chance.getrandbits(1)
+        for index in (first, 1 - first):
+            energy[index] = _energy(sides[index], job, gauges, idle)
         facts = [worker.finish() for worker in sides]
     # Only now do the sides, which have ended, count as this process's own.
     after, mode_after = environment(reader.root), power_mode(reader)

@@ -8,28 +8,31 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..compile.board import look
 from ..store.layout import free_bytes
 from ..system.cpuinfo import parse_cpuinfo
 from ..system.emulation import Evidence, judge
 from ..system.environment import governors, parse_meminfo
-from ..system.packages import installed
 from ..system.reading import Reader
 
 if TYPE_CHECKING:
+    from ..system.packages import Packages
     from ..wire.job import ProbeJob
 
 _POLICIES = "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq"
 
 
-def probe(job: ProbeJob) -> dict[str, Any]:
-    """Everything the host wants to know before it deploys; null where `not_readable` says why."""
+def probe(job: ProbeJob, tried: Callable[[Reader], Packages]) -> dict[str, Any]:
+    """Everything the host wants to know before it deploys; null where `not_readable` says why.
+
+    `tried` waits for the packages, of which a process of its own is importing what jobs need.
+    """
     reader = Reader()
     cpuinfo = reader.text("cpu", "/proc/cpuinfo")
     libc, libc_version = _libc(reader)
-    packages, providers = installed(reader, job.modules)
+    packages, providers = tried(reader)
     result = {
         "arch": platform.machine(),
         "system": platform.system(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional
 
-from ..wire import job
+from ..wire import job, job_file
 
 if TYPE_CHECKING:
     from ..wire.events import Events
@@ -16,7 +16,8 @@ class Verb(NamedTuple):
 
     `threads` says of a job how many it may use, None where it computes nothing. One that is
     `on_store` works on what the store holds. A private one is started by another, as a process of
-    its own, and no session asks for it.
+    its own, and no session asks for it. A job that `only_reads` files imports nothing that could
+    end a process or needs the environment: the session does it itself, as a start takes longer.
     """
 
     name: str
@@ -25,15 +26,20 @@ class Verb(NamedTuple):
     threads: Callable[[Any], Optional[int]] | None = None
     on_store: bool = False
     is_private: bool = False
+    only_reads: Callable[[Any], bool] | None = None
 
 
 # Each is imported when it is asked for: probe has to work on a board without numpy.
 
 
 def _probe(wanted: job.ProbeJob, events: Events) -> dict[str, Any]:
-    from .probe import probe
+    from ..system.packages import looked_for
 
-    return probe(wanted)
+    with looked_for(wanted.modules) as tried:
+        # Not before: what engines import takes longest, and this is imported meanwhile.
+        from .probe import probe
+
+        return probe(wanted, tried)
 
 
 def _verify(wanted: job.VerifyJob, events: Events) -> dict[str, Any]:
@@ -98,6 +104,10 @@ def _threads_of_load(wanted: job.VerifyJob) -> int | None:
     return wanted.threads if wanted.load else None
 
 
+def _checks_hashes(wanted: job.VerifyJob) -> bool:
+    return not wanted.load
+
+
 def _one_thread(wanted: Any) -> int:
     return 1
 
@@ -105,16 +115,16 @@ def _one_thread(wanted: Any) -> int:
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("probe", job.probe_job, _probe),
-        Verb("verify", job.verify_job, _verify, _threads_of_load),
-        Verb("bench", job.bench_job, _bench, _own_threads),
-        Verb("predict", job.predict_job, _predict, _own_threads),
-        Verb("compare", job.compare_job, _compare, _one_thread),
-        Verb("side", job.side_job, _side, _own_threads, is_private=True),
-        Verb("build", job.build_job, _build, on_store=True),
-        Verb("lend", job.lend_job, _lend, _one_thread, on_store=True),
-        Verb("adopt", job.adopt_job, _adopt, _one_thread, on_store=True),
-        Verb("build-engine", job.engine_job, _build_engine, on_store=True, is_private=True),
+        Verb("probe", job_file.probe_job, _probe),
+        Verb("verify", job_file.verify_job, _verify, _threads_of_load, only_reads=_checks_hashes),
+        Verb("bench", job_file.bench_job, _bench, _own_threads),
+        Verb("predict", job_file.predict_job, _predict, _own_threads),
+        Verb("compare", job_file.compare_job, _compare, _one_thread),
+        Verb("side", job_file.side_job, _side, _own_threads, is_private=True),
+        Verb("build", job_file.build_job, _build, on_store=True),
+        Verb("lend", job_file.lend_job, _lend, _one_thread, on_store=True),
+        Verb("adopt", job_file.adopt_job, _adopt, _one_thread, on_store=True),
+        Verb("build-engine", job_file.engine_job, _build_engine, on_store=True, is_private=True),
     )
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 import numpy as np
 
-from ..compile.fingerprint import fingerprint
+from ..compile.fingerprint import fingerprint, timings_key
 from ..errors import (
     BAD_ARTIFACT,
     BAD_BLOB,
@@ -27,7 +27,7 @@ from ..manifest import read_manifest
 from ..runtimes.base import fit_tensor
 from ..runtimes.tensorrt import load
 from ..store import disk, engines
-from ..store.blobs import hash_of
+from ..store.blobs import check_hash, checked_blob, hash_of
 from ..store.layout import Layout
 from ..vision.letterbox import prepare
 from .build import answer, examine, found
@@ -69,7 +69,14 @@ def lend(job: LendJob, events: Events) -> dict[str, Any]:
         events.progress("lend", number + 1, INPUTS)
     golden.finish()
     shutil.copyfile(str(stored.path), str(job.plan))
+    key = timings_key(fields)
+    measured = engines.timings(layout, key)
+    lends_timings = job.timings is not None and measured.is_file()
+    if lends_timings:
+        shutil.copyfile(str(measured), str(job.timings))
     return {
+        "timings": key,
+        "timings_hash": hash_of(measured) if lends_timings else None,
         "fields": fields,
         "plan": stored.sha256,
         "golden": hash_of(job.golden),
@@ -93,14 +100,12 @@ def adopt(job: AdoptJob, events: Events) -> dict[str, Any]:
     stored = engines.find(layout, wanted.key, wanted.fields)
     if stored is not None:
         return answer(stored, wanted, is_new=False)
-    plan, golden = layout.blob(job.plan), layout.blob(job.golden)
-    for path, digest in ((plan, job.plan), (golden, job.golden)):
-        _check_hash(path, digest)
+    plan, golden = (checked_blob(layout, digest) for digest in (job.plan, job.golden))
     partial = engines.begin(layout, wanted.key)
     try:
         copy = partial / engines.PLAN_NAME
         _copy(plan, copy)
-        _check_hash(copy, job.plan)
+        check_hash(copy, job.plan)
         engine = load(copy, 1)
         different = _differences(engine, wanted.manifest.preprocess, golden, events)
         remedy = f"{_BUILD}, and look whether one of the two is damaged"
@@ -148,11 +153,6 @@ def _check_fields(here: dict[str, Any], there: dict[str, Any]) -> None:
     names = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
     different = [f"{name} is {here.get(name)!r} here and was {there.get(name)!r}" for name in names]
     raise_problems(ENGINE, "engine of another board", different, _BUILD)
-
-
-def _check_hash(path: Path, digest: str) -> None:
-    if not path.is_file() or hash_of(path) != digest:
-        raise AgentError(BAD_BLOB, str(path), "is not what was sent", "send it again")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -14,9 +14,10 @@ PROGRESS_INTERVAL_S = 0.2
 class Events:
     """Writes one JSON object a line, each flushed at once."""
 
+    _next_progress_s = 0.0
+
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._next_progress_s = 0.0
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say how far `stage` is; at most five a second, but the last one (done = total) always."""

@@ -9,6 +9,9 @@ agent that is not there is run from memory. Old Pythons must understand enough o
 they are too old; those older than 3.4 know no -I and end before it, from which the host tells.
 A host that says nothing for two minutes while it should send the agent ends this. Whatever the
 umask there is, nobody else may write to what comes.
+
+What the agent compiled of itself (agent/store/compiled.py) is run in its place where it is whole
+and only this user may write to it and its folder; otherwise as if it were not there.
 """
 
 from __future__ import annotations
@@ -96,6 +99,22 @@ def keep(content):
             pass
         raise
     sync(folder)
+def is_own(name, kind):
+    status = os.lstat(name)
+    return status.st_uid == os.geteuid() and status.st_mode & 0o170022 == kind
+def compiled():
+    start, end = "%s.%s." % (digest, sys.implementation.cache_tag), ".pyz"
+    try:
+        for name in os.listdir(folder) if is_own(folder, 0o040000) else []:
+            whole = os.path.join(folder, name)
+            if name.startswith(start) and name.endswith(end) and is_own(whole, 0o100000):
+                with open(whole, "rb") as stream:
+                    found = hashlib.sha256(stream.read()).hexdigest()
+                if name == start + found + end:
+                    return whole
+    except OSError:
+        pass
+    return path
 try:
     if sys.argv[4:] != ["memory"]:
         make(folder)
@@ -105,6 +124,8 @@ try:
             keep(content)
         else:
             path = hold(content)
+    else:
+        path = compiled()
 except OSError as exc:
     kinds = {
         errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only",

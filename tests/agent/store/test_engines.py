@@ -94,10 +94,14 @@ def test_engines_go_with_their_releases_and_only_those(root: Path, connect: Any)
     layout = Layout(root)
     for key, release in (("1" * 64, kept), ("2" * 64, gone), ("3" * 64, kept)):
         make(layout, fields={"artifact": release}, key=key)
+    anew = {"artifact": kept, engines.ANEW: 7}
+    make(layout, fields=anew, key="4" * 64)
     (layout.engines / "timing.0.cache").write_bytes(b"measured")
     host.lock()
     host.do("collect")
+    # What was built to be held against the others goes at once.
     assert len(list(layout.engines.iterdir())) == 4
+    assert not (layout.engines / ("4" * 64)).exists()
     host.__exit__()
     later: Host = connect()
     later.lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,7 +19,8 @@ from edgeq.agent.runtimes.parts import tensorrt_module
 from edgeq.agent.verbs.build import build
 from edgeq.agent.wire.events import Events
 from edgeq.agent.wire.fields import Fields
-from edgeq.agent.wire.job import BuildJob, build_job
+from edgeq.agent.wire.job import BuildJob
+from edgeq.agent.wire.job_file import build_job
 
 from ..fakes import make_module
 from ..serving import Host, eventually
@@ -154,6 +156,44 @@ def test_settings_and_the_version_make_another_engine(
     # What was measured serves every engine of the board, and another version begins anew.
     caches = sorted(path.read_text() for path in (root / "engines").glob("timing.*.cache"))
     assert caches == ["measured.", "measured." * 4]
+
+
+def test_an_engine_built_anew_owes_nothing_to_others(
+    run: Run, job: Dict[str, Any], root: Path, environ: Dict[str, str]
+) -> None:
+    own = run(job)
+    (cache,) = (root / "engines").glob("timing.*.cache")
+    measured = cache.read_text()
+    answers = [run({**job, "anew": number}) for number in (1, 2)]
+    assert all(answer["built"] for answer in answers) and builds(environ) == 3
+    assert len({answer["fingerprint"] for answer in [own, *answers]}) == 3
+    # Neither were they built of what was measured before, nor do others know what they measured.
+    assert cache.read_text() == measured
+    assert run(job)["path"] == own["path"] and builds(environ) == 3
+
+
+def test_a_board_begins_with_what_an_identical_one_measured(
+    run: Run, job: Dict[str, Any], root: Path
+) -> None:
+    told = run({**job, "only_find": True})
+    assert told["path"] is None and not told["has_timings"]
+    content = b"of another board;"
+    digest = hashlib.sha256(content).hexdigest()
+    blobs = root / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    (blobs / digest).write_bytes(content)
+    began = run({**job, "timings": digest})
+    assert began.get("built"), began
+    cache = root / "engines" / f"timing.{told['timings']}.cache"
+    assert cache.read_bytes() == content + b"measured."
+    # One that has measured itself goes on with that.
+    other = {**job, "precision": "fp16"}
+    assert run({**other, "only_find": True})["has_timings"]
+    assert run({**other, "timings": digest})["built"]
+    assert cache.read_bytes() == content + b"measured." * 2
+    (blobs / digest).write_bytes(b"rotten")
+    cache.unlink()
+    assert run({**job, "typing": "strong", "timings": digest})["kind"] == "bad-blob"
 
 
 @pytest.mark.parametrize(
@@ -350,6 +390,9 @@ def test_trtexec_builds_where_the_module_is_missing(
     assert "--memPoolSize=workspace:512" in given and "--profilingVerbosity=detailed" in given
     assert not run({**job, "typing": typing, "workspace_bytes": 512 << 20})["built"]
     (cache,) = (root / "engines").glob("timing.*.cache")
+    assert cache.read_text() == "measured."
+    again = run({**job, "typing": typing, "workspace_bytes": 512 << 20, "anew": 7})
+    assert again["built"] and again["path"] != first["path"]
     assert cache.read_text() == "measured."
 
 

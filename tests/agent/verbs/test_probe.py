@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from edgeq.agent.system import packages
 from edgeq.agent.system.cpuinfo import parse_cpuinfo
 from edgeq.agent.system.emulation import Evidence, cpuinfo_machine, elf_machine, judge
-from edgeq.agent.system.packages import installed
+from edgeq.agent.system.packages import looked_for
 from edgeq.agent.system.reading import Reader
 from edgeq.agent.verbs.probe import parse_libc, probe
 from edgeq.agent.wire.job import ProbeJob
@@ -67,6 +67,11 @@ Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpui
 CPU implementer\t: 0x4e
 CPU part\t: 0x004
 """
+
+
+def packages_of(reader: Reader, modules: Sequence[str] = ()) -> packages.Packages:
+    with looked_for(modules) as tried:
+        return tried(reader)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,8 @@ def test_libc_names_and_versions() -> None:
 
 
 def test_probe_tells_about_this_machine() -> None:
-    result = json.loads(json.dumps(probe(ProbeJob(Path("/"))), allow_nan=False))
+    with looked_for() as tried:
+        result = json.loads(json.dumps(probe(ProbeJob(Path("/")), tried), allow_nan=False))
     assert result["system"] == "Linux"
     assert result["python"]["executable"] == sys.executable
     assert result["cpu"]["cores_available"] <= result["cpu"]["cores_logical"]
@@ -157,7 +163,8 @@ def test_probe_tells_about_this_machine() -> None:
 
 
 def test_whatever_is_null_has_a_reason() -> None:
-    result = probe(ProbeJob(Path("/")))
+    with looked_for() as tried:
+        result = probe(ProbeJob(Path("/")), tried)
     unreadable = result["not_readable"]
     if result["board"] is None:
         assert "board" in unreadable
@@ -168,7 +175,8 @@ def test_whatever_is_null_has_a_reason() -> None:
 
 
 def test_free_space_is_that_of_the_nearest_existing_folder(tmp_path: Path) -> None:
-    result = probe(ProbeJob(tmp_path / "not" / "yet" / "there"))
+    with looked_for() as tried:
+        result = probe(ProbeJob(tmp_path / "not" / "yet" / "there"), tried)
     assert result["disk"]["free_bytes"] > 0
 
 
@@ -181,7 +189,7 @@ def test_a_package_that_crashes_on_import_is_noted(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    versions = installed(reader).versions
+    versions = packages_of(reader).versions
     assert versions["tensorrt"] is None
     assert reader.not_readable == {"packages.tensorrt": "importing it ended with signal 11"}
     assert versions["tflite_runtime"] == "2.14.0"
@@ -195,7 +203,7 @@ def test_a_package_that_the_agent_knows_nothing_of_is_looked_for(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    found = installed(reader, ("numpy", "abacus", "broken", "absent")).versions
+    found = packages_of(reader, ("numpy", "abacus", "broken", "absent")).versions
     assert found["numpy"] == np.__version__
     assert (found["abacus"], found["broken"], found["absent"]) == ("3.1", None, None)
     assert "packages.broken" in reader.not_readable
@@ -225,7 +233,7 @@ def test_a_runtime_that_takes_no_model_does_not_count_as_installed(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    assert installed(reader).versions["tflite_runtime"] is None
+    assert packages_of(reader).versions["tflite_runtime"] is None
     assert reader.not_readable["packages.tflite_runtime"].endswith(f"Error: {why}")
 
 
@@ -237,7 +245,7 @@ def test_a_runtime_without_its_interpreter_does_not_count_as_installed(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    assert installed(reader).versions["tflite_runtime"] is None
+    assert packages_of(reader).versions["tflite_runtime"] is None
     assert "No module named" in reader.not_readable["packages.tflite_runtime"]
 
 
@@ -260,7 +268,7 @@ def test_a_package_that_cannot_be_imported_does_not_count_as_installed(
     (tmp_path / "onnxruntime.py").write_text("get_available_providers = lambda: ['One']")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     reader = Reader()
-    found = installed(reader)
+    found = packages_of(reader)
     assert found.versions["numpy"] is found.versions["cv2"] is None
     assert reader.not_readable["packages.numpy"] == "importing it ended with signal 4"
     assert reader.not_readable["packages.cv2"] == "importing it failed: libGL.so.1: cannot open"
@@ -271,6 +279,6 @@ def test_a_board_without_packages_starts_no_process_to_import_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("started"))
-    found = installed(Reader())
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("started"))
+    found = packages_of(Reader())
     assert set(found.versions.values()) == {None} and found.providers is None

@@ -18,7 +18,7 @@ from edgeq.agent.errors import AgentError
 from edgeq.agent.manifest import read_manifest
 from edgeq.agent.verbs import sharing
 from edgeq.agent.wire.fields import Fields
-from edgeq.agent.wire.job import adopt_job, lend_job
+from edgeq.agent.wire.job_file import adopt_job, lend_job
 
 from ..fakes import make_cudart, make_module
 from ..serving import Host, eventually, sha256

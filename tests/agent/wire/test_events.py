@@ -51,7 +51,7 @@ def test_an_unknown_command_line_is_a_bad_job(arguments: List[str]) -> None:
 def test_a_fault_of_our_own_is_a_bug_with_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(job: object) -> None:
+    def broken(*_: object) -> None:
         raise KeyError("oops")
 
     monkeypatch.setattr("edgeq.agent.verbs.probe.probe", broken)
@@ -75,7 +75,7 @@ def test_a_fault_of_our_own_is_a_bug_with_a_traceback(
 def test_what_python_raises_becomes_a_kind(
     raised: Exception, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(job: object) -> None:
+    def broken(*_: object) -> None:
         raise raised
 
     monkeypatch.setattr("edgeq.agent.verbs.probe.probe", broken)

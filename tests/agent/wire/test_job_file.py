@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgeq.agent.errors import AgentError
-from edgeq.agent.wire import job
+from edgeq.agent.wire import job, job_file
 from edgeq.agent.wire.fields import Fields
 
 
@@ -19,17 +19,17 @@ def fields(document: Any) -> Fields:
 
 
 def test_defaults_of_a_bench_job() -> None:
-    given = job.bench_job(fields({"release": "r", "images": ["a.jpg"], "threads": 2}))
+    given = job_file.bench_job(fields({"release": "r", "images": ["a.jpg"], "threads": 2}))
     assert given == job.BenchJob(Path("r"), (Path("a.jpg"),), 2, 1.0, 15.0, 5.0, 50, 120.0)
 
 
 def test_a_bench_job_may_name_a_power_mode() -> None:
     document = {"release": "r", "images": ["a.jpg"], "threads": 2, "power_mode": "MAXN"}
-    assert job.bench_job(fields(document)).power_mode == "MAXN"
+    assert job_file.bench_job(fields(document)).power_mode == "MAXN"
 
 
 def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
-    given = job.predict_job(
+    given = job_file.predict_job(
         fields(
             {
                 "release": "r",
@@ -48,9 +48,9 @@ def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "read, document, problems",
     [
-        (job.bench_job, {}, ["release is missing", "images is missing", "threads is missing"]),
+        (job_file.bench_job, {}, ["release is missing", "images is missing", "threads is missing"]),
         (
-            job.bench_job,
+            job_file.bench_job,
             {"release": 3, "images": [], "threads": 0, "min_count": 1.5, "warmup_s": -1},
             [
                 "release must be a string, not 3",
@@ -61,7 +61,7 @@ def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
             ],
         ),
         (
-            job.predict_job,
+            job_file.predict_job,
             {
                 "release": "r",
                 "images": [{"id": 1}, 5, {"id": "x", "path": "p"}],
@@ -77,8 +77,8 @@ def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
                 "keep_outputs is in no/such/folder, which is not a folder",
             ],
         ),
-        (job.verify_job, {"release": "r", "load": "yes"}, ["load must be true or false"]),
-        (job.verify_job, [], ["the document must be an object, not []"]),
+        (job_file.verify_job, {"release": "r", "load": "yes"}, ["load must be true or false"]),
+        (job_file.verify_job, [], ["the document must be an object, not []"]),
     ],
 )
 def test_every_problem_of_a_job_is_named(read: Any, document: Any, problems: Any) -> None:
@@ -94,10 +94,10 @@ def test_a_job_is_read_from_a_file_or_standard_input(
 ) -> None:
     path = tmp_path / "job.json"
     path.write_text('{"root": "/a"}')
-    assert job.probe_job(job.read_document(str(path))).root == Path("/a")
+    assert job_file.probe_job(job_file.read_document(str(path))).root == Path("/a")
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"root": "/b"}'))
-    assert job.probe_job(job.read_document("-")).root == Path("/b")
-    assert job.probe_job(job.read_document(None)).root == Path("/")
+    assert job_file.probe_job(job_file.read_document("-")).root == Path("/b")
+    assert job_file.probe_job(job_file.read_document(None)).root == Path("/")
 
 
 @pytest.mark.parametrize("text", [None, "{", "\xff"])
@@ -106,5 +106,5 @@ def test_a_job_that_cannot_be_read_is_a_bad_job(tmp_path: Path, text: Any) -> No
     if text is not None:
         path.write_text(text, "latin-1")
     with pytest.raises(AgentError, match="cannot be read") as caught:
-        job.read_document(str(path))
+        job_file.read_document(str(path))
     assert caught.value.kind == "bad-job"
