@@ -40,8 +40,9 @@ __all__ = ["host", "user"]
 # holds the lock until it is ended
 HOLDER = """
 import sys, time
+from edgeq.device.ssh.config import Way
 from tests.device.boards_support import Device, Path, SshTransport
-transport = SshTransport(sys.argv[1], identity=Path(sys.argv[2]))
+transport = SshTransport(sys.argv[1], way=Way(Path(sys.argv[2])))
 device = Device(transport, "~/.edgeq", patience_s=float(sys.argv[3]))
 device.lock("deploy of a holder")
 print("locked", flush=True)

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeq.device.ssh.config_lines import bad, lines
 from edgeq.device.ssh.keywords import UNREAD
@@ -28,6 +29,9 @@ from edgeq.errors import (
 )
 from edgeq.spec.destination import HOST, USER, Destination, parse
 
+if TYPE_CHECKING:
+    from edgeq.device.ssh.shared import Shared
+
 SYSTEM = Path("/etc/ssh/ssh_config")
 _TOKEN = re.compile("%(.?)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -40,6 +44,20 @@ _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 _DEEPEST = 16
 # What a jump host or a proxy is to blame for; its keys and the user's have kinds of their own.
 _CONNECTING = (NAME_NOT_FOUND, UNREACHABLE, REFUSED, NOT_SSH, INCOMPATIBLE, LINK_LOST)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the user says that a device is reached, which counts more than the configuration."""
+
+    identity: Path | None = None
+    """the first key to be shown; a jump host does not see it"""
+    jump: str | None = None
+    """hosts to go through, with commas between them, or 'none'"""
+    host_key: str | None = None
+    """the fingerprint that the device has to show, whatever known_hosts says"""
+    shared: Shared | None = None
+    """what its connection has in common with others, and leaves open"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,8 @@ class Hop:
     is_jump: bool = False
     agent: str | None = None
     """the socket of the agent that holds the keys, None for no agent"""
+    host_key: str | None = None
+    """the fingerprint of its key, where the user said one"""
     unread: tuple[str, ...] = ()
     """settings of the configuration for this host that may matter, and are not read"""
 
@@ -84,41 +104,41 @@ def default_files() -> tuple[Path, ...]:
 
 
 def resolve(
-    device: str, destination: Destination, files: Sequence[Path], identity: Path | None = None
+    device: str, destination: Destination, files: Sequence[Path], way: Way | None = None
 ) -> Hop:
     """The way to a destination, jump hosts included. Raises InputError for a bad configuration."""
-    return _resolve(device, destination, files, identity, None, 0)
+    return _resolve(device, destination, files, way or Way(), 0)
 
 
 def _resolve(
-    device: str,
-    destination: Destination,
-    files: Sequence[Path],
-    identity: Path | None,
-    jumps: str | None,
-    depth: int,
+    device: str, destination: Destination, files: Sequence[Path], way: Way, depth: int
 ) -> Hop:
     if depth > _DEEPEST:
         raise InputError(str(files[0]), f"the jump hosts of {device} form a loop", "see ProxyJump")
-    options = _Options(destination, files, jumps)
+    options = _Options(destination, files, way.jump)
     route = options.text("proxyjump")
     command = options.text("proxycommand")
     # Whichever the configuration names first counts.
-    if route and command and options.first("proxycommand", "proxyjump") == "proxycommand":
-        route = None
+    if route and command:
+        if options.first("proxycommand", "proxyjump") == "proxycommand":
+            route = None
+        else:
+            command = None
     behind = None
     if route and route.lower() != "none":
         *earlier, last = [part.strip() for part in route.split(",")]
         over = ",".join(earlier) if earlier else None
-        behind = _resolve(device, parse(last), files, None, over, depth + 1)
-        command = None
+        behind = _resolve(device, parse(last), files, Way(jump=over), depth + 1)
     return Hop(
         device=device,
         name=destination.host,
         host=options.host(),
         port=options.port(),
         user=options.user(),
-        identities=(*([identity] if identity else []), *options.identities(identity is None)),
+        identities=(
+            *([way.identity] if way.identity else []),
+            *options.identities(way.identity is None),
+        ),
         identities_only=options.flag("identitiesonly"),
         known_hosts=options.known_hosts(),
         known_as=options.text("hostkeyalias"),
@@ -127,6 +147,7 @@ def _resolve(
         behind=behind,
         is_jump=depth > 0,
         agent=options.agent(),
+        host_key=way.host_key,
         unread=options.unread(),
     )
 

@@ -36,9 +36,12 @@ def known_keys(hop: Hop) -> list[KnownKey]:
     return found
 
 
-def algorithms(keys: Sequence[KnownKey]) -> tuple[str, ...]:
+def algorithms(hop: Hop, keys: Sequence[KnownKey]) -> tuple[str, ...]:
     """What to ask the host for: kinds it is known by first, or it might show an unknown key."""
-    known = {key.type for key in keys if not key.marker}
+    plain = [key for key in keys if not key.marker]
+    if hop.host_key is not None:
+        plain = [key for key in plain if fingerprint(key.blob) == hop.host_key]
+    known = {key.type for key in plain}
     ordered = sorted(_ALGORITHMS, key=lambda name: name not in known)
     return tuple(algorithm for name in ordered for algorithm in _ALGORITHMS[name])
 
@@ -57,6 +60,13 @@ def check(hop: Hop, keys: Sequence[KnownKey], kind: str, blob: bytes) -> None:
             what = f"its {kind} key {shown} is marked as revoked in {key.place}"
             remedy = "do not connect; give the host a new key"
             raise hop.error(what, remedy, HOST_KEY_CHANGED)
+    if hop.host_key is not None:
+        if shown == hop.host_key:
+            return
+        what = f"its host key is not the one that was named: it shows {kind} {shown}, "
+        what += f"named is {hop.host_key}"
+        remedy = f"{_compare(kind)}, and name that key; if they differ, someone may be in between"
+        raise hop.error(what, remedy, HOST_KEY_CHANGED)
     plain = [key for key in keys if not key.marker]
     if any(key.type == kind and key.blob == blob for key in plain):
         return
