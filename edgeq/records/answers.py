@@ -87,6 +87,8 @@ class Probe(Reply):
     memory: MemoryAnswer
     board: Text | None
     emulated: EmulationAnswer
+    power_mode: Word | None = None
+    """as nvpmodel names it; None on what is no Jetson"""
     packages: dict[str, Text | None]
     """module to version; None for what is missing or broken"""
     not_readable: dict[str, Text]

@@ -37,6 +37,7 @@ class Shared:
 
     def __init__(self, ask: Callable[[str], str] | None = None) -> None:
         self.ask = ask
+        self._closed = False
         self._opening = threading.Lock()
         self._keys: dict[Path, paramiko.PKey | None] = {}
         self._looking = threading.Lock()
@@ -77,16 +78,17 @@ class Shared:
                 except DeviceError as exc:
                     jump.failed = exc
                     raise
+                if self._closed:  # while this was connected to; whoever uses it finds it lost
+                    jump.link.close()
             return jump.link
 
     def close(self) -> None:
-        """End the links to jump hosts."""
-        # Those that go through others first, which were connected to later.
-        for jump in reversed(self._jumps.values()):
-            with jump.connecting:
-                if jump.link is not None:
-                    jump.link.close()
-                    jump.link = None
+        """End the links to jump hosts; one that is being made ends when it is there."""
+        self._closed = True
+        # Those that go through others first, which were asked for earlier.
+        for jump in list(self._jumps.values()):
+            if jump.link is not None:
+                jump.link.close()
 
 
 def _whoever_asks(hop: Hop) -> Hop:
