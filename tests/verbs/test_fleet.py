@@ -131,6 +131,28 @@ def test_check_says_of_each_device_how_far_it_got(barn: Barn) -> None:
     assert not (barn.servers["cam1"].authorized.parent / "edgeq").exists()
 
 
+def test_engine_that_is_missing_is_told_with_what_to_do(barn: Barn) -> None:
+    fleet = edgeq.load_fleet(barn.path)
+    [device] = fleet.select("name=cam1")
+    jetson = replace(device, target=device.target.model_copy(update={"runtime": "tensorrt"}))
+    check = edgeq.check_fleet(replace(fleet, devices=(jetson,)))
+    [engine] = [one for one in check.devices[0].findings if one.name == "engine"]
+    assert (engine.state, check.failed, check.exit_code) == ("missing", 1, 3)
+    assert "no TensorRT on this board" in engine.found and "nvidia-jetpack" in engine.remedy
+
+
+def test_device_that_lets_nobody_in_is_not_reachable(barn: Barn, tmp_path: Path) -> None:
+    fleet = edgeq.load_fleet(barn.path)
+    [device] = fleet.select("name=cam2")
+    stranger = replace(device, identity=generate(tmp_path / "stranger"))
+    [found] = edgeq.check_fleet(replace(fleet, devices=(stranger,))).devices
+    assert [(one.name, one.state) for one in found.findings] == [
+        ("reachable", "wrong"),
+        ("host key", "ok"),
+    ]
+    assert "may not log in" in found.findings[0].found
+
+
 def test_check_of_devices_that_are_not_ready_ends_with_3(barn: Barn) -> None:
     told = command("check", barn.path, "--on", "not good", "--json")
     record = json.loads(told.stdout)
@@ -265,6 +287,17 @@ def test_passphrase_is_asked_for_once_by_who_calls(
         os.close(terminal)
     assert [one.error for one in outcomes] == [None, None]
     assert asked == [(f"Passphrase of {key}: ", True)]
+
+
+def test_devices_behind_a_jump_host_log_in_there_once(barn: Barn) -> None:
+    fleet, gate = edgeq.load_fleet(barn.path), barn.servers["cam1"]
+    [device] = fleet.select("name=cam2")
+    jump = f"{USER}@127.0.0.1:{gate.port}"
+    behind = tuple(replace(device, name=name, jump=jump) for name in "abcd")
+    before = gate.log.read_text().count("Accepted publickey")
+    outcomes = edgeq.run_on_fleet(replace(fleet, devices=behind), log_in)
+    assert [one.error for one in outcomes] == [None] * 4
+    assert gate.log.read_text().count("Accepted publickey") - before == 1
 
 
 def log_in(target: Target, address: Address) -> None:
