@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeq.cli.app import fleet_app, fleet_run_app
-from edgeq.cli.options import DryRun, Json
+from edgeq.cli.options import DryRun, Forth, Json
 from edgeq.cli.output import print_json, print_rendered, say
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def run_push(
 def run_rollback(
     fleet: FleetPath,
     on: Some,
+    forth: Forth = False,
     at_once: AtOnce = 32,
     as_json: Json = False,
     dry_run: DryRun = False,
@@ -99,7 +100,7 @@ def run_rollback(
     from edgeq.verbs import releases
 
     act = releases.rollback_steps if dry_run else releases.rollback
-    _run(act, fleet, on, at_once, as_json)
+    _run(partial(act, forth=forth), fleet, on, at_once, as_json)
 
 
 @fleet_run_app.command("setup", epilog="Example: edgeq fleet run setup fleet.yaml --on site=barn7")

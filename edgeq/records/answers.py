@@ -107,6 +107,8 @@ class Contents(Reply):
 
     current: Word | None
     previous: Word | None
+    rolled_back: bool = False
+    """whether the previous one is what a rollback left, so that there is none to go back to"""
     releases: tuple[ReleaseAnswer, ...]
     used_bytes: Count
     free_bytes: Count

@@ -169,7 +169,10 @@ def test_rollback_and_forth(host: Board, tmp_path: Path) -> None:
     assert (back.current, back.previous) == (made(1).id, made(2).id)
     assert current(host) == made(1).id
 
-    forth = rollback(kind, address(host))
+    error = refusal(lambda: rollback(kind, address(host)), "no-release")
+    assert f"rolled back already, from {made(2).id[:12]}" in error.what
+    assert current(host) == made(1).id
+    forth = rollback(kind, address(host), forth=True)
     assert (forth.current, forth.previous) == (made(2).id, made(1).id)
     assert current(host) == made(2).id
 

@@ -143,7 +143,8 @@ def _said(result: object) -> str:
         current, previous = (one[:_SHORT] if one else "nothing" for one in ids)
         room = f"{result.free_bytes / 2**20:.0f} MiB free"
         lock = f", at work: {result.lock.who}" if result.lock else ""
-        return f"runs {current}, before {previous}, {room}{lock}"
+        before = "rolled back from" if result.rolled_back else "before"
+        return f"runs {current}, {before} {previous}, {room}{lock}"
     if isinstance(result, Pushed):
         return f"{result.artifact_id[:_SHORT]}: {sent_text(result)}"
     if isinstance(result, Examination):

@@ -195,7 +195,8 @@ def sent_text(pushed: Pushed) -> str:
 def status_text(status: Status) -> RenderableType:
     """What is on a device, for a person."""
     table = Table("release", "MiB", "signed", "", box=None, header_style="")
-    roles = {status.previous: "previous", status.current: "current"}
+    before = "rolled back" if status.rolled_back else "previous"
+    roles = {status.previous: before, status.current: "current"}
     for release in status.releases:
         signed = "yes" if release.signed else "no"
         table.add_row(release.id, f"{release.bytes / 2**20:.2f}", signed, roles.get(release.id, ""))
