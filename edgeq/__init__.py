@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.spec.fleet.file import load as load_fleet
     from edgeq.tuning.sensitivity import sensitivity
     from edgeq.tuning.study import study
     from edgeq.tuning.tune import tune
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from edgeq.verbs.builds import measure_builds
     from edgeq.verbs.compare import compare, compare_boards
     from edgeq.verbs.deploy import deploy
+    from edgeq.verbs.fleet import run_on_fleet
+    from edgeq.verbs.fleet_check import check_fleet
     from edgeq.verbs.gold import check_gold
     from edgeq.verbs.history import history
     from edgeq.verbs.inspect import inspect
@@ -35,6 +38,7 @@ __all__ = [
     "baseline",
     "build",
     "check_board",
+    "check_fleet",
     "check_gold",
     "compare",
     "compare_boards",
@@ -43,11 +47,13 @@ __all__ = [
     "inspect",
     "lint",
     "list_baselines",
+    "load_fleet",
     "measure",
     "measure_builds",
     "push",
     "remove_baseline",
     "rollback",
+    "run_on_fleet",
     "sensitivity",
     "set_baseline",
     "setup_board",
@@ -61,6 +67,7 @@ _HOMES = {
     "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
+    "check_fleet": "verbs.fleet_check:check_fleet",
     "check_gold": "verbs.gold:check_gold",
     "compare": "verbs.compare:compare",
     "compare_boards": "verbs.compare:compare_boards",
@@ -69,11 +76,13 @@ _HOMES = {
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
     "list_baselines": "verbs.baseline:list_baselines",
+    "load_fleet": "spec.fleet.file:load",
     "measure": "verbs.measure:measure",
     "measure_builds": "verbs.builds:measure_builds",
     "push": "verbs.push:push",
     "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",
+    "run_on_fleet": "verbs.fleet:run_on_fleet",
     "sensitivity": "tuning.sensitivity:sensitivity",
     "set_baseline": "verbs.baseline:set_baseline",
     "setup_board": "verbs.boards:setup",

@@ -15,6 +15,8 @@ from edgeq.errors import InputError
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32's marks begin with, or hold, one
 _PIECE = 2**20
+TICK_NS = 2_000_000_000
+"""The coarsest clock of a file system in use, that of FAT."""
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -61,6 +63,20 @@ def why_no_file(path: Path) -> str:
     if stat.S_ISDIR(found):
         return "is a folder"
     return "" if stat.S_ISREG(found) else "is no regular file"
+
+
+def state(path: Path) -> list[int] | None:
+    """What changes with a file's content: times, size, and which file it is; None without one."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # reading it says why
+        return None
+    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev]
+
+
+def settled(state: list[int], now_ns: int) -> bool:
+    """Whether a file was left alone for so long that another change would change its state."""
+    return max(state[:2]) < now_ns - TICK_NS
 
 
 def unmarked(read: bytes, where: str) -> bytes:

@@ -26,10 +26,18 @@ cache_app = typer.Typer(
 baseline_app = typer.Typer(
     no_args_is_help=True, help="Runs with a name, which others are compared with."
 )
+fleet_app = typer.Typer(
+    no_args_is_help=True, help="Many boards: list them, check them, run a command on each."
+)
+fleet_run_app = typer.Typer(
+    no_args_is_help=True, help="What works on one device, on every one that --on means."
+)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(targets_app, name="targets")
 app.add_typer(cache_app, name="cache")
 app.add_typer(baseline_app, name="baseline")
+app.add_typer(fleet_app, name="fleet")
+fleet_app.add_typer(fleet_run_app, name="run")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from edgeq.cli.app import app, targets_app
-from edgeq.cli.options import DryRun, Host, Identity, Json, TargetArgument, TargetName, address_of
+from edgeq.cli.options import (
+    DryRun,
+    Forth,
+    Host,
+    Identity,
+    Json,
+    TargetArgument,
+    TargetName,
+    address_of,
+)
 from edgeq.cli.output import print_examination, print_json, print_rendered, print_steps, say
 
 
@@ -48,17 +57,18 @@ def rollback(
     target: TargetName,
     host: Host = None,
     identity: Identity = None,
+    forth: Forth = False,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the previous release of a device the current one; once more undoes it."""
+    """Make the previous release of a device the current one; once more does not undo it."""
     from edgeq.verbs import releases
 
     address = address_of(host, identity)
     if dry_run:
-        print_steps(releases.rollback_steps(target, address), as_json)
+        print_steps(releases.rollback_steps(target, address, forth), as_json)
         return
-    done = releases.rollback(target, address)
+    done = releases.rollback(target, address, forth)
     from edgeq.report.terminal import records as show
 
     if as_json:

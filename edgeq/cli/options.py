@@ -47,6 +47,7 @@ Store = Annotated[
 Sarif = Annotated[
     Path | None, typer.Option(metavar="FILE", help="also as SARIF 2.1.0, for code scanning")
 ]
+Forth = Annotated[bool, typer.Option("--forth", help="undo a rollback")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
 
 

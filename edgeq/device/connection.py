@@ -5,25 +5,36 @@ from __future__ import annotations
 import contextlib
 import getpass
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeq.device.device import Device
 from edgeq.device.local.transport import LocalTransport
 from edgeq.errors import DeviceError, InputError
 from edgeq.spec.target import Target, build_limits
 
+if TYPE_CHECKING:
+    from edgeq.device.ssh.shared import Shared
+
 
 @dataclass(frozen=True)
 class Address:
-    """Where a device is: user@host or a name of ~/.ssh/config, and the key to get in with.
+    """Where a device is: user@host or a name of ~/.ssh/config, and the way to get there.
 
-    None for both: this machine, or whatever keys SSH would use.
+    None for all: this machine, or what SSH would do by its configuration.
     """
 
     host: str | None = None
     identity: Path | None = None
+    """the key to get in with"""
+    jump: str | None = None
+    """hosts to go through, with commas between them, or 'none'"""
+    host_key: str | None = None
+    """the fingerprint that it has to show, whatever known_hosts says"""
+    shared: Shared | None = field(default=None, compare=False, repr=False)
+    """what the connections to many devices have in common"""
 
 
 HERE = Address()
@@ -50,12 +61,18 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
     if host is None:
         what = f"target '{target.name}' is reached over SSH, and no address is given"
         raise InputError("--host", what, "add: --host user@address, or a name of ~/.ssh/config")
+    from edgeq.device.ssh.config import Way
     from edgeq.device.ssh.transport import SshTransport
 
-    # Who sits at a terminal is asked for the passphrase of a key; nobody else can answer.
-    ask = getpass.getpass if sys.stdin.isatty() else None
-    transport = SshTransport(host, python=target.python, identity=address.identity, ask=ask)
+    ask = asking() if address.shared is None else address.shared.ask
+    way = Way(address.identity, address.jump, address.host_key, address.shared)
+    transport = SshTransport(host, python=target.python, way=way, ask=ask)
     return Device(transport, target.root, **options)
+
+
+def asking() -> Callable[[str], str] | None:
+    """How to ask for the passphrase of a key: who sits at a terminal; nobody else can answer."""
+    return getpass.getpass if sys.stdin.isatty() else None
 
 
 def host() -> Device:

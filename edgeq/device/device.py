@@ -186,9 +186,12 @@ class Device:
         """
         self._ask("activate", {"id": artifact_id, "signers": list(signers)})
 
-    def rollback(self, signers: Sequence[str] = ()) -> None:
-        """Change current and previous about."""
-        self._ask("rollback", {"signers": list(signers)})
+    def rollback(self, signers: Sequence[str] = (), forth: bool = False) -> None:
+        """Change current and previous about; `forth` to what a rollback left, and back otherwise.
+
+        DeviceError: no-release when there is none in that direction, not-signed, bad-artifact.
+        """
+        self._ask("rollback", {"signers": list(signers), "forth": forth})
 
     def status(self) -> Contents:
         """Releases, disk use, who holds the lock, the environment."""

@@ -87,6 +87,8 @@ class Probe(Reply):
     memory: MemoryAnswer
     board: Text | None
     emulated: EmulationAnswer
+    power_mode: Word | None = None
+    """as nvpmodel names it; None on what is no Jetson"""
     packages: dict[str, Text | None]
     """module to version; None for what is missing or broken"""
     not_readable: dict[str, Text]
@@ -105,6 +107,8 @@ class Contents(Reply):
 
     current: Word | None
     previous: Word | None
+    rolled_back: bool = False
+    """whether the previous one is what a rollback left, so that there is none to go back to"""
     releases: tuple[ReleaseAnswer, ...]
     used_bytes: Count
     free_bytes: Count

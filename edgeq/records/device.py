@@ -40,6 +40,8 @@ class Status(Record):
     root: str
     current: str | None
     previous: str | None
+    rolled_back: bool = False
+    """whether the previous one is what a rollback left: another rollback does not go there"""
     releases: tuple[Release, ...]
     used_bytes: int
     free_bytes: int

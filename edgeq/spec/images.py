@@ -25,8 +25,6 @@ from edgeq.spec.header import Header, read_header
 
 CACHE = Cache("images")
 LARGEST = 1 << 30
-TICK_NS = 2_000_000_000
-"""The coarsest clock of a file system in use, that of FAT."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class _Known:
             content = CACHE.read(_key(folder))
             self._folders[folder] = {} if content is None else json.loads(content)
         now_ns = time.time_ns()
-        state = _state(file)
+        state = reading.state(file)
         known = self._folders[folder].get(name)
         if known is not None and known[0] == state:
             digest, kept = str(known[1]), known[2]
@@ -106,7 +104,7 @@ class _Known:
             what = "ends before the picture does: what is missing would be grey"
             raise InputError(str(file), what, "copy it again, or take it out")
         digest = hashlib.sha256(content).hexdigest()
-        if state is not None and state == _state(file) and max(state[:2]) < now_ns - TICK_NS:
+        if state is not None and state == reading.state(file) and reading.settled(state, now_ns):
             self._folders[folder][name] = [state, digest, header]
             self._changed.add(folder)
         return Image(file, digest, header)
@@ -120,12 +118,3 @@ class _Known:
 
 def _key(folder: Path) -> str:
     return hashlib.sha256(os.fsencode(folder)).hexdigest()
-
-
-def _state(file: Path) -> list[int] | None:
-    """What changes with a file's content: times, size, and which file it is."""
-    try:
-        found = file.stat()
-    except OSError:  # reading it says why
-        return None
-    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev]

@@ -7,6 +7,7 @@ are refused. Aliases count for what they stand for, so that few of them cannot s
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ _TAG = "tag:yaml.org,2002:"
 # Dates stay text; '=' is a type of YAML 1.1 that nothing can be made of.
 _UNWANTED = (f"{_TAG}timestamp", f"{_TAG}value")
 _MERGE = f"{_TAG}merge"
-_MOST_CHARACTERS = 2**20
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 
@@ -57,6 +57,27 @@ Loader.add_implicit_resolver(
 Loader.add_constructor(_MERGE, Loader.construct_text)
 
 
+def composed_fast(text: str) -> yaml.Node | None:
+    """What libyaml reads in a text; None without libyaml, or where PyYAML has to say what is wrong.
+
+    The two word their complaints differently, and those of PyYAML are known (traps.py).
+    """
+    if not yaml.__with_libyaml__:
+        return None
+    loader = _fast_loader()(text)
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+        return node
+    except yaml.YAMLError:
+        return None
+
+
+@functools.cache
+def _fast_loader() -> Any:
+    resolvers = {"yaml_implicit_resolvers": Loader.yaml_implicit_resolvers}
+    return type("_FastLoader", (yaml.CSafeLoader,), resolvers)
+
+
 @dataclass(frozen=True)
 class Scalar:
     """A scalar as it stands in the file, and whether without quotes."""
@@ -74,6 +95,8 @@ class Survey:
     written: dict[Location, Scalar] = field(default_factory=dict)
     problems: list[InputError] = field(default_factory=list)
     characters: int = 0
+    most_characters: int = 2**20
+    """that all may stand for, each alias counted as what it is one of"""
 
     def look(self, node: yaml.Node, at: Location = ()) -> None:
         """Note a node and all below it. Keys become text. InputError where aliases explode."""
@@ -85,7 +108,7 @@ class Survey:
                 self.lines[(*at, str(index))] = item.start_mark.line + 1
                 self.look(item, (*at, str(index)))
         elif isinstance(node, yaml.ScalarNode):
-            self.written[at] = Scalar(node.value, plain=node.style is None)
+            self.written[at] = Scalar(node.value, plain=not node.style)
             self._check_text(node)
             self._check_number(node)
 
@@ -128,7 +151,7 @@ class Survey:
             self._note(node, "is half a character, by its escapes", "write the character itself")
 
     def _check_number(self, node: yaml.ScalarNode) -> None:
-        if node.style is not None or node.tag not in (f"{_TAG}int", f"{_TAG}float"):
+        if node.style or node.tag not in (f"{_TAG}int", f"{_TAG}float"):
             return
         for way, pattern in (("octal", _OCTAL), ("base 60", _SIXTIES)):
             if pattern.fullmatch(node.value):
@@ -138,8 +161,8 @@ class Survey:
     def _count(self, node: yaml.Node) -> None:
         # A list of nothing but lists has no text, and still takes its time.
         self.characters += 4 + (len(node.value) if isinstance(node.value, str) else 0)
-        if self.characters > _MOST_CHARACTERS:
-            what = f"stands for more than {_MOST_CHARACTERS >> 20} MiB of text by its aliases"
+        if self.characters > self.most_characters:
+            what = f"stands for more than {self.most_characters >> 20} MiB of text by its aliases"
             raise InputError(str(self.path), what, "write it without '*'")
 
     def _note(self, node: yaml.Node, what: str, remedy: str) -> None:

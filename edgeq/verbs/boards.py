@@ -13,7 +13,7 @@ from edgeq.device.trust import signers
 from edgeq.device.wheels import Platform, Wheels, fetched
 from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress, silent
-from edgeq.records.answers import Probe
+from edgeq.records.answers import Contents, Probe
 from edgeq.records.examination import Examination, Finding, State
 from edgeq.runtimes import runtime
 from edgeq.runtimes.presence import modules, presence
@@ -93,7 +93,7 @@ def _install(target: Target, device: Device, wheels: Wheels, progress: Progress)
     changed = device.install(wheels.key, wheels.files, requirements, progress)
     engine = runtime(target.runtime)
     probe = device.probe(modules(engine))
-    lacking = {finding.name for finding in _engine(target, probe) if finding.state != "ok"}
+    lacking = {finding.name for finding in engine_findings(target, probe) if finding.state != "ok"}
     if not lacking - set(engine.from_system):
         return changed
     # What is there under this key was damaged.
@@ -107,16 +107,21 @@ def _requirements(target: Target, device: Device) -> list[str]:
 def _examined(target: Target, device: Device) -> Examination:
     status, probe = device.status(), device.probe(modules(runtime(target.runtime)))
     found = [*findings(target, device), free_disk(status.free_bytes, status.environment)]
-    found += [*_engine(target, probe), *_facts(target, probe)]
-    if (other := holder(device, status)) is not None:
-        text = f"held by {other.who} for {other.what}"
-        found.append(Finding(name="lock", state="note", found=text, remedy="wait for its end"))
+    found += [*engine_findings(target, probe), *fact_findings(target, probe)]
+    found += lock_findings(device, status)
     return Examination(
         device=device.address,
         target=target.name,
         findings=tuple(found),
         environment=status.environment,
     )
+
+
+def lock_findings(device: Device, contents: Contents) -> Iterator[Finding]:
+    """Who else is at work there, if anybody is."""
+    if (other := holder(device, contents)) is not None:
+        text = f"held by {other.who} for {other.what}"
+        yield Finding(name="lock", state="note", found=text, remedy="wait for its end")
 
 
 def free_disk(free_bytes: int, environment: str | None) -> Finding:
@@ -132,7 +137,8 @@ def free_disk(free_bytes: int, environment: str | None) -> Finding:
     )
 
 
-def _engine(target: Target, probe: Probe) -> Iterator[Finding]:
+def engine_findings(target: Target, probe: Probe) -> Iterator[Finding]:
+    """Every package that the target's engine needs."""
     engine = runtime(target.runtime)
     for module, lack in engine.from_system.items():
         found = probe.packages.get(module)
@@ -151,7 +157,7 @@ def _engine(target: Target, probe: Probe) -> Iterator[Finding]:
         )
 
 
-def _facts(target: Target, probe: Probe) -> Iterator[Finding]:
+def fact_findings(target: Target, probe: Probe) -> Iterator[Finding]:
     """The target's facts beside the board's; another board under this name is worth a word."""
     facts, cpu, memory = target.facts, probe.cpu, probe.memory.total_bytes
     board, remedy = probe.board, "see that this is the board you mean"

@@ -56,10 +56,13 @@ def push(
 
 
 def push_steps(
-    artifact: str | Path, target: str | Target, address: Address = HERE, activate: bool = False
+    artifact: str | Path | Artifact,
+    target: str | Target,
+    address: Address = HERE,
+    activate: bool = False,
 ) -> list[str]:
     """What `push` would do, in words; the device is looked at and not touched."""
-    opened = archive.read(Path(artifact))
+    opened = artifact if isinstance(artifact, Artifact) else archive.read(Path(artifact))
     kind = target if isinstance(target, Target) else targets.load(target)
     with connect(kind, address, keep=False) as device:
         check_device(kind, device)

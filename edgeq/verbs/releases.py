@@ -13,24 +13,28 @@ from edgeq.spec import target as targets
 from edgeq.spec.target import Target
 
 
-def rollback(target: str | Target, address: Address = HERE) -> Status:
+def rollback(target: str | Target, address: Address = HERE, forth: bool = False) -> Status:
     """Make the previous release the current one; the current one becomes the previous.
 
-    Raises DeviceError: no-release when there is none before it, not-signed.
+    What a rollback left is nothing to go back to: only `forth` does, to undo that rollback. Raises
+    DeviceError: no-release when there is none in that direction, not-signed.
     """
     kind = target if isinstance(target, Target) else targets.load(target)
     with connect(kind, address) as device:
         device.lock("rollback")
-        device.rollback(signers(kind))
+        device.rollback(signers(kind), forth)
         return status_of(device)
 
 
-def rollback_steps(target: str | Target, address: Address = HERE) -> list[str]:
+def rollback_steps(target: str | Target, address: Address = HERE, forth: bool = False) -> list[str]:
     """What `rollback` would do, in words. DeviceError when there is nothing to go back to."""
     found = status(target, address)
     if found.previous is None:
         what = "there is no release before the current one"
         raise DeviceError(found.device, what, "nothing to go back to", kind=NO_RELEASE)
+    if found.rolled_back is not forth:
+        what = "was not rolled back" if forth else f"was rolled back already, from {found.previous}"
+        raise DeviceError(found.device, what, "see --forth", kind=NO_RELEASE)
     return [f"make {found.previous} current instead of {found.current}"]
 
 

@@ -18,6 +18,7 @@ from edgeq.artifact import archive
 from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import Address
 from edgeq.device.device import Device
+from edgeq.device.ssh.config import Way
 from edgeq.device.ssh.transport import SshTransport
 from edgeq.errors import DeviceError
 from edgeq.spec import target as targets
@@ -84,7 +85,7 @@ def device(
 ) -> Device:
     """A board as the rest of edgeq sees it."""
     transport = SshTransport(
-        f"{board.user}@{board.address}", identity=board.key, connect_timeout_s=connect_timeout_s
+        f"{board.user}@{board.address}", way=Way(board.key), connect_timeout_s=connect_timeout_s
     )
     return Device(transport, root, limit_bytes, patience_s=patience_s)
 

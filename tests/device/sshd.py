@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.device.ssh.config import Way
 from edgeq.device.ssh.transport import SshTransport
 from edgeq.device.transport import Process, ProcessEnd, Transport
 
@@ -224,7 +225,11 @@ def connect() -> Iterator[Callable[..., SshTransport]]:
     threads = set(threading.enumerate())
     transports: list[SshTransport] = []
 
-    def make(destination: str, port: int | None = None, **more: object) -> SshTransport:
+    def make(
+        destination: str, port: int | None = None, identity: Path | None = None, **more: object
+    ) -> SshTransport:
+        if identity is not None:
+            more["way"] = Way(identity)
         transports.append(SshTransport(destination, port, **more))  # type: ignore[arg-type]
         return transports[-1]
 

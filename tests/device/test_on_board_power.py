@@ -47,6 +47,7 @@ from pathlib import Path
 import edgeq.device.ssh.link
 from edgeq.artifact import archive
 from edgeq.device.session.bundle import bundle
+from edgeq.device.ssh.config import Way
 from tests.device.boards_support import Device, SshTransport, install
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 destination, key, *folders = sys.argv[1:]
@@ -57,7 +58,7 @@ for line in sys.stdin:
     if pid == 0:
         while True:
             for release in releases:
-                with Device(SshTransport(destination, identity=Path(key)), "~/.edgeq") as device:
+                with Device(SshTransport(destination, way=Way(Path(key))), "~/.edgeq") as device:
                     install(device, release)
                     os.write(2, b".")
     print(pid, flush=True)

@@ -40,8 +40,9 @@ __all__ = ["host", "user"]
 # holds the lock until it is ended
 HOLDER = """
 import sys, time
+from edgeq.device.ssh.config import Way
 from tests.device.boards_support import Device, Path, SshTransport
-transport = SshTransport(sys.argv[1], identity=Path(sys.argv[2]))
+transport = SshTransport(sys.argv[1], way=Way(Path(sys.argv[2])))
 device = Device(transport, "~/.edgeq", patience_s=float(sys.argv[3]))
 device.lock("deploy of a holder")
 print("locked", flush=True)
@@ -168,7 +169,10 @@ def test_rollback_and_forth(host: Board, tmp_path: Path) -> None:
     assert (back.current, back.previous) == (made(1).id, made(2).id)
     assert current(host) == made(1).id
 
-    forth = rollback(kind, address(host))
+    error = refusal(lambda: rollback(kind, address(host)), "no-release")
+    assert f"rolled back already, from {made(2).id[:12]}" in error.what
+    assert current(host) == made(1).id
+    forth = rollback(kind, address(host), forth=True)
     assert (forth.current, forth.previous) == (made(2).id, made(1).id)
     assert current(host) == made(2).id
 

@@ -12,7 +12,8 @@ import pytest
 import edgeq
 from edgeq.artifact import archive
 from edgeq.errors import InputErrors
-from edgeq.spec.images import TICK_NS, Image, image_of, images_of
+from edgeq.reading import TICK_NS
+from edgeq.spec.images import Image, image_of, images_of
 from edgeq.spec.recipe import Measure
 from edgeq.stages.seen import LOOKED_AT
 from tests.hashes import counted

@@ -35,10 +35,19 @@ def test_push_sends_once_and_activates_when_asked() -> None:
     assert archive.read(Path(again.path)).id == demo().id
 
 
-def test_rollback_of_a_rollback_is_where_it_began() -> None:
+def test_second_rollback_does_not_undo_the_first() -> None:
     for one in (demo(), another()):
         pushing.push(one, "local", activate=True)
-    seen = [status("local"), rollback("local"), rollback("local")]
+    seen = [status("local"), rollback("local")]
+    for again in (rollback, rollback_steps):
+        with pytest.raises(DeviceError, match="rolled back already") as caught:
+            again("local")
+        assert caught.value.kind == "no-release"
+    assert rollback_steps("local", forth=True) == [
+        f"make {another().id} current instead of {demo().id}"
+    ]
+    seen.append(rollback("local", forth=True))
+    assert [state.rolled_back for state in seen] == [False, True, False]
     ids = [demo().id, another().id]
     assert [(state.previous, state.current) for state in seen] == [
         tuple(ids),
@@ -124,7 +133,8 @@ def test_commands_print_what_they_did(tmp_path: Path) -> None:
     assert any(demo().id in line and "current" in line for line in back.stdout.splitlines())
     record = json.loads(edgeq("status", "--target", "local", "--json").stdout)
     assert (record["current"], record["previous"]) == (demo().id, another().id)
-    dry = edgeq("rollback", "--target", "local", "--dry-run")
+    assert "rolled back" in edgeq("status", "--target", "local").stdout
+    dry = edgeq("rollback", "--target", "local", "--forth", "--dry-run")
     assert f"make {another().id} current instead of {demo().id}" in dry.stdout
 
 

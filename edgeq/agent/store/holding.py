@@ -56,12 +56,13 @@ def status(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """What lies in the root and who holds it; changes nothing."""
     from .releases import describe
     from .room import measure
-    from .states import read_state
+    from .states import is_rolled_back, read_state
 
     current, previous = read_state(session.layout)
     return {
         "current": current,
         "previous": previous,
+        "rolled_back": is_rolled_back(session.layout),
         "releases": describe(session),
         **measure(session),
         "lock": session.lock.holder(),

@@ -5,7 +5,7 @@ agent/<hash>.tried      packages that could be imported, see system/trials.py
 blobs/sha256/<hash>     files of releases, images, wheels
 incoming/<hash>.part    what is being received
 releases/<id>/          links to blobs; appears by rename when it is complete and durable
-states/<name>/          two links, current and previous, to releases
+states/<name>/          two links, current and previous, to releases; after a rollback a third, left
 state                   link to one of states/, switched by one rename: both change together
 current, previous       links through state, made once: what a service on the board opens
 sets/<name>             lists of blobs that are in use

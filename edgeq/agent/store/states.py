@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .session import AgentSession
 
 _NAMES = ("current", "previous")
+_LEFT = "left"
+"""A third link, beside them, to the release that a rollback left: the previous one."""
 
 
 def activate(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
@@ -40,17 +42,34 @@ def activate(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
 
 
 def roll_back(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
-    """Exchange current and previous, after the checks of `activate`."""
+    """Exchange current and previous, after the checks of `activate`.
+
+    What a rollback left is no release to go back to: a second one, as when a command is repeated,
+    must not bring it back. With `forth` it does, and then nothing else is done.
+    """
     signers = arguments.strings("signers")
+    forth = arguments.flag("forth", False)
     arguments.check()
     session.enter()
     current, previous = read_state(session.layout)
     if previous is None:
         what = "has no previous release"
         raise AgentError(NO_RELEASE, str(session.layout.root), what, "push and activate another")
+    if is_rolled_back(session.layout) is not forth:
+        what = "was not rolled back, so that there is nothing to go forth to"
+        remedy = "leave out --forth to go back"
+        if not forth:
+            what = f"was rolled back already, from {previous[:12]}, to {str(current)[:12]}"
+            remedy = "to have that release again: edgeq rollback --forth"
+        raise AgentError(NO_RELEASE, str(session.layout.root), what, remedy)
     check_signatures(session.layout, check(session, previous), signers)
-    _switch(session.layout, previous, current)
+    _switch(session.layout, previous, current, None if forth else current)
     return _described(session.layout)
+
+
+def is_rolled_back(layout: Layout) -> bool:
+    """Whether the previous release is one that a rollback left."""
+    return link_name(layout.state / _LEFT) is not None
 
 
 def read_state(layout: Layout) -> tuple[str | None, str | None]:
@@ -68,13 +87,13 @@ def _described(layout: Layout) -> dict[str, Any]:
     return dict(zip(_NAMES, read_state(layout)))
 
 
-def _switch(layout: Layout, current: str, previous: str | None) -> None:
+def _switch(layout: Layout, current: str, previous: str | None, left: str | None = None) -> None:
     if not layout.state.is_symlink():
         old = read_state(layout)
         if old[0] is not None:
             _write_state(layout, *old)
             _link_names(layout)
-    _write_state(layout, current, previous)
+    _write_state(layout, current, previous, left)
     _link_names(layout)
 
 
@@ -92,7 +111,7 @@ def _settle(layout: Layout) -> None:
 def _write_state(layout: Layout, *ids: str | None) -> None:
     folder = layout.states / unique()
     disk.mkdir(folder)
-    for name, digest in zip(_NAMES, ids):
+    for name, digest in zip((*_NAMES, _LEFT), ids):
         if digest is not None:
             disk.symlink(f"../../releases/{digest}", folder / name)
     disk.sync(folder)

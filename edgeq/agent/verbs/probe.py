@@ -15,6 +15,7 @@ from ..store.layout import free_bytes
 from ..system.cpuinfo import parse_cpuinfo
 from ..system.emulation import Evidence, judge
 from ..system.environment import governors, parse_meminfo
+from ..system.jetson import power_mode
 from ..system.reading import Reader
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def probe(job: ProbeJob, tried: Callable[[Reader], Packages]) -> dict[str, Any]:
     cpuinfo = reader.text("cpu", "/proc/cpuinfo")
     libc, libc_version = _libc(reader)
     packages, providers = tried(reader)
+    mode = power_mode(reader)
     result = {
         "arch": platform.machine(),
         "system": platform.system(),
@@ -48,6 +50,7 @@ def probe(job: ProbeJob, tried: Callable[[Reader], Packages]) -> dict[str, Any]:
         "onnxruntime_providers": providers,
         "tensorrt": _tensorrt(reader, packages.get("tensorrt")),
         "governors": governors(reader) or None,
+        "power_mode": mode.text if mode else None,
         "clock_unix_s": time.time(),
     }
     return {**result, "not_readable": reader.not_readable}

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeq.device.ssh.config_lines import bad, lines
 from edgeq.device.ssh.keywords import UNREAD
@@ -26,16 +27,12 @@ from edgeq.errors import (
     InputError,
     require,
 )
+from edgeq.spec.destination import HOST, USER, Destination, parse
+
+if TYPE_CHECKING:
+    from edgeq.device.ssh.shared import Shared
 
 SYSTEM = Path("/etc/ssh/ssh_config")
-_DESTINATION = re.compile(
-    r"(?:(?P<user>[^\s:]+)@)?(?:\[(?P<v6>[^\s@\[\]]+)\]|(?P<host>[^\s:@\[\]]+))"
-    r"(?::(?P<port>[0-9]+))?"
-)
-# Names stand in the shell lines of ProxyCommand and Match exec, where %h and %r are.
-_HOST = re.compile(r"(?!-)[\w.:%-]+")
-# OpenSSH has this list since 9.6 (valid_ruser of ssh.c), without spaces and what a shell expands.
-_USER = re.compile(r"(?!-)[^\s\x00-\x1f\x7f-\x9f'\"`$;&<>|(){}\[\]*?!#~]+(?<!\\)")
 _TOKEN = re.compile("%(.?)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # As convtime of OpenSSH's misc.c, which counts in an int.
@@ -50,12 +47,17 @@ _CONNECTING = (NAME_NOT_FOUND, UNREACHABLE, REFUSED, NOT_SSH, INCOMPATIBLE, LINK
 
 
 @dataclass(frozen=True)
-class Destination:
-    """`user@host`, `host`, an alias, `host:port`, `[IPv6]:port`, or one of them after `ssh://`."""
+class Way:
+    """How the user says that a device is reached, which counts more than the configuration."""
 
-    host: str
-    user: str | None = None
-    port: int | None = None
+    identity: Path | None = None
+    """the first key to be shown; a jump host does not see it"""
+    jump: str | None = None
+    """hosts to go through, with commas between them, or 'none'"""
+    host_key: str | None = None
+    """the fingerprint that the device has to show, whatever known_hosts says"""
+    shared: Shared | None = None
+    """what its connection has in common with others, and leaves open"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Hop:
     is_jump: bool = False
     agent: str | None = None
     """the socket of the agent that holds the keys, None for no agent"""
+    host_key: str | None = None
+    """the fingerprint of its key, where the user said one"""
     unread: tuple[str, ...] = ()
     """settings of the configuration for this host that may matter, and are not read"""
 
@@ -94,64 +98,47 @@ class Hop:
         return DeviceError(self.device, what, remedy, kind)
 
 
-def parse(text: str) -> Destination:
-    """Raises InputError for what can be no destination."""
-    bare = text.removeprefix("ssh://").rstrip("/") if text.startswith("ssh://") else text
-    found = None if bare.startswith("-") else _DESTINATION.fullmatch(bare)
-    if found is None and bare.count(":") > 1 and "@" not in bare and "[" not in bare:
-        found = _DESTINATION.fullmatch(f"[{bare}]")
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or (port is not None and not 0 < port < 65536):
-        raise InputError(repr(text), "is no destination", "write user@host or ssh://user@host:port")
-    host, user = found["v6"] or found["host"], found["user"]
-    for kind, name, names in (("host", host, _HOST), ("user", user, _USER)):
-        if name is not None and not names.fullmatch(name):
-            what = f"is no destination: {name!r} can be the name of no {kind}"
-            raise InputError(repr(text), what, "write user@host or ssh://user@host:port")
-    return Destination(host, user, port)
-
-
 def default_files() -> tuple[Path, ...]:
     """The user's configuration and the system's."""
     return Path("~/.ssh/config").expanduser(), SYSTEM
 
 
 def resolve(
-    device: str, destination: Destination, files: Sequence[Path], identity: Path | None = None
+    device: str, destination: Destination, files: Sequence[Path], way: Way | None = None
 ) -> Hop:
     """The way to a destination, jump hosts included. Raises InputError for a bad configuration."""
-    return _resolve(device, destination, files, identity, None, 0)
+    return _resolve(device, destination, files, way or Way(), 0)
 
 
 def _resolve(
-    device: str,
-    destination: Destination,
-    files: Sequence[Path],
-    identity: Path | None,
-    jumps: str | None,
-    depth: int,
+    device: str, destination: Destination, files: Sequence[Path], way: Way, depth: int
 ) -> Hop:
     if depth > _DEEPEST:
         raise InputError(str(files[0]), f"the jump hosts of {device} form a loop", "see ProxyJump")
-    options = _Options(destination, files, jumps)
+    options = _Options(destination, files, way.jump)
     route = options.text("proxyjump")
     command = options.text("proxycommand")
     # Whichever the configuration names first counts.
-    if route and command and options.first("proxycommand", "proxyjump") == "proxycommand":
-        route = None
+    if route and command:
+        if options.first("proxycommand", "proxyjump") == "proxycommand":
+            route = None
+        else:
+            command = None
     behind = None
     if route and route.lower() != "none":
         *earlier, last = [part.strip() for part in route.split(",")]
         over = ",".join(earlier) if earlier else None
-        behind = _resolve(device, parse(last), files, None, over, depth + 1)
-        command = None
+        behind = _resolve(device, parse(last), files, Way(jump=over), depth + 1)
     return Hop(
         device=device,
         name=destination.host,
         host=options.host(),
         port=options.port(),
         user=options.user(),
-        identities=(*([identity] if identity else []), *options.identities(identity is None)),
+        identities=(
+            *([way.identity] if way.identity else []),
+            *options.identities(way.identity is None),
+        ),
         identities_only=options.flag("identitiesonly"),
         known_hosts=options.known_hosts(),
         known_as=options.text("hostkeyalias"),
@@ -160,6 +147,7 @@ def _resolve(
         behind=behind,
         is_jump=depth > 0,
         agent=options.agent(),
+        host_key=way.host_key,
         unread=options.unread(),
     )
 
@@ -224,7 +212,7 @@ class _Options:
         return next(key for key in self._found if key in keys)
 
     def host(self) -> str:
-        return self._fit("hostname", self.text("hostname") or self._name, _HOST)
+        return self._fit("hostname", self.text("hostname") or self._name, HOST)
 
     def port(self) -> int:
         value = self.text("port") or "22"
@@ -234,7 +222,7 @@ class _Options:
 
     def user(self) -> str:
         try:
-            return self._fit("user", self.text("user") or getpass.getuser(), _USER)
+            return self._fit("user", self.text("user") or getpass.getuser(), USER)
         except (KeyError, OSError) as exc:
             raise InputError(
                 self.text("hostname") or "ssh", "has no user", "say user@host"

@@ -1,18 +1,15 @@
-"""The keys that hosts are known by: OpenSSH's known_hosts files. A host not known is refused."""
+"""The keys that hosts are known by. A host not known is refused."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import hmac
-import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgeq.device.ssh.config import Hop
+from edgeq.device.ssh.known_hosts import KnownHosts, KnownKey, known_hosts
 from edgeq.errors import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 
 _ALGORITHMS = {
@@ -26,70 +23,25 @@ _ALGORITHMS = {
 _FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
 
-@dataclass(frozen=True)
-class KnownKey:
-    """A line of a known_hosts file."""
-
-    marker: str
-    """@revoked, @cert-authority or nothing"""
-    hosts: str
-    type: str
-    blob: bytes
-    place: str
-    """file:line"""
-
-
-def read(files: Iterable[Path]) -> list[KnownKey]:
-    """All keys of the files that are there; lines that hold none are passed over."""
-    keys = []
-    for file in files:
-        try:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for number, line in enumerate(lines, 1):
-            fields = line.split()
-            marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-            if len(fields) < 3 or fields[0].startswith("#"):
-                continue
-            try:
-                blob = base64.b64decode(fields[2], validate=True)
-            except binascii.Error:
-                continue
-            keys.append(KnownKey(marker, fields[0], fields[1], blob, f"{file}:{number}"))
-    return keys
-
-
-def is_for(hosts: str, name: str) -> bool:
-    """Whether a line's hosts (patterns with commas, or one hash) include a name."""
-    if hosts.startswith("|1|"):
-        try:
-            _, _, salt, digest = hosts.split("|")
-            found = hmac.digest(base64.b64decode(salt), name.encode(), hashlib.sha1)
-            return hmac.compare_digest(found, base64.b64decode(digest))
-        except (ValueError, binascii.Error):
-            return False
-    patterns = hosts.split(",")
-    if any(_matches(pattern[1:], name) for pattern in patterns if pattern.startswith("!")):
-        return False
-    return any(_matches(pattern, name) for pattern in patterns if not pattern.startswith("!"))
-
-
 def known_keys(hop: Hop) -> list[KnownKey]:
     """The lines that are about a host, under the names that OpenSSH looks for."""
-    keys = read(hop.known_hosts)
-    found = [key for key in keys if is_for(key.hosts, _names(hop)[0])]
-    for name in _names(hop)[1:]:
+    files = [known_hosts(file) for file in hop.known_hosts]
+    own, *others = _names(hop)
+    found = [key for file in files for key in file.about(own)]
+    for name in others:
         # A key known for the host without a port is good for every port, but never a reason to
         # say that another port's key has changed.
         if not any(key.marker == "" for key in found):
-            found += [key for key in keys if is_for(key.hosts, name)]
+            found += [key for file in files for key in file.about(name)]
     return found
 
 
-def algorithms(keys: Sequence[KnownKey]) -> tuple[str, ...]:
+def algorithms(hop: Hop, keys: Sequence[KnownKey]) -> tuple[str, ...]:
     """What to ask the host for: kinds it is known by first, or it might show an unknown key."""
-    known = {key.type for key in keys if not key.marker}
+    plain = [key for key in keys if not key.marker]
+    if hop.host_key is not None:
+        plain = [key for key in plain if fingerprint(key.blob) == hop.host_key]
+    known = {key.type for key in plain}
     ordered = sorted(_ALGORITHMS, key=lambda name: name not in known)
     return tuple(algorithm for name in ordered for algorithm in _ALGORITHMS[name])
 
@@ -108,11 +60,18 @@ def check(hop: Hop, keys: Sequence[KnownKey], kind: str, blob: bytes) -> None:
             what = f"its {kind} key {shown} is marked as revoked in {key.place}"
             remedy = "do not connect; give the host a new key"
             raise hop.error(what, remedy, HOST_KEY_CHANGED)
+    if hop.host_key is not None:
+        if shown == hop.host_key:
+            return
+        what = f"its host key is not the one that was named: it shows {kind} {shown}, "
+        what += f"named is {hop.host_key}"
+        remedy = f"{_compare(kind)}, and name that key; if they differ, someone may be in between"
+        raise hop.error(what, remedy, HOST_KEY_CHANGED)
     plain = [key for key in keys if not key.marker]
     if any(key.type == kind and key.blob == blob for key in plain):
         return
     name = _names(hop)[0]
-    if plain and is_for(plain[0].hosts, name):
+    if KnownHosts(plain[:1]).about(name):
         known = next((key for key in plain if key.type == kind), plain[0])
         what = (
             f"its host key is another one than before: now {kind} {shown}, "
@@ -163,9 +122,3 @@ def _names(hop: Hop) -> tuple[str, ...]:
         return (hop.known_as.lower(),)
     host = hop.host.lower()
     return (host,) if hop.port == 22 else (f"[{host}]:{hop.port}", host)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    # Not fnmatch, to which the brackets around a host with a port mean something else.
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern.lower())
-    return re.fullmatch("".join(parts), name) is not None

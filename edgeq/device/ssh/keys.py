@@ -14,6 +14,7 @@ import paramiko
 from paramiko.pkey import PublicBlob, UnknownKeyType
 
 from edgeq.device.ssh.config import Hop
+from edgeq.device.ssh.shared import Shared
 from edgeq.device.ssh.stream import LOOK_AT_THE_WAY
 from edgeq.errors import AUTH_FAILED, LINK_LOST, PASSPHRASE, UNREACHABLE
 
@@ -31,7 +32,41 @@ class _Tried:
     locked: list[Path] = field(default_factory=list)
 
 
-def authenticate(transport: paramiko.Transport, hop: Hop, ask: Ask | None) -> None:
+@dataclass
+class _Opening:
+    """Opens keys that need a passphrase, those of many devices once for all of them."""
+
+    tried: _Tried
+    ask: Ask | None
+    shared: Shared | None
+
+    def opened(self, path: Path) -> paramiko.PKey | None:
+        if self.shared is None:
+            return self._asked_for(path)
+        return self.shared.key(path, lambda: self._asked_for(path))
+
+    def _asked_for(self, path: Path) -> paramiko.PKey | None:
+        for _ in range(_ATTEMPTS if self.ask is not None else 0):
+            try:
+                passphrase = self.ask(f"Passphrase of {path}: ") if self.ask is not None else ""
+            except EOFError:  # Ctrl-D
+                passphrase = ""
+            if not passphrase:
+                return None
+            try:
+                # In bytes, whatever its types say: the package below it takes nothing else.
+                return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]
+            except ValueError:
+                continue
+            except (OSError, paramiko.SSHException, UnknownKeyType) as exc:
+                self.tried.unusable.append(f"{path} ({exc})")
+                return None
+        return None
+
+
+def authenticate(
+    transport: paramiko.Transport, hop: Hop, ask: Ask | None, shared: Shared | None = None
+) -> None:
     """Log in at a host. Raises DeviceError, auth-failed or passphrase.
 
     Keys that cost nothing come first, as servers allow six in all: the hop's own in their order,
@@ -40,7 +75,7 @@ def authenticate(transport: paramiko.Transport, hop: Hop, ask: Ask | None) -> No
     agent = _agent(hop.agent)
     tried = _Tried()
     try:
-        for name, key in _keys(hop, agent, tried, ask):
+        for name, key in _keys(hop, agent, tried, _Opening(tried, ask, shared)):
             if not transport.is_active():
                 raise _gave_up(hop, tried)
             if _shown(transport, hop, name, key, tried):
@@ -81,7 +116,7 @@ def _shown(
 
 
 def _keys(
-    hop: Hop, agent: _Agent | None, tried: _Tried, ask: Ask | None
+    hop: Hop, agent: _Agent | None, tried: _Tried, opening: _Opening
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     blobs = {path: _public(path) for path in hop.identities}
     held = [_usable(key) for key in agent.get_keys()] if agent is not None else []
@@ -106,30 +141,11 @@ def _keys(
         for key in held:
             if key.asbytes() not in named:
                 yield _name(key), key
-    for path in list(tried.locked) if ask is not None else []:
-        opened = _opened(path, ask, tried)
+    for path in list(tried.locked) if opening.ask is not None else []:
+        opened = opening.opened(path)
         if opened is not None:
             tried.locked.remove(path)
             yield str(path), opened
-
-
-def _opened(path: Path, ask: Ask | None, tried: _Tried) -> paramiko.PKey | None:
-    for _ in range(_ATTEMPTS if ask is not None else 0):
-        try:
-            passphrase = ask(f"Passphrase of {path}: ") if ask is not None else ""
-        except EOFError:  # Ctrl-D
-            passphrase = ""
-        if not passphrase:
-            return None
-        try:
-            # In bytes, whatever its types say: the package below it takes nothing else.
-            return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]
-        except ValueError:
-            continue
-        except (OSError, paramiko.SSHException, UnknownKeyType) as exc:
-            tried.unusable.append(f"{path} ({exc})")
-            return None
-    return None
 
 
 def _failed(transport: paramiko.Transport, hop: Hop, tried: _Tried) -> Exception:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
+from functools import partial
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -14,6 +16,7 @@ from edgeq.device.ssh import host_keys
 from edgeq.device.ssh import keys as ssh_keys
 from edgeq.device.ssh.config import Hop
 from edgeq.device.ssh.packets import Packets
+from edgeq.device.ssh.shared import Shared
 from edgeq.device.ssh.stream import LOOK_AT_THE_WAY, ProxyCommand, Stream, dial, tunnel
 from edgeq.errors import INCOMPATIBLE, LINK_LOST, NOT_SSH, REFUSED, UNREACHABLE, DeviceError
 
@@ -27,17 +30,22 @@ _CIPHERS = (
 _KEEPALIVE_S = 10
 LOGIN_S = 30.0
 """How long a server may take to say whether a key is right: it may ask others."""
+_GRACE_S = 2.0
+"""How long a jump host that others use is told that a device behind it is left."""
 _LOOK_S = 1.0
 """How often paramiko's thread looks whether to keep alive; closing wakes it."""
 _QUIET = "edgeq.ssh"
 
 
 class Link:
-    """A connection that is up, with the one it goes through."""
+    """A connection that is up, with the one it goes through, unless that is others' too."""
 
-    def __init__(self, hop: Hop, before: Link | None, timeout_s: float) -> None:
+    def __init__(
+        self, hop: Hop, before: Link | None, timeout_s: float, is_shared: bool = False
+    ) -> None:
         self.hop = hop
         self._before = before
+        self._owned = None if is_shared else before
         self._timeout_s = timeout_s
         self._command: ProxyCommand | None = None
         self._transport: paramiko.Transport | None = None
@@ -55,14 +63,14 @@ class Link:
             self._transport.join(timeout_s)
         return not self.alive
 
-    def log_in(self, ask: ssh_keys.Ask | None) -> None:
+    def log_in(self, ask: ssh_keys.Ask | None, shared: Shared | None = None) -> None:
         """Exchange keys, know the host, log in. Raises DeviceError."""
         keys = host_keys.known_keys(self.hop)
-        transport = self._greet(host_keys.algorithms(keys))
+        transport = self._greet(host_keys.algorithms(self.hop, keys))
         shown = transport.get_remote_server_key()
         host_keys.check(self.hop, keys, shown.get_name(), shown.asbytes())
         try:
-            ssh_keys.authenticate(transport, self.hop, ask)
+            ssh_keys.authenticate(transport, self.hop, ask, shared)
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise self.lost(exc) from exc
         transport.set_keepalive(_KEEPALIVE_S)
@@ -93,13 +101,25 @@ class Link:
         links = []
         while link is not None:
             links.append(link)
-            link = link._before
-        # From the network up; what is above then ends by itself instead of saying goodbye to a
-        # host that may be gone.
-        with contextlib.suppress(OSError):
-            links[-1]._stream.shutdown(socket.SHUT_RDWR)
+            link = link._owned
+        lowest = links[-1]
+        if lowest._before is not None:
+            # What is below goes on, and is told; that may wait behind others, for ever when the
+            # link is dead.
+            teller = threading.Thread(target=lowest._tell, name="edgeq-ssh-leave", daemon=True)
+            teller.start()
+            teller.join(_GRACE_S)
+        else:
+            # From the network up; what is above then ends by itself instead of saying goodbye to a
+            # host that may be gone.
+            with contextlib.suppress(OSError):
+                lowest._stream.shutdown(socket.SHUT_RDWR)
         for link in reversed(links):
             link._free()
+
+    def _tell(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._stream.close()
 
     def _free(self) -> None:
         if self._transport is not None:
@@ -118,7 +138,8 @@ class Link:
             try:
                 return tunnel(before._transport, before.hop.name, self.hop, self._timeout_s)
             except (paramiko.SSHException, OSError, EOFError) as exc:
-                raise before.lost(exc) from exc
+                lost = before.lost(exc)
+                raise DeviceError(self.hop.device, lost.what, lost.remedy, lost.kind) from exc
         if self.hop.command is not None:
             self._command = ProxyCommand(self.hop, self.hop.command)
             return self._command.stream
@@ -170,18 +191,23 @@ class Link:
         return self.hop.error(what, remedy, NOT_SSH)
 
 
-def open_link(hop: Hop, ask: ssh_keys.Ask | None, timeout_s: float) -> Link:
+def open_link(
+    hop: Hop, ask: ssh_keys.Ask | None, timeout_s: float, shared: Shared | None = None
+) -> Link:
     """Connect to a host, through its jump hosts first. Raises DeviceError."""
-    before = open_link(hop.behind, ask, timeout_s) if hop.behind is not None else None
+    before = None
+    if hop.behind is not None:
+        open_before = partial(open_link, hop.behind, ask, timeout_s, shared)
+        before = open_before() if shared is None else shared.jump(hop.behind, open_before)
     wait_s = hop.connect_timeout_s or timeout_s
     try:
-        link = Link(hop, before, wait_s)
+        link = Link(hop, before, wait_s, is_shared=shared is not None)
     except BaseException:
-        if before is not None:
+        if before is not None and shared is None:
             before.close()
         raise
     try:
-        link.log_in(ask)
+        link.log_in(ask, shared)
     except BaseException:
         link.close()
         raise

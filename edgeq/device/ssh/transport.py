@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeq.device.ssh import config as ssh_config
 from edgeq.device.transport import Process
 from edgeq.errors import InputError, require
+from edgeq.spec.destination import Destination, parse
 
 if TYPE_CHECKING:
     from edgeq.device.ssh.link import Link
@@ -20,11 +22,11 @@ class SshTransport:
     """See `Transport`. Connects at the first start, and anew when the connection was lost.
 
     `destination` is what ssh takes: `user@host`, a host, an alias of ~/.ssh/config, or
-    `ssh://user@host:port`. `identity` is the first key to be shown, as after `ssh -i`: the files
-    that the configuration names come next, then the agent's other keys unless it says
-    IdentitiesOnly; the default files do not. A jump host does not see it. `ask` is called with a
-    prompt for the passphrase of a key, when no key without one logs in; without it such keys come
-    from the agent or not at all. `config_files` are read in their order.
+    `ssh://user@host:port`. The identity of `way` is the first key to be shown, as after `ssh -i`:
+    the files that the configuration names come next, then the agent's other keys unless it says
+    IdentitiesOnly; the default files do not. `ask` is called with a prompt for the passphrase of
+    a key, when no key without one logs in; without it such keys come from the agent or not at all.
+    `config_files` are read in their order.
 
     Raises InputError for what can be no destination, and for an identity that is no file.
     """
@@ -34,16 +36,18 @@ class SshTransport:
         destination: str,
         port: int | None = None,
         python: str = "python3",
-        identity: Path | None = None,
+        way: ssh_config.Way | None = None,
         connect_timeout_s: float = 15.0,
         ask: Callable[[str], str] | None = None,
         config_files: Sequence[Path] | None = None,
     ) -> None:
         self.address = destination
         self.python = python
-        parsed = ssh_config.parse(destination)
-        self._destination = ssh_config.Destination(parsed.host, parsed.user, port or parsed.port)
-        self._identity = None if identity is None else _existing(identity)
+        parsed = parse(destination)
+        self._destination = Destination(parsed.host, parsed.user, port or parsed.port)
+        self._way = way or ssh_config.Way()
+        if self._way.identity is not None:
+            self._way = replace(self._way, identity=_existing(self._way.identity))
         self._connect_timeout_s = connect_timeout_s
         self._ask = ask
         self._config_files = config_files
@@ -87,8 +91,9 @@ class SshTransport:
             files = self._config_files
             if files is None:
                 files = ssh_config.default_files()
-            hop = ssh_config.resolve(self.address, self._destination, files, self._identity)
-            self._link = open_link(hop, self._ask, self._connect_timeout_s)
+            hop = ssh_config.resolve(self.address, self._destination, files, self._way)
+            timeout_s, shared = self._connect_timeout_s, self._way.shared
+            self._link = open_link(hop, self._ask, timeout_s, shared)
             return self._link
 
 

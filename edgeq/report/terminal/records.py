@@ -181,16 +181,22 @@ def lint_text(lint: Lint) -> RenderableType:
 
 def pushed_text(pushed: Pushed) -> str:
     """A push for a person."""
+    return f"release {pushed.artifact_id} on {pushed.device}: {sent_text(pushed)}"
+
+
+def sent_text(pushed: Pushed) -> str:
+    """What was sent in a push, and whether it counts now."""
     sent = f"{pushed.blobs_sent} files, {pushed.bytes_sent / 2**20:.2f} MiB sent"
     state = "current" if pushed.current else "not current: say --activate, or deploy its recipe"
     made = sent if pushed.new else "it was there already" if not pushed.blobs_sent else sent
-    return f"release {pushed.artifact_id} on {pushed.device}: {made}; {state}"
+    return f"{made}; {state}"
 
 
 def status_text(status: Status) -> RenderableType:
     """What is on a device, for a person."""
     table = Table("release", "MiB", "signed", "", box=None, header_style="")
-    roles = {status.previous: "previous", status.current: "current"}
+    before = "rolled back" if status.rolled_back else "previous"
+    roles = {status.previous: before, status.current: "current"}
     for release in status.releases:
         signed = "yes" if release.signed else "no"
         table.add_row(release.id, f"{release.bytes / 2**20:.2f}", signed, roles.get(release.id, ""))

@@ -46,6 +46,7 @@ class Model:
         self.sets: List[Tuple[str, Set[str]]] = []
         self.current: Optional[str] = None
         self.previous: Optional[str] = None
+        self.rolled_back = False
         self.used: Set[str] = set()
         self.named: Set[str] = set()
 
@@ -72,11 +73,14 @@ def play(host: Host, model: Model, step: str, number: int) -> None:
         answer = host.ask("activate", id=digest, signers=[])
         assert ("ok" in answer) == (digest in model.releases)
         if digest in model.releases and digest != model.current:
-            model.current, model.previous = digest, model.current
+            model.current, model.previous, model.rolled_back = digest, model.current, False
     elif step == "rollback":
-        assert ("ok" in host.ask("rollback", signers=[])) == (model.previous is not None)
-        if model.previous is not None:
+        forth = number % 2 == 1
+        able = model.previous is not None and model.rolled_back == forth
+        assert ("ok" in host.ask("rollback", signers=[], forth=forth)) == able
+        if able:
             model.current, model.previous = model.previous, model.current
+            model.rolled_back = not forth
     elif step == "set":
         hashes = [host.put(image(n)) for n in (number, number + 1)]
         host.do("commit")

@@ -242,16 +242,34 @@ def test_previous_is_what_was_current_before(host: Host, root: Path) -> None:
     assert (root / "previous").resolve().name == second
 
 
-def test_rollback_of_a_rollback_is_where_it_began(host: Host, root: Path) -> None:
+def test_second_rollback_does_not_bring_back_what_the_first_one_left(
+    host: Host, root: Path
+) -> None:
     assert host.refused("rollback", signers=[])[0] == "no-release"
     first, second = host.push("1"), host.push("2")
     host.activate(first)
     assert host.refused("rollback", signers=[])[0] == "no-release"
     host.activate(second)
+    assert host.refused("rollback", signers=[], forth=True)[0] == "no-release"
     assert host.do("rollback", signers=[]) == {"current": first, "previous": second}
-    assert current_of(root) == first
-    assert host.do("rollback", signers=[]) == {"current": second, "previous": first}
-    assert current_of(root) == second
+    kind, message = host.refused("rollback", signers=[])
+    assert kind == "no-release" and f"rolled back already, from {second[:12]}" in message
+    # Nor does activating what is current make it a release to go back to.
+    host.activate(first)
+    assert host.refused("rollback", signers=[])[0] == "no-release"
+    assert current_of(root) == first and host.do("status")["rolled_back"] is True
+    assert host.do("rollback", signers=[], forth=True) == {"current": second, "previous": first}
+    assert current_of(root) == second and host.do("status")["rolled_back"] is False
+    assert host.do("rollback", signers=[]) == {"current": first, "previous": second}
+
+
+def test_release_after_a_rollback_is_gone_back_from_to_the_good_one(host: Host, root: Path) -> None:
+    good, bad, newer = (host.push(note) for note in "123")
+    for digest in (good, bad):
+        host.activate(digest)
+    host.do("rollback", signers=[])
+    assert host.activate(newer) == {"current": newer, "previous": good}
+    assert host.do("rollback", signers=[]) == {"current": good, "previous": newer}
 
 
 def test_rollback_checks_what_it_goes_back_to(host: Host, root: Path) -> None:

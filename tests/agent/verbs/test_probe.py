@@ -15,6 +15,7 @@ import pytest
 from edgeq.agent.system import packages
 from edgeq.agent.system.cpuinfo import parse_cpuinfo
 from edgeq.agent.system.emulation import Evidence, cpuinfo_machine, elf_machine, judge
+from edgeq.agent.system.jetson import is_jetson
 from edgeq.agent.system.packages import looked_for
 from edgeq.agent.system.reading import Reader
 from edgeq.agent.verbs.probe import parse_libc, probe
@@ -172,6 +173,9 @@ def test_whatever_is_null_has_a_reason() -> None:
         assert "governors" in unreadable
     if result["cpu"]["max_mhz"] is None:
         assert "cpu.max_mhz" in unreadable
+    # What is no Jetson has no power mode, and nothing that could not be read for it.
+    assert (result["power_mode"] is None) != is_jetson(Reader())
+    assert "power_mode" not in unreadable
 
 
 def test_free_space_is_that_of_the_nearest_existing_folder(tmp_path: Path) -> None:

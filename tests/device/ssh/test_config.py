@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgeq.device.ssh import config as ssh_config
-from edgeq.device.ssh.config import Destination, Hop, parse
+from edgeq.device.ssh.config import Hop
 from edgeq.device.ssh.transport import SshTransport
 from edgeq.errors import InputError
+from edgeq.spec.destination import Destination, parse
 from tests.device import sshd
 from tests.device.sshd import USER, Home, Sshd, need
 

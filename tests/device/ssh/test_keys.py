@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.device.ssh.config import Way
 from edgeq.device.ssh.transport import SshTransport
 from edgeq.errors import DeviceError, InputError
 from tests.device import sshd
@@ -296,7 +297,7 @@ def test_certificate_logs_in(
 def test_identity_that_is_not_there_is_said_at_once(home: Home, name: str) -> None:
     path = Path(name) if name.startswith("~") else home.ssh / name
     with pytest.raises(InputError) as found:
-        SshTransport("board", identity=path)
+        SshTransport("board", way=Way(path))
     assert str(found.value).startswith(f"--identity: there is no key '{path}'; ")
 
 

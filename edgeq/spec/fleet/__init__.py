@@ -1,0 +1,1 @@
+"""The fleet: many devices, groups of them, and the language that names some of them."""

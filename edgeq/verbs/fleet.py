@@ -1,0 +1,141 @@
+"""Many devices at once: what is done with one is done with each, and its outcome is a value."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from edgeq.device.connection import Address, asking
+from edgeq.device.session.bundle import bundle
+from edgeq.device.ssh.shared import Shared
+from edgeq.errors import DeviceError, EdgeqError, InputError
+from edgeq.records.examination import Examination
+from edgeq.spec.fleet.file import load
+from edgeq.spec.fleet.fleet import Fleet, FleetDevice
+from edgeq.spec.target import Target
+
+T = TypeVar("T")
+Act = Callable[[Target, Address], T]
+"""What is done with a device: `edgeq.status`, or any other function of a target and an address."""
+
+AT_ONCE = 32
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class FleetOutcome(Generic[T]):
+    """What came of one device: a result, or the error that there is none of."""
+
+    device: FleetDevice
+    result: T | None = None
+    error: EdgeqError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with that meets this device alone."""
+        if self.error is not None:
+            return self.error.exit_code
+        unfit = isinstance(self.result, Examination) and not self.result.ready
+        return DeviceError.exit_code if unfit else 0
+
+
+def run_on_fleet(
+    fleet: str | Path | Fleet, act: Act[T], on: str = "all", at_once: int = AT_ONCE
+) -> tuple[FleetOutcome[T], ...]:
+    """Do something with every device that a label expression means, many of them at once.
+
+    Outcomes are in the fleet's order. Whatever goes wrong with a device is the error of its
+    outcome, and of no other. Passphrases are asked for once, by the thread that calls this; when
+    it is interrupted, no more devices are begun, and those at work are left. Raises InputError(s)
+    for the fleet and the expression.
+    """
+    loaded = fleet if isinstance(fleet, Fleet) else load(fleet)
+    return _Run(loaded.select(on), act).outcomes(at_once)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A prompt that only the calling thread may show: it is the one that Ctrl-C interrupts."""
+
+    prompt: str
+    answer: Future[str]
+
+
+class _Run(Generic[T]):
+    """Threads that take devices one after another, and tell the calling one what came of them."""
+
+    def __init__(self, devices: Sequence[FleetDevice], act: Act[T]) -> None:
+        self._devices = devices
+        self._act = act
+        self._ask = asking()
+        self._left = iter(range(len(devices)))
+        self._taking = threading.Lock()
+        self._over = threading.Event()
+        self._news: SimpleQueue[_Question | tuple[int, FleetOutcome[T]]] = SimpleQueue()
+
+    def outcomes(self, at_once: int) -> tuple[FleetOutcome[T], ...]:
+        bundle()  # made once, and not by every thread
+        found: dict[int, FleetOutcome[T]] = {}
+        with Shared(None if self._ask is None else self._ask_caller) as shared:
+            try:
+                for number in range(min(at_once, len(self._devices))):
+                    name = f"edgeq-fleet-{number}"
+                    # A device that hangs must not keep the process from ending.
+                    threading.Thread(
+                        target=self._work, args=(shared,), name=name, daemon=True
+                    ).start()
+                while len(found) < len(self._devices):
+                    news = self._news.get()
+                    if isinstance(news, _Question):
+                        self._answer(news)
+                    else:
+                        found[news[0]] = news[1]
+            finally:
+                self._over.set()
+        return tuple(found[number] for number in range(len(self._devices)))
+
+    def _work(self, shared: Shared) -> None:
+        while not self._over.is_set():
+            with self._taking:
+                number = next(self._left, None)
+            if number is None:
+                return
+            self._news.put((number, self._outcome(self._devices[number], shared)))
+
+    def _outcome(self, device: FleetDevice, shared: Shared) -> FleetOutcome[T]:
+        address = Address(device.address, device.identity, device.jump, device.host_key, shared)
+        try:
+            return FleetOutcome(device, self._act(device.target, address))
+        except EdgeqError as exc:
+            return FleetOutcome(device, error=exc)
+        except OSError as exc:  # edgeq's own folders: full, read-only, or not to be made
+            where, what = str(exc.filename or "disk"), exc.strerror or str(exc)
+            remedy = "see that $EDGEQ_HOME is a folder with space that you may write to"
+            error: EdgeqError = InputError(where, what, remedy)
+            error.__cause__ = exc
+        except BaseException as exc:  # whatever it is, the others go on
+            remedy = "this is a bug of edgeq, or of what it was told to run"
+            error = EdgeqError(device.name, f"{type(exc).__name__}: {exc}", remedy)
+            error.__cause__ = exc
+        return FleetOutcome(device, error=error)
+
+    def _ask_caller(self, prompt: str) -> str:
+        question = _Question(prompt, Future())
+        self._news.put(question)
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                return question.answer.result(_LOOK_S)
+        raise EOFError
+
+    def _answer(self, question: _Question) -> None:
+        assert self._ask is not None
+        try:
+            question.answer.set_result(self._ask(question.prompt))
+        except EOFError as exc:  # Ctrl-D
+            question.answer.set_exception(exc)
