@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.measure import measure
     from edgeq.verbs.push import push
     from edgeq.verbs.releases import rollback, status
+    from edgeq.verbs.rollout import plan_rollout
     from edgeq.versions import version
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "load_fleet",
     "measure",
     "measure_builds",
+    "plan_rollout",
     "push",
     "remove_baseline",
     "rollback",
@@ -79,6 +81,7 @@ _HOMES = {
     "load_fleet": "spec.fleet.file:load",
     "measure": "verbs.measure:measure",
     "measure_builds": "verbs.builds:measure_builds",
+    "plan_rollout": "verbs.rollout:plan_rollout",
     "push": "verbs.push:push",
     "remove_baseline": "verbs.baseline:remove_baseline",
     "rollback": "verbs.releases:rollback",

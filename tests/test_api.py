@@ -13,7 +13,7 @@ TWICE = "import edgeq; print([n for n in edgeq.__all__ for _ in '12' if not call
 VERBS = {
     *("deploy", "build", "compare", "measure", "inspect", "lint", "push", "rollback", "status"),
     *("tune", "study", "sensitivity", "check_board", "setup_board", "version"),
-    *("check_fleet", "load_fleet", "run_on_fleet"),
+    *("check_fleet", "load_fleet", "run_on_fleet", "plan_rollout"),
     *("measure_builds", "check_gold", "compare_boards"),
     *("history", "baseline", "list_baselines", "set_baseline", "remove_baseline"),
 }

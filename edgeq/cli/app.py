@@ -29,6 +29,9 @@ baseline_app = typer.Typer(
 fleet_app = typer.Typer(
     no_args_is_help=True, help="Many boards: list them, check them, run a command on each."
 )
+rollout_app = typer.Typer(
+    no_args_is_help=True, help="A release for a fleet, in waves: who goes when, what is found."
+)
 fleet_run_app = typer.Typer(
     no_args_is_help=True, help="What works on one device, on every one that --on means."
 )
@@ -37,6 +40,7 @@ app.add_typer(targets_app, name="targets")
 app.add_typer(cache_app, name="cache")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(fleet_app, name="fleet")
+app.add_typer(rollout_app, name="rollout")
 fleet_app.add_typer(fleet_run_app, name="run")
 
 

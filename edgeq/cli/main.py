@@ -6,7 +6,19 @@ import json
 import os
 import sys
 
-from edgeq.cli import baseline, cache, compare, deploy, device, fleet, history, measure, model, tune
+from edgeq.cli import (
+    baseline,
+    cache,
+    compare,
+    deploy,
+    device,
+    fleet,
+    history,
+    measure,
+    model,
+    rollout,
+    tune,
+)
 from edgeq.cli.app import app
 from edgeq.cli.github import annotate
 from edgeq.cli.output import say, say_problem
@@ -14,7 +26,7 @@ from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
 
-GROUPS = (deploy, measure, compare, baseline, history, device, fleet, model, tune, cache)
+GROUPS = (deploy, measure, compare, baseline, history, device, fleet, rollout, model, tune, cache)
 """The files of commands; importing them is what gives `app` its commands."""
 
 

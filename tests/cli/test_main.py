@@ -36,6 +36,7 @@ COMMANDS = (
     ["targets", "show"],
     ["targets", "check"],
     ["targets", "setup"],
+    ["rollout", "plan"],
     ["fleet", "list"],
     ["fleet", "check"],
     *(["fleet", "run", verb] for verb in ("status", "push", "rollback", "setup")),

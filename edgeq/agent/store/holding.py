@@ -38,7 +38,7 @@ def forget(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Remove the root where nothing but this agent is in it: no guest stays where it is no use."""
     from pathlib import Path
 
-    from ..system.trials import SUFFIX
+    from ..system.import_trials import SUFFIX
     from . import disk
 
     arguments.check()

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence, Union
 
 if TYPE_CHECKING:
+    from .import_trials import ImportTrials
     from .reading import Reader
-    from .trials import Trials
 
 
 # A module may come from any of several distributions, or from the system without metadata.
@@ -75,7 +75,7 @@ class Packages(NamedTuple):
 
 @contextlib.contextmanager
 def looked_for(
-    modules: Sequence[str] = (), trials: Trials | None = None
+    modules: Sequence[str] = (), trials: ImportTrials | None = None
 ) -> Iterator[Callable[[Reader], Packages]]:
     """Look for the packages that are asked for, or for every one that edgeq may use.
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.agent.system.import_trials import ImportTrials
 from edgeq.agent.system.packages import Packages, looked_for
 from edgeq.agent.system.reading import Reader
-from edgeq.agent.system.trials import Trials
 
 NAME = "gadget_of_trials"
 
@@ -29,14 +29,14 @@ def gadget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def trials(tmp_path: Path) -> Trials:
+def trials(tmp_path: Path) -> ImportTrials:
     """Of an agent that lies in the folder that it keeps its trials in."""
     folder = tmp_path / "agent"
     folder.mkdir()
-    return Trials(folder, True, folder / "agent.pyz")
+    return ImportTrials(folder, True, folder / "agent.pyz")
 
 
-def looked(trials: Trials | None, reader: Reader | None = None) -> Packages:
+def looked(trials: ImportTrials | None, reader: Reader | None = None) -> Packages:
     with looked_for([NAME], trials) as tried:
         return tried(reader or Reader())
 
@@ -46,7 +46,9 @@ def imports(tmp_path: Path) -> int:
     return len(log.read_text()) if log.exists() else 0
 
 
-def test_what_worked_is_not_imported_again(gadget: Path, trials: Trials, tmp_path: Path) -> None:
+def test_what_worked_is_not_imported_again(
+    gadget: Path, trials: ImportTrials, tmp_path: Path
+) -> None:
     first, second = looked(trials), looked(trials)
     assert first == second and first.versions == {NAME: "1"}
     assert imports(tmp_path) == 1
@@ -55,7 +57,7 @@ def test_what_worked_is_not_imported_again(gadget: Path, trials: Trials, tmp_pat
 
 
 def test_other_files_other_folders_and_other_variables_are_tried(
-    gadget: Path, trials: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gadget: Path, trials: ImportTrials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked(trials)
     gadget.write_text(gadget.read_text().replace("'1'", "'1.5'"))
@@ -72,7 +74,7 @@ def test_other_files_other_folders_and_other_variables_are_tried(
 
 
 def test_what_changes_while_it_is_tried_is_tried_again(
-    gadget: Path, trials: Trials, tmp_path: Path
+    gadget: Path, trials: ImportTrials, tmp_path: Path
 ) -> None:
     with looked_for([NAME], trials) as tried:
         gadget.write_text(gadget.read_text() + "\n")
@@ -82,7 +84,7 @@ def test_what_changes_while_it_is_tried_is_tried_again(
     assert imports(tmp_path) == 2
 
 
-def test_what_failed_is_tried_again(gadget: Path, trials: Trials, tmp_path: Path) -> None:
+def test_what_failed_is_tried_again(gadget: Path, trials: ImportTrials, tmp_path: Path) -> None:
     gadget.write_text("raise ImportError('broken')")
     for _ in range(2):
         reader = Reader()
@@ -93,7 +95,7 @@ def test_what_failed_is_tried_again(gadget: Path, trials: Trials, tmp_path: Path
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"gadget_of_trials": 1}', b'{"x": {}}', b"\xff"])
 def test_damage_is_tried_again(
-    content: bytes, gadget: Path, trials: Trials, tmp_path: Path
+    content: bytes, gadget: Path, trials: ImportTrials, tmp_path: Path
 ) -> None:
     looked(trials)
     [file] = (tmp_path / "agent").iterdir()
@@ -105,10 +107,10 @@ def test_damage_is_tried_again(
 
 
 def test_who_may_not_write_there_knows_what_others_kept(
-    gadget: Path, trials: Trials, tmp_path: Path
+    gadget: Path, trials: ImportTrials, tmp_path: Path
 ) -> None:
     looked(trials)
-    looked(Trials(tmp_path / "agent", False, tmp_path / "agent" / "agent.pyz"))
+    looked(ImportTrials(tmp_path / "agent", False, tmp_path / "agent" / "agent.pyz"))
     assert imports(tmp_path) == 1
 
 
@@ -116,8 +118,8 @@ def test_an_agent_that_is_not_there_keeps_nothing(gadget: Path, tmp_path: Path) 
     folder = tmp_path / "agent"
     folder.mkdir()
     for _ in range(2):
-        looked(Trials(folder, True, tmp_path / "elsewhere.pyz"))
-        looked(Trials(tmp_path / "missing", True, tmp_path / "missing" / "agent.pyz"))
-        looked(Trials(folder, False, folder / "agent.pyz"))
+        looked(ImportTrials(folder, True, tmp_path / "elsewhere.pyz"))
+        looked(ImportTrials(tmp_path / "missing", True, tmp_path / "missing" / "agent.pyz"))
+        looked(ImportTrials(folder, False, folder / "agent.pyz"))
     assert imports(tmp_path) == 6
     assert os.listdir(folder) == []  # noqa: PTH208

@@ -26,7 +26,7 @@ _VARIABLES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")
 Found = Dict[str, Dict[str, Any]]
 
 
-class Trials:
+class ImportTrials:
     """Those of an agent that lies in `folder`; of another nothing is known, and nothing kept.
 
     Unless it `remembers`, nothing is kept either.
@@ -38,14 +38,14 @@ class Trials:
         self.folder = folder if agent.parent == folder.absolute() else None
         self.remembers = remembers
 
-    def of(self, modules: Sequence[str]) -> Trial:
+    def of(self, modules: Sequence[str]) -> ImportTrial:
         """The trial of some, as everything around it is now."""
         key = _surroundings(modules) if self.folder is not None and modules else None
         file = None if key is None or self.folder is None else self.folder / f"{key}{SUFFIX}"
-        return Trial(file, frozenset(modules), self.remembers)
+        return ImportTrial(file, frozenset(modules), self.remembers)
 
 
-class Trial(NamedTuple):
+class ImportTrial(NamedTuple):
     """One, and the file that keeps it, None where none does."""
 
     file: Path | None
