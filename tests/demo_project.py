@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import edgeq
 from edgeq.demo.project import write_demo
 
 SHORT = "\nmeasure: {warmup_s: 0, max_warmup_s: 0.1, min_duration_s: 0.1, min_count: 5}\n"
@@ -19,3 +21,25 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("count: 64", "count: 8") + SHORT)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reckoned(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """$EDGEQ_HOME of a deploy of `small_demo` to this machine."""
+    home = tmp_path_factory.mktemp("reckoned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        edgeq.deploy(small_demo / "recipe.yaml", "local")
+    return home
+
+
+@pytest.fixture
+def spared(reckoned: Path, edgeq_home: Path) -> None:
+    """What the host computes of the demo is known: its statistics, what float and simulation find.
+
+    For tests of what comes after; nothing is built yet.
+    """
+    for name in ("statistics", "repairs", "predictions"):
+        kept = reckoned / "cache" / name
+        if kept.exists():
+            shutil.copytree(kept, edgeq_home / "cache" / name)

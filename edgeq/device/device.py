@@ -126,7 +126,7 @@ class Device:
         It has to be called before anything else is asked of the device.
         """
         asked = {"modules": list(modules)} if modules else {}
-        self._begin_job("probe", {"root": self.root, **asked})
+        self._begin_job("probe", {"root": self.root, "remembers": self._keep, **asked})
         return lambda: self._parsed(Probe, self.session.answer().fields)
 
     def send(self, artifact: Artifact, progress: Progress = silent) -> bool:

@@ -212,7 +212,7 @@ def test_inspect_prints_layers_and_the_lint(small_demo: Path) -> None:
     assert [mix["in_tail"] for mix in record["range_mixing"]] == [True]
 
 
-def test_deploy_writes_report_and_table(small_demo: Path, tmp_path: Path) -> None:
+def test_deploy_writes_report_and_table(small_demo: Path, spared: None, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
 
     done = edgeq("deploy", small_demo / "recipe.yaml", "-t", "local", "--report", path)
@@ -223,7 +223,7 @@ def test_deploy_writes_report_and_table(small_demo: Path, tmp_path: Path) -> Non
     assert done.stderr == ""  # no bars where there is no terminal
 
 
-def test_deploy_as_json_prints_the_record(small_demo: Path, tmp_path: Path) -> None:
+def test_deploy_as_json_prints_the_record(small_demo: Path, spared: None, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     options = ("-t", "local", "--report", path, "--json")
 

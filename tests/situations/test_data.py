@@ -25,7 +25,7 @@ Change = Callable[[Project], object]
 
 
 @pytest.fixture
-def project(small_demo: Path, tmp_path: Path) -> Project:
+def project(small_demo: Path, spared: None, tmp_path: Path) -> Project:
     return Project(small_demo, tmp_path / "project")
 
 

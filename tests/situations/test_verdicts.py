@@ -14,7 +14,7 @@ from .project import Project
 
 
 def test_float_model_that_scores_nothing_is_no_reference(
-    small_demo: Path, tmp_path: Path, edgeq_home: Path
+    small_demo: Path, spared: None, tmp_path: Path, edgeq_home: Path
 ) -> None:
     project = Project(small_demo, tmp_path / "project")
     project.set("task.categories", None)
@@ -35,7 +35,7 @@ def test_float_model_that_scores_nothing_is_no_reference(
 
 
 def test_accuracy_is_told_at_the_score_of_the_application(
-    small_demo: Path, tmp_path: Path, edgeq_home: Path
+    small_demo: Path, spared: None, tmp_path: Path, edgeq_home: Path
 ) -> None:
     project = Project(small_demo, tmp_path / "project")
     project.set("task.deploy_threshold", 0.4)

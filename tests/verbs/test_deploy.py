@@ -113,6 +113,7 @@ def test_device_is_free_while_the_host_calibrates(project: Path) -> None:
     assert looked == ["calibrate"]
 
 
+@pytest.mark.usefixtures("spared")
 def test_one_build_is_tried_on_many_devices(project: Path, tmp_path: Path) -> None:
     boards = [
         targets.load("local").model_copy(update={"name": name, "root": str(tmp_path / name)})
@@ -171,6 +172,7 @@ def test_same_inputs_in_another_folder_give_the_same_artifact(
     assert (tmp_path / "a.edgeq").read_bytes() == (tmp_path / "b.edgeq").read_bytes()
 
 
+@pytest.mark.usefixtures("spared")
 def test_failed_gate_leaves_the_old_release_current(project: Path, edgeq_home: Path) -> None:
     good = deploy(project / "recipe.yaml")
     recipe = edit(project, r"^  artifact_bytes: .*$", "  artifact_bytes: 1 KiB")
@@ -184,6 +186,7 @@ def test_failed_gate_leaves_the_old_release_current(project: Path, edgeq_home: P
     assert any("not made current" in note for note in bad.notes)
 
 
+@pytest.mark.usefixtures("spared")
 def test_everything_quantized_collapses_and_the_lint_named_the_concat(project: Path) -> None:
     named = [mix.node for mix in edgeq.inspect(project / "recipe.yaml").range_mixing]
     recipe = edit(project, r"^  weights: (\{.*)$", r"  head: quantize\n  weights: \1")
@@ -254,6 +257,7 @@ def test_board_that_cannot_be_reached_is_a_device_error(project: Path) -> None:
     assert caught.value.kind == "refused"
 
 
+@pytest.mark.usefixtures("spared")
 def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_path: Path) -> None:
     edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq")
     options = recipes.Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
@@ -266,6 +270,7 @@ def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_pa
     assert current(edgeq_home) is None
 
 
+@pytest.mark.usefixtures("spared")
 def test_a_power_mode_that_cannot_be_read_is_unstable(
     project: Path, edgeq_home: Path, tmp_path: Path
 ) -> None:
@@ -284,6 +289,7 @@ def test_a_power_mode_that_cannot_be_read_is_unstable(
 @pytest.mark.parametrize(
     "content", [b"rotten", *(pytest.param(one, marks=pytest.mark.long) for one in (b"", None))]
 )
+@pytest.mark.usefixtures("spared")
 def test_image_that_was_damaged_on_the_device_is_sent_again(
     project: Path, edgeq_home: Path, tmp_path: Path, content: bytes | None
 ) -> None:
@@ -317,6 +323,7 @@ def test_image_that_was_damaged_on_the_device_is_sent_again(
         predicted()
 
 
+@pytest.mark.usefixtures("spared")
 def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.yaml"
     target.write_text(
@@ -332,6 +339,7 @@ def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> 
     assert report.exit_code in (1, 4)
 
 
+@pytest.mark.usefixtures("spared")
 def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
     project: Path, edgeq_home: Path
 ) -> None:
@@ -362,6 +370,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(project: Path, edgeq_h
     assert current(edgeq_home) is None
 
 
+@pytest.mark.usefixtures("spared")
 def test_recipe_object_and_target_object_are_taken_too(project: Path) -> None:
     recipe = recipes.load(project / "recipe.yaml")
 
@@ -441,6 +450,7 @@ def test_report_that_could_not_be_written_is_refused_before_any_work(
     assert current(edgeq_home) is None
 
 
+@pytest.mark.usefixtures("spared")
 def test_build_signs_a_copy_or_refuses(project: Path, tmp_path: Path) -> None:
     key, recipe, output = tmp_path / "key", project / "recipe.yaml", tmp_path / "model.edgeq"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -462,6 +472,7 @@ def test_build_signs_a_copy_or_refuses(project: Path, tmp_path: Path) -> None:
     assert archive.read(output).signature is not None
 
 
+@pytest.mark.usefixtures("spared")
 def test_key_that_the_device_does_not_know_is_refused_before_any_work(
     project: Path, tmp_path: Path, edgeq_home: Path
 ) -> None:
@@ -483,6 +494,7 @@ def test_key_that_the_device_does_not_know_is_refused_before_any_work(
     assert deploy_steps(recipe, "local", sign=theirs)
 
 
+@pytest.mark.usefixtures("spared")
 def test_images_that_would_not_fit_are_refused(project: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.yaml"
     target.write_text(

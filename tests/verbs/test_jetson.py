@@ -41,7 +41,7 @@ root: {root}
 
 
 @pytest.fixture
-def project(small_demo: Path, tmp_path: Path) -> Path:
+def project(small_demo: Path, spared: None, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(small_demo, folder)
     (folder / "target.yaml").write_text(TARGET.format(root=tmp_path / "device"))

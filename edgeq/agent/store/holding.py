@@ -38,12 +38,15 @@ def forget(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Remove the root where nothing but this agent is in it: no guest stays where it is no use."""
     from pathlib import Path
 
+    from ..system.trials import SUFFIX
     from . import disk
 
     arguments.check()
     root, running = session.layout.root, Path(__file__).parents[2]
     within = list(root.iterdir()) if root.is_dir() else []
-    alone = within == [running.parent] and list(running.parent.iterdir()) == [running]
+    alone = within == [running.parent] and all(
+        path == running or path.suffix == SUFFIX for path in running.parent.iterdir()
+    )
     if alone:
         disk.remove_tree(root)
     return {"removed": alone}

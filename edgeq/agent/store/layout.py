@@ -1,6 +1,7 @@
 """The root folder on the device, a content-addressed store, and where everything in it lies.
 
 agent/<sha256>.pyz      the agent; beside it what was compiled of it, see compiled.py
+agent/<hash>.tried      packages that could be imported, see system/trials.py
 blobs/sha256/<hash>     files of releases, images, wheels
 incoming/<hash>.part    what is being received
 releases/<id>/          links to blobs; appears by rename when it is complete and durable

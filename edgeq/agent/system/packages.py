@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence,
 
 if TYPE_CHECKING:
     from .reading import Reader
+    from .trials import Trials
 
 
 # A module may come from any of several distributions, or from the system without metadata.
@@ -73,19 +74,26 @@ class Packages(NamedTuple):
 
 
 @contextlib.contextmanager
-def looked_for(modules: Sequence[str] = ()) -> Iterator[Callable[[Reader], Packages]]:
+def looked_for(
+    modules: Sequence[str] = (), trials: Trials | None = None
+) -> Iterator[Callable[[Reader], Packages]]:
     """Look for the packages that are asked for, or for every one that edgeq may use.
 
     What jobs import is tried, in another process, while this one does other work: importing takes
-    a slow board seconds. What is given waits for it; the process does not outlive the block.
+    a slow board seconds. What is given waits for it; the process does not outlive the block. What
+    `trials` know is not tried again.
     """
     names = list(dict.fromkeys(modules)) or list(DISTRIBUTIONS)
     tried = [name for name in names if name in _TRIED or name not in DISTRIBUTIONS]
     there = [name for name in tried if _is_there(name)]
-    trial = _start_trial(there) if there else None
+    kept = trials.of(there) if trials is not None else None
+    known = kept.known() if kept is not None else None
+    trial = _start_trial(there) if there and known is None else None
 
     def finish(reader: Reader) -> Packages:
-        found = _imported(there, trial, reader)
+        found = _imported(there, trial, reader) if known is None else known
+        if kept is not None and known is None:
+            kept.keep(found)
         versions = {name: _usable(name, found, reader) for name in names}
         providers = found.get("onnxruntime", {}).get("providers")
         return Packages(versions, None if providers is None else [str(name) for name in providers])

@@ -33,9 +33,12 @@ class Verb(NamedTuple):
 
 
 def _probe(wanted: job.ProbeJob, events: Events) -> dict[str, Any]:
+    from ..store.layout import Layout
     from ..system.packages import looked_for
+    from ..system.trials import Trials
 
-    with looked_for(wanted.modules) as tried:
+    trials = Trials(Layout(wanted.root).agents, wanted.remembers)
+    with looked_for(wanted.modules, trials) as tried:
         # Not before: what engines import takes longest, and this is imported meanwhile.
         from .probe import probe
 

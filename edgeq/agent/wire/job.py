@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 class ProbeJob(NamedTuple):
     """Look at the device; free disk space is that of `root`.
 
-    `modules` are looked for and tried; without any, all that edgeq may use.
+    `modules` are looked for and tried; without any, all that edgeq may use. With `remembers` those
+    that could be imported need not be tried again.
     """
 
     root: Path
     modules: tuple[str, ...] = ()
+    remembers: bool = False
 
 
 class VerifyJob(NamedTuple):

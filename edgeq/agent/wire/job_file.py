@@ -44,8 +44,8 @@ def read_document(argument: str | None) -> Fields:
 def probe_job(fields: Fields) -> ProbeJob:
     """The job of `probe`; AgentError (bad-job) lists every problem, here and below."""
     modules = fields.texts("modules") if "modules" in fields else ()
-    job = ProbeJob(Path(fields.text("root", "/")), modules)
-    return _checked(fields, job)
+    root = Path(fields.text("root", "/"))
+    return _checked(fields, ProbeJob(root, modules, fields.flag("remembers", False)))
 
 
 def verify_job(fields: Fields) -> VerifyJob:
