@@ -30,6 +30,7 @@ from edgeq.device.device import Device
 from edgeq.errors import InputError
 from edgeq.evaluation.dataset import annotated
 from edgeq.spec import document, recipe, target
+from edgeq.spec.fleet import file as fleets
 from edgeq.spec.image_list import IMAGE_SUFFIXES
 from edgeq.spec.images import image_of
 from edgeq.spec.recipe import Evaluate, Task
@@ -54,6 +55,33 @@ python: python3
 xnnpack: true
 facts: {model: Raspberry Pi, cores: 4, dot_product: true, memory: [4 GiB, 8 GiB]}
 limits: {memory_bytes: 900 MiB, disk_bytes: 8GB, build_s: 60, clock_skew_s: 1e4}
+"""
+FLEET = b"""\
+defaults: {target: raspberry-pi-5, jump: "gate@barns,x", labels: {site: barn7}, frame_rate: 15}
+devices:
+  cam1: pi@10.0.7.1
+  cam2: {address: "pi@10.0.7.2:2222", labels: {row: a}, jump: none, identity: key}
+  cam3: {address: pi@10.0.7.3, target: "raspberry-pi-5:litert"}
+groups: {rest: not canary, canary: "row=a or name in (cam1, 'cam 9') and (row!=b)"}
+include: [fleet.yaml]
+"""
+INVENTORY = b"""\
+all:
+  vars: {edgeq_target: raspberry-pi-5, ansible_user: pi}
+  children:
+    barns: {hosts: {"barn[01:03]": {ansible_port: 22, edgeq_labels: {row: a}}, "rack[a:c:2]:23": }}
+    eu: {children: {barns: }, vars: {ansible_group_priority: 10, edgeq_frame_rate: 5}}
+"""
+INI = b"""\
+gate ansible_host=10.0.0.1   # a comment
+[barns]
+barn[01:03] ansible_user=pi edgeq_labels="{'row': 'a'}"
+rack[a:c:2]:2222 edgeq_frame_rate=15
+[barns:vars]
+ansible_ssh_common_args=-o ProxyJump=edge@gate -o ProxyCommand="ssh -W %h:%p gate"
+edgeq_target=raspberry-pi-5
+[eu:children]
+barns
 """
 _YAML = (
     b"&a ", b"*a", b"<<: *a\n", b"<<: [*a, *a]\n", b"!!bool ", b"!!int ", b"!!float ", b"!!set ",
@@ -166,6 +194,14 @@ def _target(content: bytes, folder: Path) -> None:
     target.load(str(folder / "board.yaml"))
 
 
+def _fleet(content: bytes, folder: Path) -> None:
+    """As fleet.yaml or an inventory in YAML, which are told apart by what they say, and as INI."""
+    for name in ("fleet.yaml", "hosts.ini"):
+        (folder / name).write_bytes(content)
+        with suppress(InputError):
+            fleets.load(folder / name)
+
+
 def _names(content: bytes, folder: Path) -> None:
     """As names, as a map of classes, and as a list of images."""
     _demo(folder)
@@ -266,6 +302,7 @@ _WORDS = (
     "*",
 )
 _ZIP_TOKENS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"\x0e\0", b"\x63\0")
+_INI_TOKENS = (b"[", b":", b"=", b"[all:vars]\n", b":children]", b"[1:9]", b"{{ x }}", b"'", b"#")
 _COCO_WORDS = ("a.png", "T35a0", "pig")
 _MANIFEST_WORDS = ("litert", "tensorrt", "model.onnx", "../x", "nhwc", "uint8")
 
@@ -300,6 +337,9 @@ def _image(content: bytes, folder: Path) -> None:
 SUBJECTS: dict[str, Subject] = {
     "recipe": Subject(_yaml_like(RECIPE), _recipe),
     "target": Subject(_yaml_like(TARGET), _target),
+    "fleet": Subject(
+        st.one_of(_yaml_like(FLEET), _yaml_like(INVENTORY), bytes_like([INI], _INI_TOKENS)), _fleet
+    ),
     "names": Subject(
         bytes_like(
             [b"pig\nsheep\ncow\n", b'{"0": 1, "1": 2}', b"0.png\n1.png\n"], [b"calibration/0.png"]

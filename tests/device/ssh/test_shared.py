@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,17 @@ def test_jump_host_that_broke_is_connected_to_again(
         first.close()
         second.close()
     assert gate.log.read_text().count("Accepted publickey") == 2
+
+
+def test_device_behind_a_jump_host_that_hangs_is_left(
+    gate: Sshd, server: Sshd, connect: Connect
+) -> None:
+    with Shared() as shared:
+        transport = connect(f"{USER}@127.0.0.1", server.port, way=Way(jump="gate", shared=shared))
+        process = transport.start(["cat"])
+        gate.signal(signal.SIGSTOP)
+        process.close()
+        transport.close()  # `connect` sees that no thread of it is left
 
 
 def test_passphrase_is_asked_for_once(server: Sshd, home: Home, connect: Connect) -> None:
