@@ -119,16 +119,14 @@ def _resolve(
     route = options.text("proxyjump")
     command = options.text("proxycommand")
     # Whichever the configuration names first counts.
-    if route and command:
-        if options.first("proxycommand", "proxyjump") == "proxycommand":
-            route = None
-        else:
-            command = None
+    if route and command and options.first("proxycommand", "proxyjump") == "proxycommand":
+        route = None
     behind = None
     if route and route.lower() != "none":
         *earlier, last = [part.strip() for part in route.split(",")]
         over = ",".join(earlier) if earlier else None
         behind = _resolve(device, parse(last), files, Way(jump=over), depth + 1)
+        command = None
     return Hop(
         device=device,
         name=destination.host,

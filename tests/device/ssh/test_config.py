@@ -120,6 +120,7 @@ def test_jump_hosts_form_a_chain(home: Home) -> None:
         ("ProxyJump none\nProxyJump a\n", (None, False)),
         ("ProxyCommand x\nProxyJump a\n", ("x", False)),
         ("ProxyJump a\nProxyCommand x\n", (None, True)),
+        ("ProxyJump none\nProxyCommand x\n", ("x", False)),
         ("ProxyCommand none\nProxyJump none\n", (None, False)),
     ],
 )
