@@ -32,6 +32,9 @@ FIRST = (
     "tests/verbs/test_deploy.py",
     "tests/test_adding.py",
     "tests/verbs/test_jetson.py",
+    "tests/test_readme.py",
+    "tests/regression/test_example.py",
+    "tests/repair/test_build.py",
     "tests/agent/store/test_installation.py",
 )
 

@@ -244,17 +244,9 @@ class Device:
         if found is not None:
             return found
         address = f"{self.address}:{self.release(artifact_id)}"
-        manifest = parsed(self._blob(artifact_id, LARGEST_MANIFEST), address)
-        files = {name: self._blob(f.sha256, f.bytes) for name, f in manifest.files.items()}
+        manifest = parsed(self.files.blob(artifact_id, LARGEST_MANIFEST), address)
+        files = {name: self.files.blob(f.sha256, f.bytes) for name, f in manifest.files.items()}
         return shelf.keep(manifest, files)
-
-    def _blob(self, digest: str, limit_bytes: int) -> bytes:
-        self.session.send("blob", {"hash": digest}, answer_bytes=limit_bytes)
-        content = self.session.answer().content
-        if hash_of(content) != digest:
-            what = f"a file of the release is damaged there: {digest[:12]}"
-            raise DeviceError(self.address, what, "push the release again", BAD_ARTIFACT)
-        return content
 
     def install(
         self,

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from edgeq.agent.errors import NO_ROOM
+from edgeq.agent.errors import BAD_ARTIFACT, NO_ROOM
 from edgeq.agent.store.room import REMEDY, RESERVE_BYTES, shortage
-from edgeq.device.sending import Content, Sent, send_blobs
+from edgeq.device.sending import Content, Sent, hash_of, send_blobs
 from edgeq.device.session.parsing import P, parsed_answer
 from edgeq.device.session.session import Event, Session
 from edgeq.errors import DeviceError
@@ -56,6 +56,16 @@ class Files:
         before = self.sent.blobs
         self.send(contents, progress)
         return self.sent.blobs > before
+
+    def blob(self, digest: str, limit_bytes: int) -> bytes:
+        """A file of a release, by its hash; DeviceError (bad-artifact) where it is damaged."""
+        session = self._session()
+        session.send("blob", {"hash": digest}, answer_bytes=limit_bytes)
+        content = session.answer().content
+        if hash_of(content) != digest:
+            what = f"a file of the release is damaged there: {digest[:12]}"
+            raise DeviceError(session.address, what, "push the release again", BAD_ARTIFACT)
+        return content
 
     def require_possible_room(
         self, images: Iterable[Image], more_bytes: int, there: Contents

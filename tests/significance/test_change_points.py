@@ -14,6 +14,8 @@ from scipy.stats import mannwhitneyu
 
 from edgeq.significance.change_points import ALPHA, FEWEST, change_points, statistic
 
+from ..sampling import examples
+
 NILE = """
 1120 1160 963 1210 1160 1160 813 1230 1370 1140 995 935 1110 994 1020 960 1180 799 958 1140
 1100 1210 1150 1250 1260 1220 1030 1100 774 840 874 694 940 833 701 916 692 1020 1050 969
@@ -32,6 +34,7 @@ def test_the_nile_changed_where_it_is_known_to_have() -> None:
     assert [one.index for one in change_points(flow)] == [28]
 
 
+@examples(100)
 @given(st.integers(0, 10_000), st.integers(FEWEST, 60), st.floats(0, 4))
 def test_first_change_is_that_of_a_published_implementation(
     seed: int, length: int, step: float

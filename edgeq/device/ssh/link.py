@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -146,7 +147,9 @@ class Link:
         return dial(self.hop, self._timeout_s)
 
     def _greet(self, algorithms: tuple[str, ...]) -> paramiko.Transport:
-        transport = paramiko.Transport(self._stream, packetizer_class=Packets)
+        # A tunnel is a channel to it, whatever its types say.
+        stream: Any = self._stream
+        transport = paramiko.Transport(stream, packetizer_class=Packets)
         self._transport = transport
         _silence(transport)
         options = transport.get_security_options()

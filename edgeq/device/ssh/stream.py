@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
+from typing import Any
 
 import paramiko
 
@@ -18,9 +20,42 @@ LOOK_AT_THE_WAY = "see whether it is switched on and in this network: ping it"
 _DEAD_AFTER_S = 30
 _PROHIBITED = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED of RFC 4254"""
+_SENT_S = 1.5
+"""How long a word to a jump host may take that is being said when its channel is closed."""
 
 
-Stream = socket.socket | paramiko.Channel
+class Tunnel:
+    """A channel of a jump host, which others use too: nothing is said on it after its end.
+
+    Paramiko's channels may send data behind the message that closes them, where two threads are
+    at it; OpenSSH then ends the whole connection.
+    """
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+
+    def send(self, data: bytes) -> int:
+        """See socket."""
+        with self._sending:
+            return self._channel.send(data)
+
+    def close(self) -> None:
+        """See socket; one whose jump host is gone is closed already."""
+        # Who waits for room to send in says nothing more once it is closed.
+        is_alone = self._sending.acquire(timeout=_SENT_S)
+        try:
+            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+                self._channel.close()
+        finally:
+            if is_alone:
+                self._sending.release()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
+Stream = socket.socket | Tunnel
 
 
 def dial(hop: Hop, timeout_s: float) -> socket.socket:
@@ -46,15 +81,17 @@ def dial(hop: Hop, timeout_s: float) -> socket.socket:
     return stream
 
 
-def tunnel(jump: paramiko.Transport, name: str, hop: Hop, timeout_s: float) -> paramiko.Channel:
+def tunnel(jump: paramiko.Transport, name: str, hop: Hop, timeout_s: float) -> Tunnel:
     """A channel of a jump host.
 
     Raises DeviceError, unreachable or proxy; SSHException when the jump host's link ended.
     """
     place = f"{hop.host} port {hop.port}"
     try:
-        return jump.open_channel(
-            "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=timeout_s
+        return Tunnel(
+            jump.open_channel(
+                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=timeout_s
+            )
         )
     except paramiko.ChannelException as exc:
         # Why it failed is told by the jump host, and kept to itself by paramiko.
