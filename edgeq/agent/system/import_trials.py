@@ -85,7 +85,7 @@ def _surroundings(modules: Sequence[str]) -> str | None:
     for name in (*modules, "numpy"):
         with contextlib.suppress(ImportError, ValueError):
             origin = getattr(find_spec(name), "origin", None)
-            paths += [origin, os.path.dirname(origin)] if origin else []  # noqa: PTH120
+            paths += [origin, str(Path(origin).parent)] if origin else []
     variables = [os.environ.get(name) for name in _VARIABLES]
     whole = [boot, sys.executable, sys.version, variables, list(modules), list(map(_stamp, paths))]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
@@ -93,7 +93,7 @@ def _surroundings(modules: Sequence[str]) -> str | None:
 
 def _stamp(path: str) -> list[Any]:
     try:
-        found = os.stat(path or ".")  # noqa: PTH116
+        found = Path(path).stat()
     except OSError:
         return [path]
     return [path, found.st_ino, found.st_size, found.st_mtime_ns]

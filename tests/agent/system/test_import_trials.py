@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -122,4 +121,4 @@ def test_an_agent_that_is_not_there_keeps_nothing(gadget: Path, tmp_path: Path) 
         looked(ImportTrials(tmp_path / "missing", True, tmp_path / "missing" / "agent.pyz"))
         looked(ImportTrials(folder, False, folder / "agent.pyz"))
     assert imports(tmp_path) == 6
-    assert os.listdir(folder) == []  # noqa: PTH208
+    assert list(folder.iterdir()) == []
