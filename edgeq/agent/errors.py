@@ -19,6 +19,7 @@ bad-blob           what arrived is not what its hash says
 no-release         there is no such release to switch to
 no-file            there is no such file in work/
 not-signed         the release carries no signature that those who must have signed it made
+superseded         a newer controller of roll-outs has the device
 environment        the environment could not be built; the message holds pip's own words
 died               a job ended without a result
 garbled            a job said something that is no event
@@ -50,6 +51,7 @@ BAD_BLOB = "bad-blob"
 NO_RELEASE = "no-release"
 NO_FILE = "no-file"
 NOT_SIGNED = "not-signed"
+SUPERSEDED = "superseded"
 ENVIRONMENT = "environment"
 DIED = "died"
 GARBLED = "garbled"

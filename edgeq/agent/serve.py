@@ -17,6 +17,7 @@ from .processes import child
 from .store import (
     blobs,
     collect,
+    generation,
     holding,
     installation,
     releases,
@@ -53,6 +54,8 @@ OPERATIONS: Dict[str, Operation] = {
     "release": releases.release,
     "activate": states.activate,
     "rollback": states.roll_back,
+    "claim": generation.claim,
+    "restore": states.restore,
     "signers": signature.keep_signers,
     "collect": collect.collect_now,
     "environment": installation.build,

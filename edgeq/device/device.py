@@ -7,21 +7,19 @@ import os
 import platform
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeq.agent.errors import BAD_ARTIFACT, BAD_REQUEST
+from edgeq.agent.errors import BAD_ARTIFACT
 from edgeq.artifact import shelf
 from edgeq.artifact.folder import LARGEST_MANIFEST, Artifact
 from edgeq.artifact.manifest import parsed
 from edgeq.device.engines import Engines
 from edgeq.device.files import Files
-from edgeq.device.sending import Content, hash_of
+from edgeq.device.sending import Content
 from edgeq.device.session.parsing import P, parsed_answer
 from edgeq.device.session.session import PATIENCE_S, Event, Session, listener
 from edgeq.device.transport import Transport
-from edgeq.device.wheels import unpacked_bytes
 from edgeq.errors import DeviceError
 from edgeq.progress import Progress, silent
 from edgeq.records.accuracy import ImagePrediction
@@ -178,13 +176,29 @@ class Device:
             self.verify(artifact, progress, graph_optimization, load=is_new)
         return self.release(artifact.id)
 
-    def activate(self, artifact_id: str, signers: Sequence[str] = ()) -> None:
+    def activate(
+        self, artifact_id: str, signers: Sequence[str] = (), generation: int | None = None
+    ) -> None:
         """Make a release the current one, and keep the one before it as previous.
 
         Its signature has to verify against each text of `signers`, and against what the device was
-        set up with. DeviceError: no-release, not-signed, bad-artifact.
+        set up with. DeviceError: no-release, not-signed, bad-artifact; superseded where a newer
+        `generation` claimed the device.
         """
-        self._ask("activate", {"id": artifact_id, "signers": list(signers)})
+        self._ask("activate", _switch(artifact_id, signers, generation))
+
+    def restore(
+        self, artifact_id: str, signers: Sequence[str] = (), generation: int | None = None
+    ) -> None:
+        """Go back to a release, as `activate`; what is current now is none to go back to."""
+        self._ask("restore", _switch(artifact_id, signers, generation))
+
+    def claim(self, generation: int) -> None:
+        """Have the device listen to this generation of controllers and to none before it.
+
+        It has to be locked. DeviceError (superseded) where it listens to a newer one.
+        """
+        self._ask("claim", {"generation": generation})
 
     def rollback(self, signers: Sequence[str] = (), forth: bool = False) -> None:
         """Change current and previous about; `forth` to what a rollback left, and back otherwise.
@@ -248,32 +262,6 @@ class Device:
         files = {name: self.files.blob(f.sha256, f.bytes) for name, f in manifest.files.items()}
         return shelf.keep(manifest, files)
 
-    def install(
-        self,
-        key: str,
-        wheels: Mapping[str, Path],
-        requirements: Sequence[str],
-        progress: Progress = silent,
-        anew: bool = False,
-    ) -> bool:
-        """Make an environment of wheels (name to file) the one that jobs run in; whether it is new.
-
-        One that is there already is taken, unless `anew`. DeviceError: no-room for wheels and what
-        is in them, before anything is sent; environment with pip's own reason.
-        """
-        digests = {name: hash_of(file) for name, file in wheels.items()}
-        job = {"key": key, "requirements": list(requirements), "wheels": digests, "anew": anew}
-        if not anew:
-            try:
-                return self._parsed(Made, self._ask("environment", job, progress)).new
-            except DeviceError as exc:
-                if exc.kind != BAD_REQUEST:  # which says what wheels are missing
-                    raise
-        files = {digests[name]: file for name, file in wheels.items()}
-        self.files.require_room_for(files, unpacked_bytes(wheels))
-        self.files.send(files, progress)
-        return self._parsed(Made, self._ask("environment", job, progress)).new
-
     def trust(self, signers: str) -> None:
         """Have the device demand a signature by these of every release, whoever activates it."""
         self._ask("signers", {"text": signers})
@@ -311,10 +299,8 @@ class Device:
         files = artifact.manifest.files.values()
         self._ask("recheck", {"hashes": [artifact.id, *(file.sha256 for file in files)]})
 
-    def _ask(
-        self, op: str, fields: Mapping[str, Any] | None = None, progress: Progress = silent
-    ) -> Event:
-        return self.session.ask(op, fields, listener(self.address, progress))
+    def _ask(self, op: str, fields: Mapping[str, Any] | None = None) -> Event:
+        return self.session.ask(op, fields, listener(self.address, silent))
 
     def _parsed(self, kind: type[P], fields: Event) -> P:
         return parsed_answer(kind, fields, self.address)
@@ -334,6 +320,10 @@ class Device:
         uses = engine is not None and verb in ("verify", "bench", "predict")
         made = {"engine": engine.path} if engine is not None and uses else {}
         self.session.send("job", {"verb": verb, "job": {**job, **made}})
+
+
+def _switch(artifact_id: str, signers: Sequence[str], generation: int | None) -> dict[str, Any]:
+    return {"id": artifact_id, "signers": list(signers), "generation": generation}
 
 
 def _user() -> str:

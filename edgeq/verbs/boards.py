@@ -9,6 +9,7 @@ from edgeq.agent.store.room import RESERVE_BYTES
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
 from edgeq.device.examination import findings, require_fit
+from edgeq.device.installing import install
 from edgeq.device.trust import signers
 from edgeq.device.wheels import Platform, Wheels, fetched
 from edgeq.errors import DeviceError, InputError
@@ -90,14 +91,14 @@ def _require_fit(target: Target, device: Device) -> None:
 
 def _install(target: Target, device: Device, wheels: Wheels, progress: Progress) -> bool:
     requirements = _requirements(target, device)
-    changed = device.install(wheels.key, wheels.files, requirements, progress)
+    changed = install(device, wheels.key, wheels.files, requirements, progress)
     engine = runtime(target.runtime)
     probe = device.probe(modules(engine))
     lacking = {finding.name for finding in engine_findings(target, probe) if finding.state != "ok"}
     if not lacking - set(engine.from_system):
         return changed
     # What is there under this key was damaged.
-    return device.install(wheels.key, wheels.files, requirements, progress, anew=True)
+    return install(device, wheels.key, wheels.files, requirements, progress, anew=True)
 
 
 def _requirements(target: Target, device: Device) -> list[str]:

@@ -13,6 +13,7 @@ from edgeq.artifact import archive as archives
 from edgeq.device.connection import Address, connect, host
 from edgeq.device.device import Device
 from edgeq.device.examination import require_fit
+from edgeq.device.installing import install
 from edgeq.device.local.transport import LocalTransport
 from edgeq.errors import DeviceError, InputError
 from edgeq.records.accuracy import ImagePrediction
@@ -272,14 +273,14 @@ def test_room_is_asked_for_an_environment_with_what_is_in_its_wheels(
             archive.writestr("content", bytes(3 << 20))
     with Device(LocalTransport(), str(root), limit_bytes=2 << 20) as device:
         device.lock("setup")
-        device.install("small", {}, [])
+        install(device, "small", {}, [])
         for anew in (False, True):
             with pytest.raises(DeviceError, match=r"3\.0 MiB are to come.*limit is 2\.0") as caught:
-                device.install("x", wheels, [], anew=anew)
+                install(device, "x", wheels, [], anew=anew)
             assert caught.value.kind == "no-room"
         assert device.files.sent.blobs == 0
     with Device(LocalTransport(), str(root), limit_bytes=6 << 20) as device:
-        assert device.install("x", wheels, [])
+        assert install(device, "x", wheels, [])
 
 
 def test_room_is_asked_for_what_is_missing_only(root: Path, image: Image) -> None:

@@ -17,6 +17,7 @@ import pytest
 import edgeq
 from edgeq.artifact import archive, signing
 from edgeq.artifact.folder import Artifact
+from edgeq.device.installing import install
 from edgeq.records.examination import Examination
 from edgeq.records.report import Report
 from edgeq.spec import target as targets
@@ -372,7 +373,7 @@ def test_another_environment_leaves_release_and_way_back(
     before = listing(folder / own)
     with device(ready.board) as board:
         board.lock("setup")
-        assert board.install("another", {}, [])
+        assert install(board, "another", {}, [])
         board.collect()
     assert (folder / "current").readlink() == Path("another")
     assert (folder / "previous").readlink() == Path(own)
@@ -383,7 +384,7 @@ def test_another_environment_leaves_release_and_way_back(
 
     with device(ready.board) as board:
         board.lock("setup")
-        assert not board.install(own, {}, [])
+        assert not install(board, own, {}, [])
     assert status(TARGET, address(ready.board)).environment == own
 
 
@@ -393,7 +394,7 @@ def test_broken_environment_is_none(deployed: Deployed, ready: Ready, developer:
         pip = "pip-1.0-py3-none-any.whl"
         wheel = deployed.recipe.with_name(pip)
         wheel.write_bytes(os.urandom(1000))
-        error = refusal(lambda: board.install("broken", {pip: wheel}, ["numpy"]), "environment")
+        error = refusal(lambda: install(board, "broken", {pip: wheel}, ["numpy"]), "environment")
         assert "cannot be built" in error.what
         board.collect()
     assert not (root(ready.board) / "env" / "broken").exists()

@@ -14,6 +14,7 @@ env/<key>~<unique>/     one that was built again while the first was in use
 engines/<fingerprint>/  TensorRT engines; each appears by rename when it is complete
 engines/timing.*.cache  what TensorRT measured while it built them
 work/                   files of a run
+generation              the newest controller of roll-outs that claimed the device
 lock, allowed_signers
 """
 
@@ -102,6 +103,11 @@ class Layout(NamedTuple):
     def lock(self) -> Path:
         """The file that sessions lock."""
         return self.root / "lock"
+
+    @property
+    def generation(self) -> Path:
+        """The newest controller of roll-outs that claimed this device."""
+        return self.root / "generation"
 
     @property
     def allowed_signers(self) -> Path:

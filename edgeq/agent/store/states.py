@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NO_RELEASE, AgentError
 from ..names import is_hash, unique
 from . import disk
+from .generation import check_generation
 from .layout import Layout, link_name, points_to
 from .releases import check
 from .signature import check_signatures
@@ -23,12 +24,9 @@ _LEFT = "left"
 def activate(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     """Make a release the current one, and the one that was current the previous one.
 
-    AgentError: no-release, bad-artifact or not-signed; nothing has changed then.
+    AgentError: no-release, bad-artifact, not-signed or superseded; nothing has changed then.
     """
-    digest = arguments.hash("id")
-    signers = arguments.strings("signers")
-    arguments.check()
-    session.enter()
+    digest, signers = _asked_for(session, arguments)
     folder = check(session, digest)
     check_signatures(session.layout, folder, signers)
     current, previous = read_state(session.layout)
@@ -65,6 +63,37 @@ def roll_back(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
     check_signatures(session.layout, check(session, previous), signers)
     _switch(session.layout, previous, current, None if forth else current)
     return _described(session.layout)
+
+
+def restore(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
+    """Go back to a release that is named, after the checks of `activate`; twice is once.
+
+    What was current becomes the previous one, and no release to go back to.
+    """
+    digest, signers = _asked_for(session, arguments)
+    check_signatures(session.layout, check(session, digest), signers)
+    current, _ = read_state(session.layout)
+    if digest == current:
+        _settle(session.layout)
+    else:
+        _switch(session.layout, digest, current, current)
+    return _described(session.layout)
+
+
+def _asked_for(session: AgentSession, arguments: Arguments) -> tuple[str, list[str]]:
+    """The release that is to become current, and who has to have signed it; the lock is taken.
+
+    A controller of roll-outs says its generation, which has to be the newest at this moment.
+    """
+    digest = arguments.hash("id")
+    signers = arguments.strings("signers")
+    generation = arguments.optional_integer("generation")
+    arguments.check()
+    session.enter()
+    if generation is not None:
+        session.need_exclusive(arguments.op)
+        check_generation(session.layout, generation)
+    return digest, signers
 
 
 def is_rolled_back(layout: Layout) -> bool:

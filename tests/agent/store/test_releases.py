@@ -281,6 +281,50 @@ def test_rollback_checks_what_it_goes_back_to(host: Host, root: Path) -> None:
     assert current_of(root) == second
 
 
+def test_restoring_a_named_release_twice_is_restoring_it_once(host: Host, root: Path) -> None:
+    good, bad, other = (host.push(note) for note in "123")
+    host.activate(good)
+    host.activate(bad)
+    for _ in range(2):
+        back = host.do("restore", id=good, signers=[], generation=None)
+        assert back == {"current": good, "previous": bad}
+    # What was gone back from is nothing to go back to, and neither is a release that is not there.
+    assert host.refused("rollback", signers=[])[0] == "no-release"
+    assert host.refused("restore", id="0" * 64, signers=[], generation=None)[0] == "no-release"
+    spoil_file(root / "releases" / other)
+    assert host.refused("restore", id=other, signers=[], generation=None)[0] == "bad-artifact"
+    assert current_of(root) == good
+
+
+@pytest.mark.parametrize("op", ["activate", "restore"])
+def test_older_controller_changes_nothing_once_a_newer_one_has_claimed(
+    host: Host, root: Path, op: str
+) -> None:
+    first, second = host.push("1"), host.push("2")
+    host.activate(first)
+    assert host.refused("claim", generation=7)[0] == "not-locked"
+    host.lock()
+    host.do("claim", generation=7)
+    host.do("claim", generation=7)
+    for asked in ({"op": "claim"}, {"op": op, "id": second, "signers": []}):
+        kind, message = host.refused(**asked, generation=6)
+        assert kind == "superseded" and "(7)" in message and str(root / "generation") in message
+    assert current_of(root) == first
+    assert host.do(op, id=second, signers=[], generation=7)["current"] == second
+    # Who is no controller of roll-outs is not asked for one.
+    assert host.do("activate", id=first, signers=[])["current"] == first
+    host.do("claim", generation=8)
+    assert (root / "generation").read_text() == "8\n"
+
+
+def test_generation_that_is_damaged_is_none(host: Host, root: Path) -> None:
+    host.lock()
+    for content in (b"", b"soon\n", b"9" * 400, b"\xff\n"):
+        (root / "generation").write_bytes(content)
+        host.do("claim", generation=1)
+        assert (root / "generation").read_text() == "1\n"
+
+
 def test_root_of_an_older_edgeq_is_taken_over(host: Host, root: Path) -> None:
     first, second, third = (host.push(note) for note in "123")
     (root / "current").symlink_to(f"releases/{second}")
