@@ -12,6 +12,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.rollout.plan import plan_rollout
+    from edgeq.rollout.verbs import (
+        abort_rollout,
+        approve_rollout,
+        list_rollouts,
+        pause_rollout,
+        resume_rollout,
+        retry_rollout,
+        roll_back_rollout,
+        rollout_status,
+        start_rollout,
+    )
     from edgeq.spec.fleet.file import load as load_fleet
     from edgeq.tuning.sensitivity import sensitivity
     from edgeq.tuning.study import study
@@ -32,10 +44,11 @@ if TYPE_CHECKING:
     from edgeq.verbs.measure import measure
     from edgeq.verbs.push import push
     from edgeq.verbs.releases import rollback, status
-    from edgeq.verbs.rollout import plan_rollout
     from edgeq.versions import version
 
 __all__ = [
+    "abort_rollout",
+    "approve_rollout",
     "baseline",
     "build",
     "check_board",
@@ -48,17 +61,24 @@ __all__ = [
     "inspect",
     "lint",
     "list_baselines",
+    "list_rollouts",
     "load_fleet",
     "measure",
     "measure_builds",
+    "pause_rollout",
     "plan_rollout",
     "push",
     "remove_baseline",
+    "resume_rollout",
+    "retry_rollout",
+    "roll_back_rollout",
     "rollback",
+    "rollout_status",
     "run_on_fleet",
     "sensitivity",
     "set_baseline",
     "setup_board",
+    "start_rollout",
     "status",
     "study",
     "tune",
@@ -66,6 +86,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "abort_rollout": "rollout.verbs:abort_rollout",
+    "approve_rollout": "rollout.verbs:approve_rollout",
     "baseline": "verbs.baseline:baseline",
     "build": "verbs.build:build",
     "check_board": "verbs.boards:check",
@@ -78,17 +100,24 @@ _HOMES = {
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
     "list_baselines": "verbs.baseline:list_baselines",
+    "list_rollouts": "rollout.verbs:list_rollouts",
     "load_fleet": "spec.fleet.file:load",
     "measure": "verbs.measure:measure",
     "measure_builds": "verbs.builds:measure_builds",
-    "plan_rollout": "verbs.rollout:plan_rollout",
+    "pause_rollout": "rollout.verbs:pause_rollout",
+    "plan_rollout": "rollout.plan:plan_rollout",
     "push": "verbs.push:push",
     "remove_baseline": "verbs.baseline:remove_baseline",
+    "resume_rollout": "rollout.verbs:resume_rollout",
+    "retry_rollout": "rollout.verbs:retry_rollout",
+    "roll_back_rollout": "rollout.verbs:roll_back_rollout",
     "rollback": "verbs.releases:rollback",
+    "rollout_status": "rollout.verbs:rollout_status",
     "run_on_fleet": "verbs.fleet:run_on_fleet",
     "sensitivity": "tuning.sensitivity:sensitivity",
     "set_baseline": "verbs.baseline:set_baseline",
     "setup_board": "verbs.boards:setup",
+    "start_rollout": "rollout.verbs:start_rollout",
     "status": "verbs.releases:status",
     "study": "tuning.study:study",
     "tune": "tuning.tune:tune",

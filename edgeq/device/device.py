@@ -108,8 +108,7 @@ class Device:
 
     def lock(self, what: str, shared: bool = False, wait_s: float = 3.0) -> None:
         """Keep other deploys away until `close`; DeviceError (locked) names who holds it."""
-        who = f"{_user()}@{platform.node()}, process {os.getpid()}"
-        self._ask("lock", {"who": who, "what": what, "shared": shared, "wait_s": wait_s})
+        self._ask("lock", {"who": who_is_here(), "what": what, "shared": shared, "wait_s": wait_s})
 
     def probe(self, modules: Sequence[str] = ()) -> Probe:
         """What the device is: architecture, CPU, memory, engines. As the agent reports it.
@@ -326,8 +325,10 @@ def _switch(artifact_id: str, signers: Sequence[str], generation: int | None) ->
     return {"id": artifact_id, "signers": list(signers), "generation": generation}
 
 
-def _user() -> str:
+def who_is_here() -> str:
+    """Who works on a device, or on a roll-out, for others to read."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without an entry in passwd
-        return f"user {os.getuid()}"
+        user = f"user {os.getuid()}"
+    return f"{user}@{platform.node()}, process {os.getpid()}"

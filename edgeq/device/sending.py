@@ -150,4 +150,5 @@ def _never_right(address: str, content: Content, digest: str) -> DeviceError | I
         what = "changed while it was being sent"
         return InputError(str(content), what, "run it again when nothing writes to it")
     what = f"blob {digest[:12]} arrives damaged, twice"
-    return DeviceError(address, what, "the disk or the memory of the device may be failing")
+    remedy = "the disk or the memory of the device may be failing"
+    return DeviceError(address, what, remedy, kind=BAD_BLOB)

@@ -1,8 +1,63 @@
-"""What a strategy means for a fleet: who goes when, and what it can find."""
+"""What a strategy means for a fleet, and a roll-out as its journal has it."""
 
 from __future__ import annotations
 
+import datetime
+from typing import Literal, get_args
+
+from pydantic import Field
+
 from edgeq.records.record import Record
+
+DeviceState = Literal[
+    "pending",
+    "checking",
+    "pushing",
+    "verifying",
+    "measuring",
+    "activating",
+    "soaking",
+    "rolling back",
+    "healthy",
+    "failed",
+    "rolled back",
+    "deferred",
+]
+"""Of a device in a roll-out; written down before what it names is done."""
+DEVICE_STATES: tuple[DeviceState, ...] = get_args(DeviceState)
+WORKING: tuple[DeviceState, ...] = (
+    "checking",
+    "pushing",
+    "verifying",
+    "measuring",
+    "activating",
+    "rolling back",
+)
+"""Something is being done to the device, or was when its controller ended."""
+ENDED: tuple[DeviceState, ...] = ("healthy", "failed", "rolled back")
+"""Nothing is done to the device any more, unless somebody asks for it."""
+
+RolloutState = Literal[
+    "running",
+    "paused",
+    "waiting",
+    "stopping",
+    "stopped",
+    "aborted",
+    "done",
+    "rolling back",
+    "rolled back",
+]
+"""waiting: for an approval; stopping: by its own rule, and devices go back as the strategy has it;
+rolling back: as somebody asked for."""
+BACKWARD: tuple[RolloutState, ...] = ("stopping", "rolling back")
+UNFINISHED: tuple[RolloutState, ...] = ("running", "paused", "waiting", *BACKWARD)
+
+FailureClass = Literal["transient", "board", "artifact", "model"]
+"""What a device's failure says: nothing yet; that the board is in trouble; that the artifact does
+not work there; that the model does worse than the one before."""
+AGAINST: tuple[FailureClass, ...] = ("artifact", "model")
+"""Evidence against the release."""
 
 
 class Wave(Record):
@@ -34,3 +89,93 @@ class RolloutPlan(Record):
     tolerated: float
     false_stops: float
     """the probability of a stop where the tolerated share is bad"""
+
+
+class Reference(Record):
+    """What the first device that ran an artifact found, which others are held against."""
+
+    artifact_id: str
+    snr_db: dict[str, float | None]
+    """as of `Divergence`"""
+
+
+class DeviceProgress(Record):
+    """A device of a roll-out."""
+
+    device: str
+    wave: int
+    """0 is the canary"""
+    state: DeviceState = "pending"
+    tries: int = 0
+    failure: FailureClass | None = None
+    reason: str = ""
+    before: str | None = None
+    """the release that was current when it was begun"""
+    artifact_id: str | None = None
+    updated_at: datetime.datetime | None = None
+    soaks_until: datetime.datetime | None = None
+    losses: dict[str, float] = Field(default_factory=dict)
+    """log ratios to the release before, by metric, of the last comparison"""
+    reference: Reference | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is evidence against the release."""
+        return self.state in ("failed", "rolled back") and self.failure in AGAINST
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it says anything about the release."""
+        return self.is_bad or self.state in ("soaking", "healthy")
+
+
+class Held(Record):
+    """Who works on a roll-out, and until when unless a heartbeat prolongs it."""
+
+    by: str
+    since: datetime.datetime
+    until: datetime.datetime
+    generation: int
+
+
+class RolloutStatus(Record):
+    """A roll-out as its journal has it."""
+
+    id: str
+    created_at: datetime.datetime
+    recipe: str
+    fleet: str
+    state: RolloutState
+    reason: str = ""
+    wanted: Literal["run", "pause", "abort"] = "run"
+    """what somebody asked of its controller"""
+    approved: int = 0
+    """waves that may begin, behind the canary"""
+    waves: tuple[str, ...] = ()
+    held: Held | None = None
+    devices: tuple[DeviceProgress, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 well so far, 1 stopped or bad somewhere, 3 devices in trouble, 4 waits for somebody."""
+        if self.state in ("stopped", "aborted", "rolled back"):
+            return 1
+        if any(device.is_bad for device in self.devices):
+            return 1
+        if self.state in ("paused", "waiting"):
+            return 4
+        if any(device.state in ("failed", "deferred") for device in self.devices):
+            return 3
+        return 0
+
+
+class RolloutEvent(Record):
+    """Something that happened in a roll-out; to the whole of it where no device is named."""
+
+    rollout: str
+    at: datetime.datetime
+    state: DeviceState | RolloutState
+    device: str | None = None
+    wave: int | None = None
+    failure: FailureClass | None = None
+    reason: str = ""

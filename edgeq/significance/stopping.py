@@ -12,10 +12,15 @@ notion de collectif (1939).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeq.significance.student import two_sided
+
+_FEWEST = 3
 
 
 class StopRule(NamedTuple):
@@ -75,6 +80,23 @@ class StopRule(NamedTuple):
 def seen_by(boards: int, share: float) -> float:
     """The probability that a fault which hits a share of boards hits one of so many at least."""
     return 1.0 - (1.0 - share) ** boards
+
+
+def slower_on_all(losses: Sequence[float], tolerated: float, level: float) -> bool:
+    """Whether boards are slower on average than tolerated: Student's one-sided test of the mean.
+
+    `losses` are log ratios of a board's new time to its old one, a figure a board; `level` is the
+    largest chance to say so where they are just as slow as tolerated. Two boards tell nothing.
+    """
+    count = len(losses)
+    if count < _FEWEST:
+        return False
+    values = np.asarray(losses, np.float64)
+    above, spread = float(values.mean()) - math.log1p(tolerated), float(values.std(ddof=1))
+    if spread == 0.0:
+        return above > 0.0
+    t = above / (spread / math.sqrt(count))
+    return t > 0.0 and two_sided(t, count - 1) / 2 <= level
 
 
 def _binomial(successes: int, trials: int, share: float) -> float:

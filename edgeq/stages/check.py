@@ -37,6 +37,39 @@ class Checked:
     recipe_sha256: str
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """A recipe and a target that belong together, checked without any device."""
+
+    source: Source
+    target: Target
+    prepared: Prepared
+    evaluation: Dataset | None
+
+    def on(self, device: Device) -> Checked:
+        """The same for a device, which is looked at and not touched.
+
+        Raises InputError for what it cannot read, DeviceError when it is not fit.
+        """
+        found = begin_check(self.target, device)()
+        prepared = for_device(self.prepared, self.target, found)
+        source = self.source
+        return Checked(prepared, device, found, self.evaluation, source.name, source.sha256)
+
+
+def check_inputs(recipe: str | Path | Recipe, target: str | Target) -> Inputs:
+    """Check all that can be checked without a device; what many of them have in common.
+
+    Raises InputError(s) with every problem of recipe, target, model, images and annotations.
+    """
+    problems = Problems()
+    source, kind, evaluation = _loaded(recipe, target, problems)
+    prepared = _prepare_unprobed(source.recipe, kind, evaluation, problems)
+    _raise_located(problems, source)
+    assert prepared is not None
+    return Inputs(source, kind, prepared, evaluation)
+
+
 def check(
     recipe: str | Path | Recipe, target: str | Target, address: Address = HERE, keep: bool = True
 ) -> Checked:

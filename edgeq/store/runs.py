@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import URL, Engine, exc, select
+from sqlalchemy import URL, Connection, Engine, exc, select
 from sqlalchemy.orm import Session
 
 from edgeq.errors import InputError
@@ -48,6 +48,27 @@ class Store:
         """A session to ask questions in. InputError when the database refuses."""
         with reported(self._url), Session(self._engine) as session:
             yield session
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of this machine, and no server that may come back."""
+        return self._engine.dialect.name == "sqlite"
+
+    def connection(self) -> Connection:
+        """A connection to keep, for who writes again and again."""
+        return self._engine.connect()
+
+    @contextmanager
+    def begun(self, connection: Connection) -> Iterator[None]:
+        """A transaction of a kept connection. Raises what the driver does."""
+        with connection.begin():
+            if self.is_file:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield
+
+    def reporting(self) -> AbstractContextManager[None]:
+        """Where errors of the database become InputError."""
+        return reported(self._url)
 
     def add(self, report: Report) -> None:
         """Append a report, whole or not at all.

@@ -11,9 +11,9 @@ from sqlalchemy.types import TypeDecorator
 from edgeq.errors import InputError
 from edgeq.store import ownership
 
-SCHEMA_VERSION = 4
-"""2 added the trials, 3 comparisons and baselines, 4 the health of boards; tables that an older
-edgeq made are kept, those that lack are added."""
+SCHEMA_VERSION = 5
+"""2 added the trials, 3 comparisons and baselines, 4 the health of boards, 5 roll-outs; tables that
+an older edgeq made are kept, those that lack are added."""
 
 # any constant of our own: those who create the tables at the same time wait for each other
 _CREATION_LOCK = 0x65646765
@@ -133,6 +133,59 @@ class HealthRow(Base):
     workload: Mapped[str] = mapped_column(String(64), index=True)
     is_usual: Mapped[bool]
     health_json: Mapped[str] = mapped_column(Text)
+
+
+class RolloutRow(Base):
+    """A roll-out: what it is, how it stands, and who works on it."""
+
+    __tablename__ = "edgeq_rollouts"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(Utc, index=True)
+    recipe: Mapped[str] = mapped_column(Text)
+    fleet: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    wanted: Mapped[str] = mapped_column(String(20))
+    approved: Mapped[int]
+    generation: Mapped[int] = mapped_column(BigInteger)
+    holder: Mapped[str | None] = mapped_column(Text)
+    held_since: Mapped[datetime.datetime | None] = mapped_column(Utc)
+    held_until: Mapped[datetime.datetime | None] = mapped_column(Utc)
+    plan_json: Mapped[str] = mapped_column(Text)
+
+
+class RolloutDeviceRow(Base):
+    """A device of a roll-out. `place` is where it is, whatever a fleet calls it."""
+
+    __tablename__ = "edgeq_rollout_devices"
+
+    rollout_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device: Mapped[str] = mapped_column(String(200), primary_key=True)
+    place: Mapped[str] = mapped_column(Text)
+    position: Mapped[int]
+    wave: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20))
+    tries: Mapped[int]
+    failure: Mapped[str | None] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(Text)
+    before: Mapped[str | None] = mapped_column(Text)
+    artifact_id: Mapped[str | None] = mapped_column(Text)
+    updated_at: Mapped[datetime.datetime | None] = mapped_column(Utc)
+    soaks_until: Mapped[datetime.datetime | None] = mapped_column(Utc)
+    losses_json: Mapped[str] = mapped_column(Text)
+    reference_json: Mapped[str | None] = mapped_column(Text)
+
+
+class RolloutEventRow(Base):
+    """Something that happened in a roll-out."""
+
+    __tablename__ = "edgeq_rollout_events"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime.datetime] = mapped_column(Utc)
+    event_json: Mapped[str] = mapped_column(Text)
 
 
 def prepare(engine: Engine, where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,7 +56,10 @@ def run_on_fleet(
     for the fleet and the expression.
     """
     loaded = fleet if isinstance(fleet, Fleet) else load(fleet)
-    return _Run(loaded.select(on), act).outcomes(at_once)
+    devices = loaded.select(on)
+    crew = Crew(devices, lambda device, address: act(device.target, address))
+    found = {outcome.device.name: outcome for outcome in crew.outcomes(at_once)}
+    return tuple(found[device.name] for device in devices)
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,24 @@ class _Question:
     answer: Future[str]
 
 
-class _Run(Generic[T]):
+class Crew(Generic[T]):
     """Threads that take devices one after another, and tell the calling one what came of them."""
 
-    def __init__(self, devices: Sequence[FleetDevice], act: Act[T]) -> None:
+    def __init__(
+        self, devices: Sequence[FleetDevice], act: Callable[[FleetDevice, Address], T]
+    ) -> None:
         self._devices = devices
         self._act = act
         self._ask = asking()
         self._left = iter(range(len(devices)))
         self._taking = threading.Lock()
         self._over = threading.Event()
-        self._news: SimpleQueue[_Question | tuple[int, FleetOutcome[T]]] = SimpleQueue()
+        self._news: SimpleQueue[_Question | FleetOutcome[T]] = SimpleQueue()
 
-    def outcomes(self, at_once: int) -> tuple[FleetOutcome[T], ...]:
+    def outcomes(self, at_once: int) -> Iterator[FleetOutcome[T]]:
+        """What came of each device, as it comes; whoever stops asking has no more begun."""
         bundle()  # made once, and not by every thread
-        found: dict[int, FleetOutcome[T]] = {}
+        left = len(self._devices)
         with Shared(None if self._ask is None else self._ask_caller) as shared:
             try:
                 for number in range(min(at_once, len(self._devices))):
@@ -90,15 +96,15 @@ class _Run(Generic[T]):
                     threading.Thread(
                         target=self._work, args=(shared,), name=name, daemon=True
                     ).start()
-                while len(found) < len(self._devices):
+                while left:
                     news = self._news.get()
                     if isinstance(news, _Question):
                         self._answer(news)
                     else:
-                        found[news[0]] = news[1]
+                        left -= 1
+                        yield news
             finally:
                 self._over.set()
-        return tuple(found[number] for number in range(len(self._devices)))
 
     def _work(self, shared: Shared) -> None:
         while not self._over.is_set():
@@ -106,12 +112,12 @@ class _Run(Generic[T]):
                 number = next(self._left, None)
             if number is None:
                 return
-            self._news.put((number, self._outcome(self._devices[number], shared)))
+            self._news.put(self._outcome(self._devices[number], shared))
 
     def _outcome(self, device: FleetDevice, shared: Shared) -> FleetOutcome[T]:
         address = Address(device.address, device.identity, device.jump, device.host_key, shared)
         try:
-            return FleetOutcome(device, self._act(device.target, address))
+            return FleetOutcome(device, self._act(device, address))
         except EdgeqError as exc:
             return FleetOutcome(device, error=exc)
         except OSError as exc:  # edgeq's own folders: full, read-only, or not to be made

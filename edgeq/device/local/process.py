@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from edgeq.device.transport import STDERR_TAIL, ProcessEnd
-from edgeq.errors import INPUT_CLOSED, DeviceError
+from edgeq.errors import INPUT_CLOSED, NO_COMMANDS, DeviceError
 
 _CHUNK = 1 << 20
 _GRACE_S = 2.0
@@ -47,7 +47,8 @@ class LocalProcess:
             self._stderr.close()
             if not isinstance(exc, OSError):
                 raise
-            raise DeviceError(self.address, f"cannot run {self._name}: {exc}") from exc
+            what = f"cannot run {self._name}: {exc}"
+            raise DeviceError(self.address, what, kind=NO_COMMANDS) from exc
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdin.fileno(), False)

@@ -41,4 +41,4 @@ def why(where: str, ended: ProcessEnd, noise: str, is_heard: bool) -> DeviceErro
         return DeviceError(where, what, _LOST_REMEDY, kind=LINK_LOST)
     how = "was killed" if ended.status is None else f"ended with status {ended.status}"
     what = f"the agent {how}: {tail}"
-    return DeviceError(where, what, "see whether the device ran out of memory")
+    return DeviceError(where, what, "see whether the device ran out of memory", LINK_LOST)

@@ -24,7 +24,7 @@ from edgeq.device.session.frames import Stream
 from edgeq.device.session.loader import LOADER
 from edgeq.device.session.parsing import garbled, parsed_answer, parsed_frame
 from edgeq.device.transport import Transport
-from edgeq.errors import TOO_SLOW, DeviceError, EdgeqError
+from edgeq.errors import LINK_LOST, TOO_SLOW, DeviceError, EdgeqError
 from edgeq.progress import Progress
 from edgeq.records.answers import Hello, Step
 
@@ -311,7 +311,7 @@ class Session:
 
     def _ended(self) -> EdgeqError:
         if self._over.is_set():
-            return DeviceError(self.address, "the session is closed")
+            return DeviceError(self.address, "the session is closed", kind=LINK_LOST)
         return endings.why(self.address, self.process.ended(5.0), self._noise, self._heard_of)
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from edgeq.errors import InputError
 from edgeq.report.terminal.rollout import percent, render
+from edgeq.rollout.plan import plan_rollout
 from edgeq.spec.strategy import Canary, Strategy
-from edgeq.verbs.rollout import plan_rollout
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Roll-outs: waves of the same deploy, journalled."""

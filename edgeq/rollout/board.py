@@ -1,0 +1,210 @@
+"""One board of a roll-out: it gets the release, is looked at again, or goes back.
+
+Every step is in the journal before it is taken, and may be taken twice.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgeq.agent.errors import SUPERSEDED
+from edgeq.device import trust
+from edgeq.device.connection import Address, connect
+from edgeq.device.device import Device
+from edgeq.errors import DeviceError, EdgeqError
+from edgeq.records.rollout import DeviceProgress, DeviceState
+from edgeq.rollout.failures import class_of
+from edgeq.rollout.health import healthy, proven
+from edgeq.rollout.work import Work
+from edgeq.spec.fleet.fleet import FleetDevice
+from edgeq.spec.strategy import Strategy
+from edgeq.stages.check import check_room
+from edgeq.store.journal import Journal
+from edgeq.store.runs import Store
+
+_BACKOFF_S = 2.0
+_LONGEST_S = 60.0
+
+
+@dataclass(frozen=True)
+class Boards:
+    """What is done with a board, for one controller. Each method is for a thread of its own."""
+
+    journal: Journal
+    store: Store
+    work: Work
+    strategy: Strategy
+    sleep: Callable[[float], None] = time.sleep
+
+    def install(self, row: DeviceProgress, device: FleetDevice, address: Address) -> DeviceProgress:
+        """Put the release on a board and make it current, if it is no worse there.
+
+        What went wrong is in what is returned. Raises DeviceError (superseded) and InputError where
+        nothing can be written down any more.
+        """
+        return _Hand(self, row, device, address).through(_Hand.install)
+
+    def look_again(
+        self, row: DeviceProgress, device: FleetDevice, address: Address
+    ) -> DeviceProgress:
+        """At the end of its soak; a board that is bad by now goes back. Raises as `install`."""
+        return _Hand(self, row, device, address).through(_Hand.look_again)
+
+    def go_back(self, row: DeviceProgress, device: FleetDevice, address: Address) -> DeviceProgress:
+        """Make the release before current again. Raises as `install`."""
+        return _Hand(self, row, device, address).through(_Hand.go_back)
+
+
+class _Hand:
+    """A board and its line of the journal."""
+
+    def __init__(
+        self, boards: Boards, row: DeviceProgress, device: FleetDevice, address: Address
+    ) -> None:
+        self.boards = boards
+        self.row = row
+        self.device = device
+        self.address = address
+
+    def through(self, steps: Callable[[_Hand], None]) -> DeviceProgress:
+        """Take steps, and again where what stopped them may pass."""
+        for number in range(1, self.boards.strategy.tries + 1):
+            try:
+                steps(self)
+                return self.row
+            except EdgeqError as error:
+                if _is_over(error, self.boards):
+                    raise
+                if class_of(error) != "transient":
+                    self._failed(error)
+                    return self.row
+                if number == self.boards.strategy.tries:
+                    self._put_off(error)
+                    return self.row
+                wait_s = min(_BACKOFF_S * 2.0 ** (number - 1), _LONGEST_S)
+                self.boards.sleep(wait_s * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable: the last try returns")
+
+    def install(self) -> None:
+        is_decided = self.row.state == "activating" and self.row.artifact_id is not None
+        if not is_decided:
+            self._to("checking", tries=self.row.tries + 1)
+        with connect(self.device.target, self.address) as board:
+            signers = trust.signers(self.device.target)
+            if not is_decided:
+                self._try(board)
+            else:
+                self._hold(board)
+            assert self.row.artifact_id is not None
+            board.activate(self.row.artifact_id, signers, self._generation)
+            board.collect()
+        self._soak()
+
+    def _try(self, board: Device) -> None:
+        """All that comes before the release becomes current."""
+        work, strategy = self.boards.work, self.boards.strategy
+        checked = work.on(self.device, board)
+        built = work.build(checked)
+        trust.require_signed(self.device.target, board, built.artifact.signature)
+        self._hold(board)
+        before = board.status().current
+        self._to("pushing", before=before, artifact_id=built.artifact.id)
+        check_room(checked)
+        board.send(built.artifact)
+        self._to("verifying")
+        board.verify(built.artifact)
+        self._to("measuring")
+        reference = proven(work, checked, built, self.boards.store)
+        losses = healthy(strategy, self.device, checked, built.artifact, before)
+        self._to("activating", reference=reference, losses=losses)
+
+    def _soak(self) -> None:
+        seconds = self.boards.strategy.soak
+        if seconds is None:
+            self._to("healthy", failure=None, reason="")
+            return
+        until = _now() + datetime.timedelta(seconds=seconds)
+        self._to("soaking", failure=None, reason="", soaks_until=until)
+
+    def look_again(self) -> None:
+        if self.row.state == "rolling back":
+            self.go_back()
+            return
+        work, strategy = self.boards.work, self.boards.strategy
+        with connect(self.device.target, self.address) as board:
+            checked = work.on(self.device, board)
+            built = work.build(checked)
+            self._hold(board)
+            current = board.status().current
+            if current != self.row.artifact_id:
+                what = f"somebody made {(current or 'nothing')[:12]} its current release"
+                raise DeviceError(board.address, what, "see who works on it")
+            try:
+                proven(work, checked, built, self.boards.store)
+                losses = healthy(strategy, self.device, checked, built.artifact, self.row.before)
+            except EdgeqError as error:
+                if class_of(error) not in ("artifact", "model") or not self.has_before:
+                    raise
+                failure = class_of(error)
+                self._to("rolling back", failure=failure, reason=f"at its soak's end: {error}")
+                self._restore(board)
+                return
+        self._to("healthy", losses=losses)
+
+    def go_back(self) -> None:
+        if not self.has_before:
+            return
+        if self.row.state != "rolling back":
+            self._to("rolling back")
+        with connect(self.device.target, self.address) as board:
+            self._hold(board)
+            self._restore(board)
+
+    def _restore(self, board: Device) -> None:
+        assert self.row.before is not None
+        board.restore(self.row.before, trust.signers(self.device.target), self._generation)
+        self._to("rolled back")
+
+    @property
+    def has_before(self) -> bool:
+        """Whether there is a release to go back to."""
+        return self.row.before is not None and self.row.before != self.row.artifact_id
+
+    @property
+    def _generation(self) -> int:
+        return self.boards.journal.lease.generation
+
+    def _hold(self, board: Device) -> None:
+        """Nobody else changes the board until the session ends, no older controller after it."""
+        board.lock(f"roll-out {self.boards.journal.lease.rollout}")
+        board.claim(self._generation)
+
+    def _to(self, state: DeviceState, **changed: Any) -> None:
+        self.row = self.boards.journal.move(self.row, state, **changed)
+
+    def _failed(self, error: EdgeqError) -> None:
+        """Where it stands is what it stays: a release that was current goes on being it."""
+        self._to("failed", failure=class_of(error), reason=str(error))
+
+    def _put_off(self, error: EdgeqError) -> None:
+        # What is decided has to be done by whoever reaches the board next.
+        if self.row.state in ("activating", "rolling back", "soaking"):
+            self._to(self.row.state, failure="transient", reason=str(error))
+        else:
+            self._to("deferred", failure="transient", reason=str(error))
+
+
+def _is_over(error: EdgeqError, boards: Boards) -> bool:
+    """Whether this controller has to end: another has the board, or the journal is gone."""
+    if isinstance(error, DeviceError):
+        return error.kind == SUPERSEDED
+    return error.where == boards.store.where
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,286 @@
+"""The controller of a roll-out: wave after wave, until all have the release or something stops it.
+
+It works in threads of its own; what happens is told as events, in the order of the journal.
+"""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import Empty
+
+from edgeq.device.connection import Address
+from edgeq.errors import EdgeqError
+from edgeq.records.rollout import (
+    BACKWARD,
+    ENDED,
+    DeviceProgress,
+    DeviceState,
+    RolloutEvent,
+    RolloutState,
+    RolloutStatus,
+)
+from edgeq.rollout.board import Boards
+from edgeq.rollout.stopping import reason_to_stop, trouble
+from edgeq.rollout.work import Work
+from edgeq.spec.fleet.fleet import FleetDevice
+from edgeq.spec.strategy import Strategy
+from edgeq.store import rollouts
+from edgeq.store.journal import Journal
+from edgeq.store.rollouts import LEASE_S, Lease
+from edgeq.store.runs import Store
+from edgeq.verbs.fleet import Crew
+
+Step = Callable[[DeviceProgress, FleetDevice, Address], DeviceProgress]
+_BEAT_S = LEASE_S / 30
+_LOOK_S = 0.2
+_BACK: tuple[DeviceState, ...] = ("soaking", "healthy", "rolling back")
+
+
+class Halt(Exception):
+    """The end of a controller's work before all devices are done, and how the roll-out stands."""
+
+    def __init__(self, state: RolloutState, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+class Controller:
+    """Works on one roll-out, while it has the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        devices: Mapping[str, FleetDevice],
+        strategy: Strategy,
+        work: Work,
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._devices = devices
+        self._strategy = strategy
+        self._work = work
+        known = rollouts.status(store, lease.rollout)
+        self._began_as = known
+        self._rows = {row.device: row for row in known.devices}
+        for row in known.devices:
+            if row.reference is not None:
+                work.references.keep(row.reference.artifact_id, row.reference)
+        self._approved = known.approved
+        self._halt: Halt | None = None
+        self._error: BaseException | None = None
+        self._over = threading.Event()
+        self._phase: RolloutState = "running"
+
+    @property
+    def rollout(self) -> str:
+        """Its id."""
+        return self._lease.rollout
+
+    def run(self) -> Iterator[RolloutEvent]:
+        """Work until it is done or halted, and yield what happens.
+
+        Who stops asking, or is interrupted, has it paused: what boards are doing at that moment is
+        gone on with by who resumes it. Raises DeviceError (superseded) when another controller took
+        it over, InputError when the store fails; then too nothing is lost.
+        """
+        with Journal(self._store, self._lease) as journal:
+            boards = Boards(journal, self._store, self._work, self._strategy, self._rest)
+            worker = threading.Thread(
+                target=self._work_through, args=(boards,), name="edgeq-rollout", daemon=True
+            )
+            heart = threading.Thread(target=self._beat, args=(journal,), daemon=True)
+            worker.start()
+            heart.start()
+            try:
+                while worker.is_alive() or not journal.events.empty():
+                    try:
+                        yield journal.events.get(timeout=_LOOK_S)
+                    except Empty:
+                        continue
+            except BaseException:
+                self._interrupted(journal)
+                raise
+            finally:
+                self._over.set()
+                heart.join()
+            if self._error is not None:
+                raise self._error
+
+    def _interrupted(self, journal: Journal) -> None:
+        self._ask_to_halt(Halt("paused", "interrupted"))
+        state: RolloutState = "paused" if self._phase == "running" else self._phase
+        try:
+            journal.settle(state, "its controller was interrupted", release=True)
+        except EdgeqError:
+            return  # the lease runs out by itself
+
+    # The heart's thread.
+
+    def _beat(self, journal: Journal) -> None:
+        while not self._over.is_set():
+            try:
+                wanted, self._approved = journal.beat()
+            except BaseException as error:
+                self._fail(error)
+                return
+            if wanted == "pause":
+                self._ask_to_halt(Halt("paused", "as asked for"))
+            elif wanted == "abort":
+                self._ask_to_halt(Halt("aborted", "as asked for"))
+            self._over.wait(_BEAT_S)
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._ask_to_halt(Halt("paused", str(error)))
+
+    def _ask_to_halt(self, halt: Halt) -> None:
+        self._halt = self._halt or halt
+
+    # Everything below runs in the worker's thread, or in those of its crew.
+
+    def _work_through(self, boards: Boards) -> None:
+        try:
+            state, reason = self._outcome(boards)
+            if self._error is None:
+                boards.journal.settle(state, reason, release=True)
+        except BaseException as error:
+            self._fail(error)
+
+    def _outcome(self, boards: Boards) -> tuple[RolloutState, str]:
+        try:
+            if self._began_as.state in BACKWARD:
+                return self._backward(boards, self._began_as.state, self._began_as.reason)
+            self._forward(boards)
+        except Halt as halt:
+            if halt.state != "stopped":
+                return halt.state, halt.reason
+            self._halt = None
+            return self._backward(boards, "stopping", halt.reason)
+        open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
+        if open_ones:
+            names = ", ".join(row.device for row in open_ones[:6])
+            return "paused", f"{len(open_ones)} devices could not be reached: {names}"
+        return "done", ""
+
+    def _forward(self, boards: Boards) -> None:
+        for number in range(len(self._began_as.waves)):
+            self._wave(boards, number)
+        later = [row for row in self._rows.values() if row.state == "deferred"]
+        self._each(boards, boards.install, later)
+        self._soaked(boards, [row.device for row in later])
+
+    def _wave(self, boards: Boards, number: int) -> None:
+        """Install, soak, look again; then whether the next one may begin."""
+        names = [row.device for row in self._rows.values() if row.wave == number]
+        todo = [
+            row
+            for row in map(self._rows.__getitem__, names)
+            if row.state not in (*ENDED, "deferred", "soaking")
+        ]
+        soaking = any(self._rows[name].state == "soaking" for name in names)
+        if not todo and not soaking:
+            return
+        if number and all(row.state == "pending" for row in todo):
+            self._await_approval(boards, number)
+        self._each(boards, boards.install, todo)
+        self._soaked(boards, names)
+        reason = reason_to_stop(self._strategy, self._rows.values(), wave=number)
+        if reason:
+            raise Halt("stopped", reason)
+        reason = trouble(self._strategy, [self._rows[name] for name in names])
+        if reason:
+            raise Halt("paused", f"{self._began_as.waves[number]}: {reason}")
+
+    def _each(self, boards: Boards, step: Step, rows: Sequence[DeviceProgress]) -> None:
+        """A step with each device, many side by side; none is begun once there is a halt."""
+        devices = [self._devices[row.device] for row in rows]
+
+        def act(device: FleetDevice, address: Address) -> DeviceProgress | None:
+            return step(self._rows[device.name], device, address) if self._may_begin() else None
+
+        for outcome in Crew(devices, act).outcomes(self._strategy.at_once):
+            if outcome.error is not None:
+                self._fail(outcome.error)
+            if outcome.result is not None:
+                self._rows[outcome.device.name] = outcome.result
+                if step != boards.go_back:
+                    self._look(boards)
+        self._require_going()
+
+    def _look(self, boards: Boards) -> None:
+        reason = reason_to_stop(self._strategy, self._rows.values())
+        if reason:
+            self._ask_to_halt(Halt("stopped", reason))
+
+    def _may_begin(self) -> bool:
+        """Whether a device may be begun, once its hour has come."""
+        while self._halt is None:
+            if self._strategy.is_open(datetime.datetime.now().time()):
+                return True
+            self._over.wait(_BEAT_S)
+        return False
+
+    def _rest(self, seconds: float) -> None:
+        self._over.wait(seconds)
+
+    def _require_going(self) -> None:
+        if self._halt is not None:
+            raise self._halt
+
+    def _soaked(self, boards: Boards, names: Sequence[str]) -> None:
+        """Wait until each has run the release for as long as it should, then look again."""
+        soaking = [row for name in names if (row := self._rows[name]).state == "soaking"]
+        for row in soaking:
+            while row.soaks_until and datetime.datetime.now(datetime.UTC) < row.soaks_until:
+                self._require_going()
+                self._over.wait(_LOOK_S)
+        self._each(boards, boards.look_again, soaking)
+
+    def _await_approval(self, boards: Boards, number: int) -> None:
+        approval = self._strategy.approval
+        wave = self._began_as.waves[number]
+        if approval.by == "nobody" or self._approved >= number:
+            return
+        if approval.by == "command":
+            told = self._status().model_dump_json()
+            done = subprocess.run(list(approval.command), input=told, text=True, check=False)
+            if done.returncode:
+                what = f"{approval.command[0]} ended with {done.returncode}"
+                raise Halt("paused", f"{wave} is not approved: {what}")
+            return
+        self._enter(boards, "waiting", f"{wave} waits: edgeq rollout approve {self.rollout}")
+        while self._approved < number:
+            self._require_going()
+            self._over.wait(_LOOK_S)
+        self._enter(boards, "running")
+
+    def _enter(self, boards: Boards, phase: RolloutState, reason: str = "") -> None:
+        boards.journal.settle(phase, reason)
+        self._phase = phase
+
+    def _status(self) -> RolloutStatus:
+        return rollouts.status(self._store, self.rollout)
+
+    def _backward(
+        self, boards: Boards, phase: RolloutState, reason: str
+    ) -> tuple[RolloutState, str]:
+        """What the strategy wants to follow a stop, or all devices, as somebody asked for."""
+        then = self._strategy.stop.then
+        if phase == "stopping" and then == "halt":
+            return "stopped", reason
+        self._enter(boards, phase, reason)
+        begun = [row.wave for row in self._rows.values() if row.state != "pending"]
+        is_wave = phase == "stopping" and then == "roll back wave"
+        first = max(begun, default=0) if is_wave else 0
+        rows = [
+            row
+            for row in self._rows.values()
+            if row.wave >= first and row.state in _BACK and row.before != row.artifact_id
+        ]
+        self._each(boards, boards.go_back, rows)
+        return ("stopped" if phase == "stopping" else "rolled back"), reason

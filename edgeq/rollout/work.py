@@ -1,0 +1,109 @@
+"""What all boards of a roll-out have in common, and is computed once."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from edgeq.artifact import signing
+from edgeq.device.connection import host
+from edgeq.device.device import Device
+from edgeq.errors import Problems
+from edgeq.progress import silent
+from edgeq.records.rollout import Reference
+from edgeq.rollout.once import Once, Proven
+from edgeq.spec.fleet.fleet import FleetDevice
+from edgeq.spec.images import Image
+from edgeq.spec.target import Target
+from edgeq.stages import build as building
+from edgeq.stages.bench import bench_images
+from edgeq.stages.build import Build
+from edgeq.stages.check import Checked, Inputs, check_inputs
+from edgeq.stages.columns import predicted_here
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, predict
+from edgeq.stages.prepare import cores
+from edgeq.stages.references import simulation
+
+
+class Work:
+    """A recipe for the targets of a fleet; any thread may ask. `sign` is a key to sign with."""
+
+    def __init__(self, recipe: Path, devices: list[FleetDevice], sign: Path | None) -> None:
+        self.recipe = recipe
+        self._sign = sign
+        self._inputs = _inputs(recipe, [device.target for device in devices])
+        self._built: Once[str, Build] = Once()
+        self._here: Once[str, dict[str, Predictions]] = Once()
+        self._simulated: Once[str, Predictions] = Once()
+        # A build, or a model's predictions, fill the memory and the cores by themselves.
+        self._computing = threading.Lock()
+        self.references: Proven[str, Reference] = Proven()
+
+    @property
+    def recipe_sha256(self) -> str:
+        """The hash of the recipe's text."""
+        return next(iter(self._inputs.values())).source.sha256
+
+    def on(self, device: FleetDevice, board: Device) -> Checked:
+        """The recipe for a board, which is looked at. Raises InputError, DeviceError."""
+        return self._inputs[device.target.name].on(board)
+
+    def build(self, checked: Checked) -> Build:
+        """The artifact that a board gets, signed where there is a key."""
+
+        def make() -> Build:
+            with self._computing:
+                built = building.build(checked.prepared)
+                if self._sign is None:
+                    return built
+                return replace(built, artifact=signing.sign(built.artifact, self._sign))
+
+        return self._built.get(building.key_of(checked.prepared), make)
+
+    def predicted(self, checked: Checked, built: Build) -> dict[str, Predictions]:
+        """What float model and simulation find here."""
+
+        def make() -> dict[str, Predictions]:
+            with self._computing:
+                return predicted_here(checked.prepared, checked.evaluation, built, silent)
+
+        return self._here.get(built.artifact.id, make)
+
+    def simulated(self, checked: Checked, built: Build) -> Predictions:
+        """What the simulation finds here in the images that every board is asked about."""
+
+        def make() -> Predictions:
+            count = checked.prepared.recipe.measure.threads or cores()
+            manner = Manner(count, "disabled", DIVERGENCE_IMAGES)
+            with self._computing, host() as here:
+                model = simulation(checked.prepared, built)
+                return predict(here, model, golden_images(checked), manner, silent, "simulated")
+
+        return self._simulated.get(built.artifact.id, make)
+
+
+def golden_images(checked: Checked) -> dict[int, Image]:
+    """A few images by their ids, in which every board has to find the same."""
+    if checked.evaluation is not None:
+        return dict(list(checked.evaluation.files.items())[:DIVERGENCE_IMAGES])
+    return dict(enumerate(checked.prepared.calibration[:DIVERGENCE_IMAGES], 1))
+
+
+def images_in_turns(checked: Checked) -> list[Image]:
+    """What two releases run on."""
+    if checked.evaluation is not None:
+        return bench_images(tuple(checked.evaluation.files.values()))
+    return bench_images(checked.prepared.calibration)
+
+
+def _inputs(recipe: Path, targets: list[Target]) -> dict[str, Inputs]:
+    """The recipe checked against each target of a fleet, all problems at once."""
+    problems = Problems()
+    found: dict[str, Inputs] = {}
+    for target in {target.name: target for target in targets}.values():
+        made = problems.attempt(lambda: check_inputs(recipe, target))  # noqa: B023
+        if made is not None:
+            found[target.name] = made
+    problems.raise_all()
+    return found
