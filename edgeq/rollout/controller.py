@@ -9,7 +9,9 @@ import datetime
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from queue import Empty
+from typing import Protocol
 
 from edgeq.device.connection import Address
 from edgeq.errors import EdgeqError
@@ -22,9 +24,7 @@ from edgeq.records.rollout import (
     RolloutState,
     RolloutStatus,
 )
-from edgeq.rollout.board import Boards
 from edgeq.rollout.stopping import reason_to_stop, trouble
-from edgeq.rollout.work import Work
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
 from edgeq.store import rollouts
@@ -34,8 +34,31 @@ from edgeq.store.runs import Store
 from edgeq.verbs.fleet import Crew
 
 Step = Callable[[DeviceProgress, FleetDevice, Address], DeviceProgress]
+
+
+class Steps(Protocol):
+    """What is done with a board, in a thread of its own; see `Boards`.
+
+    Each writes down what it does before it does it, and returns how the board stands then. What is
+    raised ends the controller.
+    """
+
+    def install(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
+        """Put the release on it, and make it current if it is no worse there."""
+        ...
+
+    def look_again(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
+        """At the end of its soak."""
+        ...
+
+    def go_back(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
+        """Make the release before current again."""
+        ...
+
+
 _BEAT_S = LEASE_S / 30
 _LOOK_S = 0.2
+_INTERRUPTED = "its controller was interrupted"
 _BACK: tuple[DeviceState, ...] = ("soaking", "healthy", "rolling back")
 
 
@@ -57,19 +80,16 @@ class Controller:
         lease: Lease,
         devices: Mapping[str, FleetDevice],
         strategy: Strategy,
-        work: Work,
+        steps: Callable[[Journal], Steps],
     ) -> None:
         self._store = store
         self._lease = lease
         self._devices = devices
         self._strategy = strategy
-        self._work = work
+        self._steps = steps
         known = rollouts.status(store, lease.rollout)
         self._began_as = known
         self._rows = {row.device: row for row in known.devices}
-        for row in known.devices:
-            if row.reference is not None:
-                work.references.keep(row.reference.artifact_id, row.reference)
         self._approved = known.approved
         self._halt: Halt | None = None
         self._error: BaseException | None = None
@@ -89,9 +109,8 @@ class Controller:
         it over, InputError when the store fails; then too nothing is lost.
         """
         with Journal(self._store, self._lease) as journal:
-            boards = Boards(journal, self._store, self._work, self._strategy, self._rest)
             worker = threading.Thread(
-                target=self._work_through, args=(boards,), name="edgeq-rollout", daemon=True
+                target=self._work_through, args=(journal,), name="edgeq-rollout", daemon=True
             )
             heart = threading.Thread(target=self._beat, args=(journal,), daemon=True)
             worker.start()
@@ -102,8 +121,12 @@ class Controller:
                         yield journal.events.get(timeout=_LOOK_S)
                     except Empty:
                         continue
+            except GeneratorExit:
+                self._ask_to_halt(Halt("paused", _INTERRUPTED))
+                worker.join()
+                raise
             except BaseException:
-                self._interrupted(journal)
+                self._leave(journal)
                 raise
             finally:
                 self._over.set()
@@ -111,13 +134,12 @@ class Controller:
             if self._error is not None:
                 raise self._error
 
-    def _interrupted(self, journal: Journal) -> None:
-        self._ask_to_halt(Halt("paused", "interrupted"))
+    def _leave(self, journal: Journal) -> None:
+        """Somebody wants this process to end now."""
+        self._ask_to_halt(Halt("paused", _INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
-        try:
-            journal.settle(state, "its controller was interrupted", release=True)
-        except EdgeqError:
-            return  # the lease runs out by itself
+        with suppress(EdgeqError):  # the lease runs out by itself
+            journal.settle(state, _INTERRUPTED, release=True)
 
     # The heart's thread.
 
@@ -143,38 +165,39 @@ class Controller:
 
     # Everything below runs in the worker's thread, or in those of its crew.
 
-    def _work_through(self, boards: Boards) -> None:
+    def _work_through(self, journal: Journal) -> None:
         try:
-            state, reason = self._outcome(boards)
+            state, reason = self._outcome(journal)
             if self._error is None:
-                boards.journal.settle(state, reason, release=True)
+                journal.settle(state, reason, release=True)
         except BaseException as error:
             self._fail(error)
 
-    def _outcome(self, boards: Boards) -> tuple[RolloutState, str]:
+    def _outcome(self, journal: Journal) -> tuple[RolloutState, str]:
+        self._journal, self._do = journal, self._steps(journal)
         try:
             if self._began_as.state in BACKWARD:
-                return self._backward(boards, self._began_as.state, self._began_as.reason)
-            self._forward(boards)
+                return self._backward(self._began_as.state, self._began_as.reason)
+            self._forward()
         except Halt as halt:
             if halt.state != "stopped":
                 return halt.state, halt.reason
             self._halt = None
-            return self._backward(boards, "stopping", halt.reason)
+            return self._backward("stopping", halt.reason)
         open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
         if open_ones:
             names = ", ".join(row.device for row in open_ones[:6])
             return "paused", f"{len(open_ones)} devices could not be reached: {names}"
         return "done", ""
 
-    def _forward(self, boards: Boards) -> None:
+    def _forward(self) -> None:
         for number in range(len(self._began_as.waves)):
-            self._wave(boards, number)
+            self._wave(number)
         later = [row for row in self._rows.values() if row.state == "deferred"]
-        self._each(boards, boards.install, later)
-        self._soaked(boards, [row.device for row in later])
+        self._each(self._do.install, later)
+        self._soaked([row.device for row in later])
 
-    def _wave(self, boards: Boards, number: int) -> None:
+    def _wave(self, number: int) -> None:
         """Install, soak, look again; then whether the next one may begin."""
         names = [row.device for row in self._rows.values() if row.wave == number]
         todo = [
@@ -186,9 +209,9 @@ class Controller:
         if not todo and not soaking:
             return
         if number and all(row.state == "pending" for row in todo):
-            self._await_approval(boards, number)
-        self._each(boards, boards.install, todo)
-        self._soaked(boards, names)
+            self._await_approval(number)
+        self._each(self._do.install, todo)
+        self._soaked(names)
         reason = reason_to_stop(self._strategy, self._rows.values(), wave=number)
         if reason:
             raise Halt("stopped", reason)
@@ -196,7 +219,7 @@ class Controller:
         if reason:
             raise Halt("paused", f"{self._began_as.waves[number]}: {reason}")
 
-    def _each(self, boards: Boards, step: Step, rows: Sequence[DeviceProgress]) -> None:
+    def _each(self, step: Step, rows: Sequence[DeviceProgress]) -> None:
         """A step with each device, many side by side; none is begun once there is a halt."""
         devices = [self._devices[row.device] for row in rows]
 
@@ -208,11 +231,11 @@ class Controller:
                 self._fail(outcome.error)
             if outcome.result is not None:
                 self._rows[outcome.device.name] = outcome.result
-                if step != boards.go_back:
-                    self._look(boards)
+                if step != self._do.go_back:
+                    self._look()
         self._require_going()
 
-    def _look(self, boards: Boards) -> None:
+    def _look(self) -> None:
         reason = reason_to_stop(self._strategy, self._rows.values())
         if reason:
             self._ask_to_halt(Halt("stopped", reason))
@@ -225,23 +248,20 @@ class Controller:
             self._over.wait(_BEAT_S)
         return False
 
-    def _rest(self, seconds: float) -> None:
-        self._over.wait(seconds)
-
     def _require_going(self) -> None:
         if self._halt is not None:
             raise self._halt
 
-    def _soaked(self, boards: Boards, names: Sequence[str]) -> None:
+    def _soaked(self, names: Sequence[str]) -> None:
         """Wait until each has run the release for as long as it should, then look again."""
         soaking = [row for name in names if (row := self._rows[name]).state == "soaking"]
         for row in soaking:
             while row.soaks_until and datetime.datetime.now(datetime.UTC) < row.soaks_until:
                 self._require_going()
                 self._over.wait(_LOOK_S)
-        self._each(boards, boards.look_again, soaking)
+        self._each(self._do.look_again, soaking)
 
-    def _await_approval(self, boards: Boards, number: int) -> None:
+    def _await_approval(self, number: int) -> None:
         approval = self._strategy.approval
         wave = self._began_as.waves[number]
         if approval.by == "nobody" or self._approved >= number:
@@ -253,27 +273,25 @@ class Controller:
                 what = f"{approval.command[0]} ended with {done.returncode}"
                 raise Halt("paused", f"{wave} is not approved: {what}")
             return
-        self._enter(boards, "waiting", f"{wave} waits: edgeq rollout approve {self.rollout}")
+        self._enter("waiting", f"{wave} waits: edgeq rollout approve {self.rollout}")
         while self._approved < number:
             self._require_going()
             self._over.wait(_LOOK_S)
-        self._enter(boards, "running")
+        self._enter("running")
 
-    def _enter(self, boards: Boards, phase: RolloutState, reason: str = "") -> None:
-        boards.journal.settle(phase, reason)
+    def _enter(self, phase: RolloutState, reason: str = "") -> None:
+        self._journal.settle(phase, reason)
         self._phase = phase
 
     def _status(self) -> RolloutStatus:
         return rollouts.status(self._store, self.rollout)
 
-    def _backward(
-        self, boards: Boards, phase: RolloutState, reason: str
-    ) -> tuple[RolloutState, str]:
+    def _backward(self, phase: RolloutState, reason: str) -> tuple[RolloutState, str]:
         """What the strategy wants to follow a stop, or all devices, as somebody asked for."""
         then = self._strategy.stop.then
         if phase == "stopping" and then == "halt":
             return "stopped", reason
-        self._enter(boards, phase, reason)
+        self._enter(phase, reason)
         begun = [row.wave for row in self._rows.values() if row.state != "pending"]
         is_wave = phase == "stopping" and then == "roll back wave"
         first = max(begun, default=0) if is_wave else 0
@@ -282,5 +300,5 @@ class Controller:
             for row in self._rows.values()
             if row.wave >= first and row.state in _BACK and row.before != row.artifact_id
         ]
-        self._each(boards, boards.go_back, rows)
+        self._each(self._do.go_back, rows)
         return ("stopped" if phase == "stopping" else "rolled back"), reason

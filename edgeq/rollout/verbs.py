@@ -7,8 +7,9 @@ for event in edgeq.start_rollout("recipe.yaml", "fleet.yaml"):
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +24,7 @@ from edgeq.records.rollout import (
     RolloutState,
     RolloutStatus,
 )
+from edgeq.rollout.board import Boards
 from edgeq.rollout.controller import Controller
 from edgeq.rollout.plan import plan_rollout
 from edgeq.rollout.work import Work
@@ -31,7 +33,7 @@ from edgeq.spec.fleet import file as fleets
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
 from edgeq.store import open_store, rollouts
-from edgeq.store.rollouts import PlannedDevice
+from edgeq.store.rollouts import Lease, PlannedDevice
 from edgeq.store.runs import Store
 
 
@@ -84,7 +86,7 @@ def start_rollout(
         planned,
         who_is_here(),
     )
-    return Rollout(lease.rollout, Controller(shelf, lease, devices, wanted, work))
+    return _rollout(shelf, lease, devices, wanted, work)
 
 
 def check_rollout(
@@ -184,7 +186,21 @@ def _taken(
     if again:
         names = [row.device for row in known.devices if row.state in again]
         rollouts.send_back(store, lease, names)
-    return Rollout(lease.rollout, Controller(store, lease, devices, wanted, work))
+    for row in known.devices:
+        if row.reference is not None:
+            work.references.keep(row.reference.artifact_id, row.reference)
+    return _rollout(store, lease, devices, wanted, work)
+
+
+def _rollout(
+    store: Store,
+    lease: Lease,
+    devices: Mapping[str, FleetDevice],
+    strategy: Strategy,
+    work: Work,
+) -> Rollout:
+    steps = partial(Boards, store=store, work=work, strategy=strategy)
+    return Rollout(lease.rollout, Controller(store, lease, devices, strategy, steps))
 
 
 def _strategy(strategy: str | Path | Strategy | None) -> Strategy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgeq.artifact import signing
@@ -47,7 +48,7 @@ class Work:
 
     def on(self, device: FleetDevice, board: Device) -> Checked:
         """The recipe for a board, which is looked at. Raises InputError, DeviceError."""
-        return self._inputs[device.target.name].on(board)
+        return self._inputs[_kind(device.target)].on(board, device.target)
 
     def build(self, checked: Checked) -> Build:
         """The artifact that a board gets, signed where there is a key."""
@@ -101,9 +102,14 @@ def _inputs(recipe: Path, targets: list[Target]) -> dict[str, Inputs]:
     """The recipe checked against each target of a fleet, all problems at once."""
     problems = Problems()
     found: dict[str, Inputs] = {}
-    for target in {target.name: target for target in targets}.values():
-        made = problems.attempt(lambda: check_inputs(recipe, target))  # noqa: B023
+    for kind, target in {_kind(target): target for target in targets}.items():
+        made = problems.attempt(partial(check_inputs, recipe, target))
         if made is not None:
-            found[target.name] = made
+            found[kind] = made
     problems.raise_all()
     return found
+
+
+def _kind(target: Target) -> str:
+    """What of a target a model is prepared for, which boards of other names or folders share."""
+    return target.model_dump_json(exclude=building.WITHOUT_EFFECT)

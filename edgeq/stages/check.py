@@ -42,17 +42,16 @@ class Inputs:
     """A recipe and a target that belong together, checked without any device."""
 
     source: Source
-    target: Target
     prepared: Prepared
     evaluation: Dataset | None
 
-    def on(self, device: Device) -> Checked:
-        """The same for a device, which is looked at and not touched.
+    def on(self, device: Device, target: Target) -> Checked:
+        """The same for a device of such a target, which is looked at and not touched.
 
         Raises InputError for what it cannot read, DeviceError when it is not fit.
         """
-        found = begin_check(self.target, device)()
-        prepared = for_device(self.prepared, self.target, found)
+        found = begin_check(target, device)()
+        prepared = for_device(self.prepared, target, found)
         source = self.source
         return Checked(prepared, device, found, self.evaluation, source.name, source.sha256)
 
@@ -67,7 +66,7 @@ def check_inputs(recipe: str | Path | Recipe, target: str | Target) -> Inputs:
     prepared = _prepare_unprobed(source.recipe, kind, evaluation, problems)
     _raise_located(problems, source)
     assert prepared is not None
-    return Inputs(source, kind, prepared, evaluation)
+    return Inputs(source, prepared, evaluation)
 
 
 def check(

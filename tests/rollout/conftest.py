@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .barn import Barn, make
+
+
+@pytest.fixture
+def barn(small_demo: Path, tmp_path: Path, spared: None) -> Barn:
+    """Four boards with nothing on them."""
+    return make(small_demo, tmp_path / "barn", 4)

@@ -1,0 +1,331 @@
+"""What the controller makes of boards whose outcomes are given; journal and store are real."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import random
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgeq.errors import DeviceError, EdgeqError, InputError
+from edgeq.records.rollout import BACKWARD, ENDED, WORKING, RolloutState, RolloutStatus
+from edgeq.spec.strategy import Approval, Canary, StopAt, Strategy
+from edgeq.store import open_store, rollouts
+from edgeq.store.runs import Store
+
+from .pretended import NEW, OLD, Fate, World, begin, controller, states
+
+INSTALLED = ["checking", "pushing", "verifying", "measuring", "activating", "healthy"]
+QUICK = Strategy(canary=Canary(count=2))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+
+
+def worked(
+    store: Store, waves: list[int], strategy: Strategy, world: World
+) -> tuple[RolloutStatus, dict[str, list[str]]]:
+    """A roll-out from its beginning to where it ends."""
+    lease = begin(store, waves)
+    seen = states(controller(store, lease, strategy, world).run())
+    return rollouts.status(store, lease.rollout), seen
+
+
+def fates(count: int, *bad: int, fate: Fate = "bad") -> dict[str, list[Fate]]:
+    """Which of so many devices are bad."""
+    return {f"cam{number}": [fate] for number in range(count) if number in bad}
+
+
+def test_waves_follow_each_other(store: Store) -> None:
+    order: list[str] = []
+    world = World({}, before_step=lambda name, state: order.append(name))
+    status, seen = worked(store, [2, 3, 5], QUICK, world)
+    assert (status.state, status.exit_code) == ("done", 0)
+    assert seen == {**{f"cam{n}": INSTALLED for n in range(10)}, "": ["done"]}
+    firsts = [order.index(f"cam{n}") for n in range(10)]
+    lasts = [len(order) - order[::-1].index(f"cam{n}") for n in range(10)]
+    assert max(lasts[:2]) <= min(firsts[2:]) and max(lasts[2:5]) <= min(firsts[5:])
+    assert rollouts.events(store, status.id)[-1][1].state == "done"
+
+
+def test_two_bad_ones_of_a_canary_of_five_stop_it(store: Store) -> None:
+    status, seen = worked(store, [5, 50], Strategy(), World(fates(55, 1, 3)))
+    assert (status.state, status.exit_code) == ("stopped", 1)
+    assert "2 of 5 devices are bad" in status.reason and "cam" in status.reason
+    assert len(seen) == 6
+    # One alone does not, nor does trouble of their own.
+    status, seen = worked(store, [5, 5], Strategy(), World(fates(10, 1)))
+    assert (status.state, status.exit_code) == ("done", 1)
+    trouble = World(fates(10, 1, fate="trouble"))
+    assert worked(store, [5, 5], Strategy(), trouble)[0].exit_code == 3
+
+
+def test_bad_ones_behind_the_canary_stop_it_in_the_middle_of_a_wave(store: Store) -> None:
+    world = World(fates(205, *range(5, 205, 3)))
+    status, seen = worked(store, [5, 200], Strategy(at_once=4), world)
+    assert status.state == "stopped" and len(seen) < 60
+    assert not any(device.state in WORKING for device in status.devices)
+
+
+@pytest.mark.parametrize("then", ["halt", "roll back wave", "roll back all"])
+def test_what_follows_a_stop(store: Store, then: str) -> None:
+    strategy = Strategy(canary=Canary(count=3), stop=StopAt.model_validate({"then": then}))
+    world = World(fates(23, *range(4, 23, 2)))
+    status, seen = worked(store, [3, 20], strategy, world)
+    assert status.state == "stopped" and "devices are bad" in status.reason
+    canary = {world.runs[f"cam{n}"] for n in range(3)}
+    wave = {world.runs[name] for name in seen if name and int(name[3:]) > 2}
+    assert canary == ({OLD} if then == "roll back all" else {NEW})
+    assert wave == ({OLD, NEW} if then == "halt" else {OLD})
+    assert ("stopping" in seen[""]) is (then != "halt")
+
+
+def test_all_a_little_slower_is_found_by_their_mean(store: Store) -> None:
+    waves = [5, 10, 20]
+    status, _ = worked(store, waves, Strategy(), World({}, loss=0.05))
+    assert status.state == "stopped"
+    assert "inference is +5.1% on average of 5 devices (limit +2%)" in status.reason
+    assert worked(store, waves, Strategy(), World({}, loss=0.015))[0].state == "done"
+
+
+def test_canary_that_tells_nothing_goes_no_further(store: Store) -> None:
+    away = World(fates(4, 0, 1, fate="away"))
+    status, seen = worked(store, [2, 2], QUICK, away)
+    assert status.state == "stopped" and "no device of the canary told anything" in status.reason
+    assert set(seen) == {"cam0", "cam1", ""}
+
+
+def test_many_in_trouble_are_a_reason_to_look_and_then_it_goes_on(store: Store) -> None:
+    world = World(fates(12, 3, 4, 5, fate="trouble"))
+    lease = begin(store, [2, 5, 5])
+    list(controller(store, lease, QUICK, world).run())
+    status = rollouts.status(store, lease.rollout)
+    assert (status.state, status.exit_code) == ("paused", 4)
+    assert "wave 1: 3 of 5 devices are in trouble (limit 20%); cam" in status.reason
+    lease = rollouts.take(store, lease.rollout, "ben")
+    seen = states(controller(store, lease, QUICK, world).run())
+    assert set(seen) == {*(f"cam{n}" for n in range(7, 12)), ""}
+    assert rollouts.status(store, lease.rollout).state == "done"
+
+
+def test_who_is_away_is_tried_again_at_the_end(store: Store) -> None:
+    world = World({"cam3": ["away", "well"], "cam4": ["away"]})
+    status, seen = worked(store, [2, 10], QUICK, world)
+    assert seen["cam3"] == ["checking", "deferred", *INSTALLED]
+    assert seen["cam4"] == ["checking", "deferred"] * 2
+    assert (status.state, status.exit_code) == ("done", 3)
+
+
+def test_bad_at_the_end_of_its_soak_counts(store: Store) -> None:
+    world = World(fates(12, 0, 1, fate="bad later"))
+    status, seen = worked(store, [2, 10], Strategy(canary=Canary(count=2), soak=0.1), world)
+    assert seen["cam0"][-3:] == ["soaking", "rolling back", "rolled back"]
+    assert status.state == "stopped" and "2 of 2 devices are bad" in status.reason
+    assert world.runs == {"cam0": OLD, "cam1": OLD}
+
+
+def test_paused_one_begins_nothing_more_and_is_gone_on_with(store: Store) -> None:
+    strategy = Strategy(canary=Canary(count=2), at_once=1)
+    lease = begin(store, [2, 10])
+    world = World({})
+
+    def pause(name: str, state: str) -> None:
+        if (name, state) == ("cam4", "checking"):
+            rollouts.ask(store, lease.rollout, "pause")
+            heard.wait(5.0)
+
+    heard = threading.Event()
+    world.before_step = pause
+    run = controller(store, lease, strategy, world).run()
+    for event in run:
+        if event.device == "cam4":
+            heard.wait(3.0)  # a beat of the controller's heart
+            heard.set()
+    status = rollouts.status(store, lease.rollout)
+    assert (status.state, status.reason, status.exit_code) == ("paused", "as asked for", 4)
+    assert [device.state for device in status.devices] == ["healthy"] * 5 + ["pending"] * 7
+    world.before_step = lambda *_: None
+    lease = rollouts.take(store, lease.rollout, "ben")
+    assert len(states(controller(store, lease, strategy, world).run())) == 8
+    assert rollouts.status(store, lease.rollout).state == "done"
+
+
+def test_wave_waits_for_who_has_to_approve_it(store: Store) -> None:
+    strategy = Strategy(canary=Canary(count=2), approval=Approval(by="person"))
+    lease = begin(store, [2, 2])
+    with pytest.raises(InputError, match="waits for no approval"):
+        rollouts.approve(store, lease.rollout)
+    touched: set[str | None] = set()
+    for event in controller(store, lease, strategy, World({})).run():
+        if event.state == "waiting":
+            assert touched == {"cam0", "cam1"} and f"approve {lease.rollout}" in event.reason
+            rollouts.approve(store, lease.rollout)
+        touched.add(event.device)
+    assert len(touched) == 5 and rollouts.status(store, lease.rollout).state == "done"
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "done"), (7, "paused")])
+def test_command_that_approves_is_told_how_it_stands(
+    store: Store, tmp_path: Path, code: int, state: str
+) -> None:
+    seen = tmp_path / "seen.json"
+    program = f"import sys, pathlib; pathlib.Path({str(seen)!r}).write_text(sys.stdin.read())"
+    command = (sys.executable, "-c", f"{program}; sys.exit({code})")
+    approval = Approval(by="command", command=command)
+    strategy = Strategy(canary=Canary(count=2), approval=approval)
+    status, _ = worked(store, [2, 2], strategy, World({}))
+    told = RolloutStatus.model_validate(json.loads(seen.read_text()))
+    assert [device.state for device in told.devices] == ["healthy"] * 2 + ["pending"] * 2
+    assert status.state == state
+    assert code == 0 or "wave 1 is not approved" in status.reason
+
+
+def test_devices_are_begun_in_their_hours_only(store: Store) -> None:
+    now = datetime.datetime.now()
+    first, last = (f"{(now + datetime.timedelta(hours=by)):%H}:00" for by in (3, 5))
+    strategy = Strategy(canary=Canary(count=2), windows=(f"{first}-{last}",))
+    lease = begin(store, [2, 2])
+    abort = threading.Timer(0.5, rollouts.ask, (store, lease.rollout, "abort"))
+    abort.start()
+    assert states(controller(store, lease, strategy, World({})).run()) == {"": ["aborted"]}
+
+
+def test_who_stops_asking_has_it_paused(store: Store) -> None:
+    lease = begin(store, [2, 10])
+    run = controller(store, lease, Strategy(canary=Canary(count=2), at_once=1), World({})).run()
+    for event in run:
+        if event.device == "cam2":
+            break
+    run.close()  # type: ignore[attr-defined]
+    status = rollouts.status(store, lease.rollout)
+    assert (status.state, status.reason) == ("paused", "its controller was interrupted")
+    assert not any(device.state in WORKING for device in status.devices)
+
+
+def test_controller_whose_roll_out_was_taken_over_writes_nothing_more(store: Store) -> None:
+    world = World({})
+    lease = begin(store, [2, 10])
+    late = threading.Event()
+
+    def hang(name: str, state: str) -> None:
+        if (name, state) == ("cam1", "measuring") and threading.current_thread().name != "ours":
+            late.wait(30.0)
+
+    world.before_step = hang
+    first = controller(store, lease, QUICK, world)
+    failed: list[BaseException] = []
+
+    def run_first() -> None:
+        try:
+            list(first.run())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run_first)
+    thread.start()
+    while rollouts.status(store, lease.rollout).devices[1].state != "measuring":
+        pass
+    with pytest.raises(InputError, match=r"anna@here, process 1 has worked on roll-out \w+ since"):
+        rollouts.take(store, lease.rollout, "ben")
+    run_out(store, lease.rollout)
+    taken = rollouts.take(store, lease.rollout, "ben")
+    assert taken.generation > lease.generation
+    world.before_step = lambda *_: None
+    list(controller(store, taken, QUICK, world).run())
+    late.set()
+    thread.join()
+    assert isinstance(failed[0], DeviceError) and "ben took it over" in str(failed[0])
+    assert rollouts.status(store, lease.rollout).state == "done"
+
+
+def run_out(store: Store, rollout: str) -> None:
+    """Let a lease end."""
+    from edgeq.store.schema import RolloutRow
+
+    with store.writing() as session:
+        row = session.get(RolloutRow, rollout)
+        assert row is not None
+        row.held_until = row.held_since
+
+
+def test_two_roll_outs_share_no_device(store: Store) -> None:
+    lease = begin(store, [2, 2])
+    with pytest.raises(InputError, match=r"which has 3 of these devices \(cam0, cam1, cam2\)"):
+        begin(store, [3])
+    run_out(store, lease.rollout)
+    with pytest.raises(InputError, match=r"is running.*resume"):
+        begin(store, [1])
+    assert rollouts.ask(store, lease.rollout, "abort").state == "aborted"
+    begin(store, [1])
+    with pytest.raises(InputError, match="is aborted"):
+        rollouts.ask(store, lease.rollout, "pause")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the controller runs after it."""
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(seed=st.integers(0, 10**6))
+def test_controller_that_dies_anywhere_is_gone_on_with_to_the_same_end(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    waves = [2, chance.randint(1, 4), chance.randint(1, 4)]
+    given_fates: dict[str, list[Fate]] = {
+        f"cam{n}": [chance.choice(("well", "well", "well", "bad", "trouble"))]
+        for n in range(sum(waves))
+    }
+    then = chance.choice(("halt", "roll back wave", "roll back all"))
+    strategy = Strategy(
+        canary=Canary(count=2),
+        at_once=chance.randint(1, 3),
+        soak=chance.choice((None, 0.01)),
+        stop=StopAt.model_validate({"then": then, "trouble": "99%"}),
+    )
+    store = open_store(f"sqlite:///{tmp_path / uuid.uuid4().hex}.sqlite")
+    undisturbed = World(given_fates)
+    expected, _ = worked(store, waves, strategy.model_copy(update={"at_once": 1}), undisturbed)
+    if expected.state == "stopped" and strategy.at_once > 1:
+        strategy = strategy.model_copy(update={"at_once": 1})  # who is begun beside is by chance
+    world = World(given_fates)
+    lease = begin(store, waves)
+    finished: set[str] = set()
+    for _ in range(20):
+        left = chance.randint(1, 30)
+
+        def die(name: str, state: str, finished: set[str] = finished) -> None:
+            nonlocal left
+            assert name not in finished or state in ("rolling back", "rolled back")
+            left -= 1
+            if left <= 0:
+                raise Killed
+
+        world.before_step = die
+        seen = []
+        try:
+            seen = list(controller(store, lease, strategy, world).run())
+        except EdgeqError as error:
+            assert isinstance(error.__cause__, Killed), error
+        status = rollouts.status(store, lease.rollout)
+        if seen and status.state in ("done", "stopped"):
+            break
+        finished = {row.device for row in status.devices if row.state in ENDED}
+        run_out(store, lease.rollout)
+        lease = rollouts.take(store, lease.rollout, "ben", _goes_on(status), status.reason)
+    assert status.state == expected.state
+    assert [row.state for row in status.devices] == [row.state for row in expected.devices]
+    assert dict(world.runs) == dict(undisturbed.runs)
+
+
+def _goes_on(status: RolloutStatus) -> RolloutState:
+    return status.state if status.state in BACKWARD else "running"
