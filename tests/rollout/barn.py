@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from edgeq.records.rollout import RolloutEvent
 from edgeq.spec import target as targets
 
 QUICK = {"duration": 0.3, "loads": 3}
@@ -69,11 +67,3 @@ def make(demo: Path, folder: Path, count: int) -> Barn:
     fleet = folder / "fleet.yaml"
     fleet.write_text("devices:\n" + "".join(lines))
     return Barn(folder, recipe, fleet, boards)
-
-
-def states(events: Iterable[RolloutEvent]) -> dict[str, list[str]]:
-    """The states that each device went through, by name; those of the whole under ''."""
-    found: dict[str, list[str]] = {}
-    for event in events:
-        found.setdefault(event.device or "", []).append(event.state)
-    return found

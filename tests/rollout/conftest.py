@@ -9,5 +9,5 @@ from .barn import Barn, make
 
 @pytest.fixture
 def barn(small_demo: Path, tmp_path: Path, spared: None) -> Barn:
-    """Four boards with nothing on them."""
-    return make(small_demo, tmp_path / "barn", 4)
+    """Two boards with nothing on them."""
+    return make(small_demo, tmp_path / "barn", 2)
