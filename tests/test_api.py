@@ -14,6 +14,8 @@ VERBS = {
     *("deploy", "build", "compare", "measure", "inspect", "lint", "push", "rollback", "status"),
     *("tune", "study", "sensitivity", "check_board", "setup_board", "version"),
     *("check_fleet", "load_fleet", "run_on_fleet", "plan_rollout"),
+    *("start_rollout", "resume_rollout", "retry_rollout", "roll_back_rollout", "rollout_status"),
+    *("pause_rollout", "abort_rollout", "approve_rollout", "list_rollouts"),
     *("measure_builds", "check_gold", "compare_boards"),
     *("history", "baseline", "list_baselines", "set_baseline", "remove_baseline"),
 }

@@ -24,7 +24,7 @@ from edgeq.rollout.work import Work
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
 from edgeq.stages.check import check_room
-from edgeq.store.journal import Journal
+from edgeq.store.journal import RolloutJournal
 from edgeq.store.runs import Store
 
 _BACKOFF_S = 2.0
@@ -35,7 +35,7 @@ _LONGEST_S = 60.0
 class Boards:
     """What is done with a board, for one controller. Each method is for a thread of its own."""
 
-    journal: Journal
+    journal: RolloutJournal
     store: Store
     work: Work
     strategy: Strategy

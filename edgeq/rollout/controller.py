@@ -28,7 +28,7 @@ from edgeq.rollout.stopping import reason_to_stop, trouble
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
 from edgeq.store import rollouts
-from edgeq.store.journal import Journal
+from edgeq.store.journal import RolloutJournal
 from edgeq.store.rollouts import LEASE_S, Lease
 from edgeq.store.runs import Store
 from edgeq.verbs.fleet import Crew
@@ -80,7 +80,7 @@ class Controller:
         lease: Lease,
         devices: Mapping[str, FleetDevice],
         strategy: Strategy,
-        steps: Callable[[Journal], Steps],
+        steps: Callable[[RolloutJournal], Steps],
     ) -> None:
         self._store = store
         self._lease = lease
@@ -108,7 +108,7 @@ class Controller:
         gone on with by who resumes it. Raises DeviceError (superseded) when another controller took
         it over, InputError when the store fails; then too nothing is lost.
         """
-        with Journal(self._store, self._lease) as journal:
+        with RolloutJournal(self._store, self._lease) as journal:
             worker = threading.Thread(
                 target=self._work_through, args=(journal,), name="edgeq-rollout", daemon=True
             )
@@ -134,7 +134,7 @@ class Controller:
             if self._error is not None:
                 raise self._error
 
-    def _leave(self, journal: Journal) -> None:
+    def _leave(self, journal: RolloutJournal) -> None:
         """Somebody wants this process to end now."""
         self._ask_to_halt(Halt("paused", _INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
@@ -143,7 +143,7 @@ class Controller:
 
     # The heart's thread.
 
-    def _beat(self, journal: Journal) -> None:
+    def _beat(self, journal: RolloutJournal) -> None:
         while not self._over.is_set():
             try:
                 wanted, self._approved = journal.beat()
@@ -165,7 +165,7 @@ class Controller:
 
     # Everything below runs in the worker's thread, or in those of its crew.
 
-    def _work_through(self, journal: Journal) -> None:
+    def _work_through(self, journal: RolloutJournal) -> None:
         try:
             state, reason = self._outcome(journal)
             if self._error is None:
@@ -173,7 +173,7 @@ class Controller:
         except BaseException as error:
             self._fail(error)
 
-    def _outcome(self, journal: Journal) -> tuple[RolloutState, str]:
+    def _outcome(self, journal: RolloutJournal) -> tuple[RolloutState, str]:
         self._journal, self._do = journal, self._steps(journal)
         try:
             if self._began_as.state in BACKWARD:
@@ -293,7 +293,7 @@ class Controller:
             return "stopped", reason
         self._enter(phase, reason)
         begun = [row.wave for row in self._rows.values() if row.state != "pending"]
-        is_wave = phase == "stopping" and then == "roll back wave"
+        is_wave = phase == "stopping" and then == "roll-back-wave"
         first = max(begun, default=0) if is_wave else 0
         rows = [
             row

@@ -211,14 +211,7 @@ def _strategy(strategy: str | Path | Strategy | None) -> Strategy:
 
 def _devices(plan: RolloutPlan) -> dict[str, FleetDevice]:
     known = {device.name: device for device in fleets.load(plan.fleet).devices}
-    found = {name: known[name] for wave in plan.waves for name in wave.devices}
-    places: dict[str, str] = {}
-    for name, device in found.items():
-        other = places.setdefault(place_of(device), name)
-        if other != name:
-            what = f"'{name}' is at {place_of(device)}, and so is '{other}'"
-            raise InputError(plan.fleet, what, "name a device once")
-    return found
+    return {name: known[name] for wave in plan.waves for name in wave.devices}
 
 
 def _work(recipe: Path, devices: list[FleetDevice], strategy: Strategy, sign: Path | None) -> Work:

@@ -45,7 +45,7 @@ class StopAt(Part):
     trouble: Percent = 0.20
     """boards of a wave that fail for reasons of their own, such as a full disk; no evidence against
     the release, but a reason to look"""
-    then: Literal["halt", "roll back wave", "roll back all"] = "halt"
+    then: Literal["halt", "roll-back-wave", "roll-back-all"] = "halt"
     """what follows a stop: nothing, or the releases before on devices that had theirs replaced"""
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ class _Task(NamedTuple, Generic[T]):
     move: _Move | None = None
 
 
-class Journal:
+class RolloutJournal:
     """One controller's hand in the store; closing it gives the lease back.
 
     Every method raises DeviceError (superseded) once another controller took the roll-out over,

@@ -18,7 +18,7 @@ from edgeq.spec import target as targets
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
 from edgeq.store import rollouts
-from edgeq.store.journal import Journal
+from edgeq.store.journal import RolloutJournal
 from edgeq.store.rollouts import Lease, PlannedDevice
 from edgeq.store.runs import Store
 
@@ -52,7 +52,7 @@ class World:
 class Pretended:
     """Steps of a controller without boards."""
 
-    def __init__(self, journal: Journal, world: World, strategy: Strategy) -> None:
+    def __init__(self, journal: RolloutJournal, world: World, strategy: Strategy) -> None:
         self.journal = journal
         self.world = world
         self.strategy = strategy

@@ -76,7 +76,7 @@ def test_bad_ones_behind_the_canary_stop_it_in_the_middle_of_a_wave(store: Store
     assert not any(device.state in WORKING for device in status.devices)
 
 
-@pytest.mark.parametrize("then", ["halt", "roll back wave", "roll back all"])
+@pytest.mark.parametrize("then", ["halt", "roll-back-wave", "roll-back-all"])
 def test_what_follows_a_stop(store: Store, then: str) -> None:
     strategy = Strategy(canary=Canary(count=3), stop=StopAt.model_validate({"then": then}))
     world = World(fates(23, *range(4, 23, 2)))
@@ -84,7 +84,7 @@ def test_what_follows_a_stop(store: Store, then: str) -> None:
     assert status.state == "stopped" and "devices are bad" in status.reason
     canary = {world.runs[f"cam{n}"] for n in range(3)}
     wave = {world.runs[name] for name in seen if name and int(name[3:]) > 2}
-    assert canary == ({OLD} if then == "roll back all" else {NEW})
+    assert canary == ({OLD} if then == "roll-back-all" else {NEW})
     assert wave == ({OLD, NEW} if then == "halt" else {OLD})
     assert ("stopping" in seen[""]) is (then != "halt")
 
@@ -285,7 +285,7 @@ def test_controller_that_dies_anywhere_is_gone_on_with_to_the_same_end(
         f"cam{n}": [chance.choice(("well", "well", "well", "bad", "trouble"))]
         for n in range(sum(waves))
     }
-    then = chance.choice(("halt", "roll back wave", "roll back all"))
+    then = chance.choice(("halt", "roll-back-wave", "roll-back-all"))
     strategy = Strategy(
         canary=Canary(count=2),
         at_once=chance.randint(1, 3),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgeq.significance.stopping import StopRule, seen_by
+from edgeq.significance.stopping import StopRule, seen_by, slower_on_all
 
 RULES = st.builds(
     StopRule,
@@ -85,3 +85,28 @@ def test_two_bad_ones_of_a_canary_of_five_stop_it() -> None:
 def test_a_canary_of_five_sees_a_fault_of_a_tenth_in_four_of_ten() -> None:
     assert seen_by(5, 0.1) == pytest.approx(0.41, abs=0.001)
     assert seen_by(5, 1.0) == 1.0
+
+
+def test_mean_of_boards_is_held_against_what_is_tolerated_as_scipy_does() -> None:
+    draw = np.random.default_rng(5)
+    for count in (3, 5, 10, 40):
+        for _ in range(50):
+            losses = draw.normal(0.03, 0.02, count)
+            p = stats.ttest_1samp(losses, np.log1p(0.02), alternative="greater").pvalue
+            assert slower_on_all(list(losses), 0.02, 0.005) == (p <= 0.005)
+    assert not slower_on_all([0.5, 0.5], 0.02, 0.005)
+    assert slower_on_all([0.5] * 3, 0.02, 0.005) and not slower_on_all([0.01] * 3, 0.02, 0.005)
+
+
+def test_five_percent_slower_on_all_is_found_with_ten_boards() -> None:
+    """Boards that differ by 1%: the level of the third look, and what is tolerated."""
+    draw = np.random.default_rng(6)
+    level = 0.01 / 2 / 2**3
+    found, false = (
+        np.mean(
+            [slower_on_all(list(draw.normal(mean, 0.01, 10)), 0.02, level) for _ in range(2000)]
+        )
+        for mean in (np.log1p(0.05), np.log1p(0.02))
+    )
+    assert found >= 0.97
+    assert false <= 3 * level

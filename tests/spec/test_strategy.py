@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,38 @@ def test_what_is_wrong_is_told_with_its_line(
         load(tmp_path, text)
     assert f"rollout.yaml:{where}: " in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_hours_may_pass_midnight() -> None:
+    night = strategy.Strategy(windows=("22:00-05:00", "12:30-13:00"))
+    for text in ("22:00", "23:59", "00:00", "04:59", "12:30", "12:59"):
+        assert night.is_open(datetime.time.fromisoformat(text)), text
+    for text in ("21:59", "05:00", "12:29", "13:00"):
+        assert not night.is_open(datetime.time.fromisoformat(text)), text
+    assert strategy.Strategy().is_open(datetime.time(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("windows: [22-5]\n", "write the hours as '22:00-05:00'"),
+        ("windows: ['24:00-05:00']\n", "is no window"),
+        ("windows: ['05:00-05:00']\n", "no time at all"),
+        ("approval: {by: command}\n", "no command is named"),
+        ("approval: {command: [ask]}\n", "by is 'nobody', and a command is named"),
+        ("soak: 10 moons\n", "is no time"),
+        ("board: {loads: 2}\n", "greater than or equal to 3"),
+        ("stop: {then: pray}\n", "roll-back-all"),
+        ("tries: 0\n", "greater than 0"),
+    ],
+)
+def test_what_is_wrong_with_the_rest_is_told_too(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises((InputError, InputErrors)) as caught:
+        load(tmp_path, text)
+    assert "rollout.yaml:1: " in str(caught.value) and words in str(caught.value)
+
+
+def test_strategy_comes_back_from_its_own_json() -> None:
+    wanted = strategy.Strategy(windows=("22:00-05:00",), soak=60.0, waves=(0.5,))
+    again = strategy.Strategy.model_validate(json.loads(wanted.model_dump_json()))
+    assert again == wanted
