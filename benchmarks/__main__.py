@@ -23,6 +23,7 @@ from benchmarks import (
     litert,
     postprocess,
     push,
+    rollouts,
     sensitivity,
     stable,
     thresholds,
@@ -51,6 +52,7 @@ def main() -> int:
         sensitivity.PART: sensitivity.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
         push.PART: push.measure,
+        rollouts.PART: rollouts.measure,
         link.PART: link.measure,
         comparing.PART: comparing.measure,
     }
@@ -69,7 +71,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     modules = (
         *(commands, hashing, checking, postprocess, latency, litert, stable),
-        *(thresholds, sensitivity, calibration, push, link, comparing),
+        *(thresholds, sensitivity, calibration, push, rollouts, link, comparing),
     )
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)

@@ -90,6 +90,8 @@ class Controller:
         known = rollouts.status(store, lease.rollout)
         self._began_as = known
         self._rows = {row.device: row for row in known.devices}
+        self._evidence = sum(row.is_evidence for row in known.devices)
+        self._bad = sum(row.is_bad for row in known.devices)
         self._approved = known.approved
         self._halt: Halt | None = None
         self._error: BaseException | None = None
@@ -230,12 +232,21 @@ class Controller:
             if outcome.error is not None:
                 self._fail(outcome.error)
             if outcome.result is not None:
-                self._rows[outcome.device.name] = outcome.result
+                self._keep(outcome.result)
                 if step != self._do.go_back:
                     self._look()
         self._require_going()
 
+    def _keep(self, row: DeviceProgress) -> None:
+        before = self._rows[row.device]
+        self._evidence += row.is_evidence - before.is_evidence
+        self._bad += row.is_bad - before.is_bad
+        self._rows[row.device] = row
+
     def _look(self) -> None:
+        # At each of thousands: all are gone through only where there is a reason.
+        if not self._bad or self._bad < self._strategy.rule.fewest(self._evidence):
+            return
         reason = reason_to_stop(self._strategy, self._rows.values())
         if reason:
             self._ask_to_halt(Halt("stopped", reason))

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-from sqlalchemy import Connection, exc, insert, select, update
+from sqlalchemy import Connection, bindparam, exc, insert, select, update
 
 from edgeq.agent.errors import SUPERSEDED
 from edgeq.errors import DeviceError, InputError
@@ -34,7 +34,26 @@ from edgeq.store.schema import RolloutDeviceRow, RolloutEventRow, RolloutRow
 T = TypeVar("T")
 _MOST_TOGETHER = 500
 _AGAIN_S = 0.5
-_FIELDS = ("failure", "reason", "before", "artifact_id", "soaks_until", "tries")
+_FIELDS = (
+    "state",
+    "updated_at",
+    "failure",
+    "reason",
+    "before",
+    "artifact_id",
+    "soaks_until",
+    "tries",
+)
+_MOVE = (
+    update(RolloutDeviceRow)
+    .where(
+        RolloutDeviceRow.rollout_id == bindparam("in_rollout"),
+        RolloutDeviceRow.device == bindparam("of_device"),
+        RolloutDeviceRow.state == bindparam("from_state"),
+    )
+    .values({name: bindparam(name) for name in (*_FIELDS, "losses_json", "reference_json")})
+)
+"""Made once, as there are thousands of steps."""
 
 
 class Orders(NamedTuple):
@@ -185,25 +204,22 @@ class RolloutJournal:
         happened = []
         for one in moves:
             after = one.after
-            row = (
-                RolloutDeviceRow.rollout_id == self.lease.rollout,
-                RolloutDeviceRow.device == after.device,
-            )
             values: dict[str, Any] = {name: getattr(after, name) for name in _FIELDS}
             values |= {
-                "state": after.state,
-                "updated_at": after.updated_at,
+                "in_rollout": self.lease.rollout,
+                "of_device": after.device,
+                "from_state": one.before.state,
                 "losses_json": json.dumps(after.losses),
                 "reference_json": after.reference.model_dump_json() if after.reference else None,
             }
-            statement = update(RolloutDeviceRow).where(
-                *row, RolloutDeviceRow.state == one.before.state
-            )
-            if connection.execute(statement.values(**values)).rowcount == 1:
+            if connection.execute(_MOVE, values).rowcount == 1:
                 happened.append(self._event(after))
                 continue
             # It may have been written, and the answer lost.
-            query = select(RolloutDeviceRow.state, RolloutDeviceRow.updated_at).where(*row)
+            query = select(RolloutDeviceRow.state, RolloutDeviceRow.updated_at).where(
+                RolloutDeviceRow.rollout_id == self.lease.rollout,
+                RolloutDeviceRow.device == after.device,
+            )
             there = connection.execute(query).one_or_none()
             if there is None or tuple(there) != (after.state, after.updated_at):
                 state = there.state if there else "not in it any more"
