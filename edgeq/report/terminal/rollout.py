@@ -81,7 +81,8 @@ def list_text(found: Sequence[RolloutStatus]) -> RenderableType:
 def status_text(found: RolloutStatus) -> RenderableType:
     """How it stands: devices by wave and state, what it costs them, who is bad or in trouble."""
     states = [state for state in DEVICE_STATES if any(d.state == state for d in found.devices)]
-    table = Table("", *states, "inference", "frame", box=None, header_style="", pad_edge=False)
+    beside = [f"{name}, to the one before" for name in _TIMES]
+    table = Table("", *states, *beside, box=None, header_style="", pad_edge=False)
     for number, wave in enumerate(found.waves):
         devices = [device for device in found.devices if device.wave == number]
         counts = Counter(device.state for device in devices)
