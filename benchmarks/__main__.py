@@ -21,6 +21,7 @@ from benchmarks import (
     latency,
     link,
     litert,
+    looks,
     postprocess,
     push,
     rollouts,
@@ -48,6 +49,7 @@ def main() -> int:
         latency.PART: latency.measure,
         litert.PART: litert.measure,
         stable.PART: stable.measure,
+        looks.PART: looks.measure,
         thresholds.PART: thresholds.measure,
         sensitivity.PART: sensitivity.measure,
         calibration.PART: lambda: calibration.measure(given.nncf_python),
@@ -70,7 +72,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     modules = (
-        *(commands, hashing, checking, postprocess, latency, litert, stable),
+        *(commands, hashing, checking, postprocess, latency, litert, stable, looks),
         *(thresholds, sensitivity, calibration, push, rollouts, link, comparing),
     )
     names = [part.PART for part in modules]

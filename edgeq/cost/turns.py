@@ -68,3 +68,9 @@ def typical(loads: Sequence[Turns], figures: Figures) -> tuple[float, float]:
     """The median of each side over all loads."""
     a, b = (median(v for load in loads for v in figures(load.sides[i])) for i in (0, 1))
     return a, b
+
+
+def in_wrong_mode(loads: Sequence[Turns]) -> dict[MetricName, str]:
+    """Why what the board takes is not judged: it was in another power mode than asked for."""
+    wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
+    return {name: "; ".join(wrong) for name in COSTS} if wrong else {}

@@ -4,66 +4,32 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from edgeq.agent.errors import NO_RELEASE
-from edgeq.agent.names import is_hash
 from edgeq.artifact.folder import Artifact
-from edgeq.cost.turns import COSTS
+from edgeq.cost.turns import in_wrong_mode
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.device.device import Device
-from edgeq.errors import DeviceError, InputError, Problems
-from edgeq.evaluation.dataset import Dataset, evaluation_of
-from edgeq.evaluation.doubt import doubt
-from edgeq.evaluation.matches import Matches, match
+from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress, silent
 from edgeq.records.answers import Probe
-from edgeq.records.baseline import KeptBaseline
-from edgeq.records.comparison import Compared, Comparison, MetricName, Side
+from edgeq.records.comparison import Comparison, Side
 from edgeq.records.turns import Turns
-from edgeq.spec import target as targets
-from edgeq.spec.images import Image
 from edgeq.spec.recipe import Compare, Measure, Recipe
 from edgeq.spec.target import Target
-from edgeq.stages.bench import images_to_run, recipe_of, threads
-from edgeq.stages.compared import (
-    Difference,
-    accuracy_differences,
-    across,
-    cost_differences,
-    judged,
-    settled,
-    size_difference,
-    unsettled,
-)
+from edgeq.stages.accuracies import Accuracies, accuracies, require_classes
+from edgeq.stages.bench import threads
+from edgeq.stages.compared import across, cost_differences, size_difference
 from edgeq.stages.fitness import check_device
-from edgeq.stages.predict import Manner, predict
+from edgeq.stages.looks import Grounds, look
 from edgeq.stages.surroundings import surroundings
 from edgeq.stages.turns import take_turns
-from edgeq.verbs.baseline import Named, resolve
+from edgeq.verbs.baseline import Named
+from edgeq.verbs.compare_question import Question, asked, opened, release_id
 from edgeq.versions import version, versions
 
 SEED = 20040
-FEWEST_IMAGES = 10
-"""Were fewer all worse, chance would do as much once in a hundred times, of both AP."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is to be compared and on what, checked; no device was asked yet."""
-
-    sides: tuple[Artifact | str, Artifact | str]
-    names: tuple[str, str]
-    target: Target
-    recipe: Recipe | None
-    recipe_name: str | None
-    dataset: Dataset | None
-    images: tuple[Image, ...]
-    options: Compare
 
 
 def compare(
@@ -82,11 +48,11 @@ def compare(
     one `options` have to name images. What `options` set counts more than the recipe's `compare`.
     Nothing is activated. Raises InputError(s) before anything is touched, DeviceError.
     """
-    wanted = _wanted((a, b), target, recipe, options)
+    wanted = asked((a, b), target, recipe, options)
     with connect(wanted.target, address) as device:
         device.lock(f"compare {wanted.names[0]} and {wanted.names[1]}")
         probe = check_device(wanted.target, device)
-        sides = _opened(wanted, device)
+        sides = opened(wanted, device)
         return _compared(wanted, device, probe, sides, progress)
 
 
@@ -127,12 +93,12 @@ def compare_steps(
     address: Address = HERE,
 ) -> list[str]:
     """What `compare` would do, in words; all is checked, and the device not touched."""
-    wanted = _wanted((a, b), target, recipe, options)
+    wanted = asked((a, b), target, recipe, options)
     with connect(wanted.target, address, keep=False) as device:
         check_device(wanted.target, device)
         for side in wanted.sides:
             if isinstance(side, str):
-                _release_id(device, side)
+                release_id(device, side)
         return list(_steps(wanted, device))
 
 
@@ -152,70 +118,6 @@ def _steps(wanted: Question, device: Device) -> Iterator[str]:
     yield "where B is worse or seems to differ, do that once more, and judge by both"
 
 
-def _wanted(
-    named: tuple[Named, Named],
-    target: str | Target,
-    recipe: str | Path | Recipe | None,
-    options: Compare | None,
-) -> Question:
-    problems = Problems()
-    kind = problems.attempt(lambda: target if isinstance(target, Target) else targets.load(target))
-    read = problems.attempt(partial(recipe_of, recipe))
-    # What the caller says itself counts; the rest is the recipe's.
-    said = {name: getattr(options, name) for name in options.model_fields_set} if options else {}
-    options = (read.compare if read else Compare()).model_copy(update=said)
-    sides = [problems.attempt(partial(resolve, one)) for one in named]
-    dataset = problems.attempt(partial(evaluation_of, read)) if read is not None else None
-    chosen: tuple[Image, ...] | None = None
-    if options.images is not None or read is not None:
-        chosen = problems.attempt(partial(images_to_run, options.images, read, dataset))
-    elif recipe is None:
-        what = "there are no images to run on"
-        problems.found.append(InputError("compare", what, "name --recipe, or --images"))
-    problems.raise_all()
-    a, b = sides
-    assert kind is not None and chosen is not None and a is not None and b is not None
-    return Question(
-        sides=(a, b),
-        names=(_name(named[0]), _name(named[1])),
-        target=kind,
-        recipe=read,
-        recipe_name=None if recipe is None or isinstance(recipe, Recipe) else str(recipe),
-        dataset=dataset,
-        images=chosen,
-        options=options,
-    )
-
-
-def _name(named: Named) -> str:
-    if isinstance(named, KeptBaseline):
-        return named.baseline.name
-    return named.id[:12] if isinstance(named, Artifact) else str(named)
-
-
-def _opened(wanted: Question, device: Device) -> tuple[Artifact, Artifact]:
-    a, b = (
-        side if isinstance(side, Artifact) else device.fetch(_release_id(device, side))
-        for side in wanted.sides
-    )
-    return a, b
-
-
-def _release_id(device: Device, name: str) -> str:
-    """The id of a board's release; DeviceError (no-release) where there is none of that name."""
-    found = device.status()
-    if is_hash(name):
-        if any(release.id == name for release in found.releases):
-            return name
-        what = f"release {name[:12]} of the baseline is neither here nor on the board"
-        raise DeviceError(device.address, what, "deploy it again, and set it", kind=NO_RELEASE)
-    digest = found.current if name == "current" else found.previous
-    if digest is None or not is_hash(digest):
-        remedy = "deploy first, or name an artifact"
-        raise DeviceError(device.address, f"there is no {name} release", remedy, kind=NO_RELEASE)
-    return digest
-
-
 def _compared(
     wanted: Question,
     device: Device,
@@ -228,40 +130,36 @@ def _compared(
     count = threads(measure, wanted.target, probe)
     releases = device.push(sides[0], progress), device.push(sides[1], progress)
     notes: list[str] = []
-    meaningless: dict[MetricName, str] = {}
-    differences = [size_difference(sides[0].size_bytes, sides[1].size_bytes, options)]
+    scored = Accuracies((), {})
     if wanted.dataset is not None and recipe is not None:
-        differences += _accuracy(
-            wanted, wanted.dataset, device, count, sides, meaningless, progress
-        )
+        require_classes(wanted.names, sides, recipe.task.classes)
+        scored = accuracies(device, sides, wanted.dataset, count, options, progress)
     else:
         notes.append("accuracy was not compared: no annotated images were named")
-    observed = {"images": len(wanted.dataset.files) if wanted.dataset else 0}
 
-    def turns(seed: int) -> list[Turns]:
+    def turns(number: int) -> list[Turns]:
         manner = (count, measure.power_mode)
-        loads = take_turns(device, releases, wanted.images, options, manner, seed, progress)
+        loads = take_turns(
+            device, releases, wanted.images, options, manner, SEED + number, progress
+        )
         _require_sides(loads, sides, device.address)
         return loads
 
-    def verdicts(loads: list[Turns]) -> tuple[Compared, ...]:
-        costs, reasons = cost_differences(loads, options), _in_wrong_mode(loads)
-        counts = {**observed, **{one.grows_with: len(loads) for one in costs}}
-        return judged([*costs, *differences], counts, {**meaningless, **reasons})
-
-    loads = turns(SEED)
-    found = verdicts(loads)
-    again = unsettled(found, _in_wrong_mode(loads))
-    if again:
-        more = turns(SEED + 1)
-        loads = [*loads, *more]
-        differing = cost_differences(more, options)
-        found = settled(found, differing, verdicts(loads), _in_wrong_mode(loads))
+    size = size_difference(sides[0].size_bytes, sides[1].size_bytes, options)
+    grounds = Grounds[Turns](
+        costs=lambda loads: cost_differences(loads, options),
+        others=(size, *scored.differences),
+        observed={"images": len(wanted.dataset.files) if wanted.dataset else 0},
+        meaningless=lambda loads: {**scored.meaningless, **in_wrong_mode(loads)},
+    )
+    seen = look(turns, grounds)
+    loads = seen.loads
+    if seen.again:
         notes.append(
-            f"measured once more, as it was worse or seemed to differ: {', '.join(again)}; what is "
-            "told of that is of both measurements, the rest of the first"
+            f"measured once more, as it was worse or seemed to differ: {', '.join(seen.again)}; "
+            "what is told of that is of both measurements, the rest of the first"
         )
-    if not any(one.metric == "energy" for one in found):
+    if not any(one.metric == "energy" for one in seen.metrics):
         notes.append("energy was not compared: no rails can be read there")
     return Comparison(
         id=uuid.uuid4().hex[:12],
@@ -273,7 +171,7 @@ def _compared(
         emulated=bool(probe.emulated.emulated),
         a=_side_of(wanted.names[0], sides[0], loads, 0),
         b=_side_of(wanted.names[1], sides[1], loads, 1),
-        metrics=found,
+        metrics=seen.metrics,
         differences=tuple(surroundings(sides, loads)),
         notes=tuple(notes),
         reloads=len(loads),
@@ -281,12 +179,6 @@ def _compared(
         measured_s=sum(load.duration_ns for load in loads) / 1e9,
         versions=versions(),
     )
-
-
-def _in_wrong_mode(loads: Sequence[Turns]) -> dict[MetricName, str]:
-    """Why what the board takes is not judged: it was in another power mode than asked for."""
-    wrong = list(dict.fromkeys(reason for load in loads for reason in load.wrong_mode))
-    return {name: "; ".join(wrong) for name in COSTS} if wrong else {}
 
 
 def _require_sides(loads: Sequence[Turns], sides: tuple[Artifact, Artifact], where: str) -> None:
@@ -306,36 +198,3 @@ def _side_of(name: str, artifact: Artifact, loads: Sequence[Turns], index: int) 
         artifact_bytes=artifact.size_bytes,
         engine=f"{engine.name} {engine.version}",
     )
-
-
-def _accuracy(
-    wanted: Question,
-    dataset: Dataset,
-    device: Device,
-    count: int,
-    sides: tuple[Artifact, Artifact],
-    meaningless: dict[MetricName, str],
-    progress: Progress,
-) -> list[Difference]:
-    assert wanted.recipe is not None
-    classes = wanted.recipe.task.classes
-    for name, side in zip(wanted.names, sides, strict=True):
-        if side.manifest.task.classes != classes:
-            what = f"finds the classes {', '.join(side.manifest.task.classes)[:200]}"
-            raise InputError(name, f"{what}; the recipe's are others", "name the recipe of both")
-    manner = Manner(count, is_known=False)
-    found: list[Matches] = []
-    for label, side in zip(("A", "B"), sides, strict=True):
-        images = predict(device, side, dataset.files, manner, progress, f"predict {label}").images
-        found.append(match(dataset.annotations, images, dataset.categories, list(dataset.files)))
-        if label == "A":
-            floor = dataset.float_ap_floor
-            kinds, why = doubt(found[0], dataset.annotations, images, floor, who="A")
-            names: Mapping[Any, MetricName] = {"mask": "mask AP", "box": "box AP"}
-            meaningless |= {names[kind]: why for kind in kinds}
-    differences = accuracy_differences(found[0], found[1], wanted.options)
-    count = len(dataset.files)
-    if count < FEWEST_IMAGES:
-        reason = f"{count} annotated images are too few: evaluate at least {FEWEST_IMAGES}"
-        meaningless |= {one.metric: reason for one in differences if any(one.loss[:3])}
-    return differences

@@ -17,6 +17,8 @@ import yaml
 
 from edgeq.versions import version
 
+from ..report.sarif_schema import violations
+
 COMMANDS = (
     ["deploy"],
     ["build"],
@@ -167,6 +169,7 @@ def test_errors_of_a_recipe_are_annotations_and_findings_in_ci(
     shown = [line for line in done.stderr.splitlines() if line.startswith("::error")]
     assert len(shown) == len(problems) > 1
     assert any(f"::error file={recipe},line=1::" in line for line in shown)
+    assert violations(file.read_text()) == []
     results = json.loads(file.read_text())["runs"][0]["results"]
     assert len(results) == len(problems)
 

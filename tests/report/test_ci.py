@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sarif_pydantic import Sarif
+from jsonschema import Draft4Validator
 
 from edgeq.errors import DeviceError, InputError
 from edgeq.records.comparison import Comparison
@@ -18,6 +18,7 @@ from edgeq.records.lint import Lint, LintFinding
 from edgeq.report import github, junit, markdown, sarif
 
 from ..store.comparisons import comparison
+from .sarif_schema import schema, violations
 
 
 def named(text: str) -> Comparison:
@@ -99,7 +100,7 @@ def test_problems_of_a_recipe_are_results_at_its_lines(
     monkeypatch.chdir(tmp_path)
     inside = InputError(f"{tmp_path}/my recipes/a.yaml:7", "is wrong", "mend it")
     text = sarif.of_problems([inside, InputError("/etc/b.yaml:2", "too"), InputError("model", "x")])
-    Sarif.model_validate_json(text)
+    assert violations(text) == []
     [run] = json.loads(text)["runs"]
     places = [one["locations"][0]["physicalLocation"] for one in run["results"]]
     assert places == [
@@ -118,10 +119,25 @@ def test_findings_of_a_lint_are_results_of_their_rules() -> None:
     other = finding.model_copy(update={"rule": "axis", "severity": "error"})
     lint = Lint(source="recipe.yaml", target="local", findings=(other, finding, finding))
     text = sarif.of_lint(lint)
-    Sarif.model_validate_json(text)
+    assert violations(text) == []
     [run] = json.loads(text)["runs"]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["axis", "part-noise"]
     assert [one["level"] for one in run["results"]] == ["error", "warning", "warning"]
     [location] = run["results"][0]["locations"]
     assert location["logicalLocations"][0]["fullyQualifiedName"] == "/head/Conv"
     assert location["physicalLocation"] == {"artifactLocation": {"uri": "recipe.yaml"}}
+
+
+def test_schema_is_the_one_that_is_named_and_finds_what_is_no_sarif() -> None:
+    text = sarif.of_problems([InputError("a.yaml:7", "is wrong")])
+    named = json.loads(text)["$schema"]
+    Draft4Validator.check_schema(schema())
+    assert schema()["id"] == named
+    for right, wrong in (('"error"', '"fatal"'), ("startLine", "line"), ('"2.1.0"', '"2.2"')):
+        assert right in text and violations(text.replace(right, wrong))
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.text()), max_size=3))
+def test_whatever_is_wrong_is_sarif(said: list[tuple[str, str, str]]) -> None:
+    text = sarif.of_problems([InputError(*one) for one in said])
+    assert violations(text) == []

@@ -40,3 +40,12 @@ def test_alike_are_seldom_told_apart(count: int) -> None:
 def test_many_are_told_apart_by_drawn_pairings() -> None:
     things = [float(number) for number in range(10)]
     assert differ(things, [thing + 0.01 for thing in things]) < 0.001
+
+
+@pytest.mark.parametrize("drift", [0.01, -0.5])
+def test_steady_drift_is_no_difference_of_what_is_measured_there_and_back(drift: float) -> None:
+    times = [10 + drift * place for place in range(10)]
+    there, back = times[:5], times[5:]
+    assert differ(there, back[::-1]) > 0.3
+    means = [sum(pair) / 2 for pair in zip(there, back[::-1], strict=True)]
+    assert means == pytest.approx([means[0]] * 5)
