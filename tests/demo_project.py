@@ -33,6 +33,16 @@ def reckoned(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return home
 
 
+@pytest.fixture(scope="session")
+def packed(small_demo: Path, reckoned: Path) -> Path:
+    """What that deploy built, as the file that `build` writes."""
+    output = reckoned / "model.edgeq"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(reckoned))
+        edgeq.build(small_demo / "recipe.yaml", "local", output)
+    return output
+
+
 @pytest.fixture
 def spared(reckoned: Path, edgeq_home: Path) -> None:
     """What the host computes of the demo is known: its statistics, what float and simulation find.
@@ -42,4 +52,4 @@ def spared(reckoned: Path, edgeq_home: Path) -> None:
     for name in ("statistics", "repairs", "predictions"):
         kept = reckoned / "cache" / name
         if kept.exists():
-            shutil.copytree(kept, edgeq_home / "cache" / name)
+            shutil.copytree(kept, edgeq_home / "cache" / name, dirs_exist_ok=True)

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.usefixtures("spared")
+
 CHECKOUT = Path(__file__).parents[1]
 ZIP_HOLDS = """
 import io, sys, zipfile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import yaml
 
 from edgeq.spec.recipe import schema
+
+from .demo_project import SHORT
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,7 +24,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_shell_and_python_blocks_run() -> None:
+def test_shell_and_python_blocks_run(tmp_path: Path) -> None:
     # `make test` is what runs this.
     commands = [block for block in blocks("sh") if block.strip() != "make test"]
     script = "set -euo pipefail\n" + "\n".join(commands)
@@ -30,8 +33,12 @@ def test_shell_and_python_blocks_run() -> None:
 
     shell = ["bash", "-c", script]
     done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, text=True)
+    # What the shell has deployed, measured for a moment.
+    shutil.copytree(ROOT / "demo", tmp_path / "demo")
+    with (tmp_path / "demo" / "recipe.yaml").open("a") as recipe:
+        recipe.write(SHORT)
     code = [sys.executable, "-c", "\n".join(blocks("python"))]
-    python = subprocess.run(code, cwd=ROOT, capture_output=True, text=True)
+    python = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
 
     assert "make demo" in script
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

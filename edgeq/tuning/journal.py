@@ -30,7 +30,7 @@ class Journal:
 
     def arrays(self, image: str, kind: str) -> Arrays | None:
         """The arrays of an image (by its key), None if there are none yet."""
-        content = CACHE.read(f"{self._key}/{image}/{kind}")
+        content = CACHE.read(self._arrays(image, kind))
         if content is None:
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -40,7 +40,7 @@ class Journal:
         """Keep the arrays of an image."""
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
-        CACHE.write(f"{self._key}/{image}/{kind}", content.getvalue())
+        CACHE.write(self._arrays(image, kind), content.getvalue())
 
     def prediction(self, image: str, variant: str) -> ImagePrediction | None:
         """What a variant found in an image, None if that is not known yet."""
@@ -60,6 +60,10 @@ class Journal:
     def keep_result(self, asked: Any, text: str) -> None:
         """Keep a finished answer."""
         CACHE.write(self._result(asked), text.encode())
+
+    def _arrays(self, image: str, kind: str) -> str:
+        # A kind is words; a key of the cache has no spaces.
+        return f"{self._key}/{image}/{kind.replace(' ', '-')}"
 
     def _result(self, asked: Any) -> str:
         return f"{self._key}/{_hash(json.dumps(asked, sort_keys=True))}"

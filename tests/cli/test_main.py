@@ -236,7 +236,7 @@ def test_deploy_as_json_prints_the_record(small_demo: Path, spared: None, tmp_pa
     assert json.loads(done.stdout) == json.loads(path.read_text())
 
 
-def test_build_then_measure(small_demo: Path, tmp_path: Path) -> None:
+def test_build_then_measure(small_demo: Path, spared: None, tmp_path: Path) -> None:
     artifact = tmp_path / "demo.edgeq"
 
     built = edgeq("build", small_demo / "recipe.yaml", "-t", "local", "-o", artifact, "--json")
@@ -327,11 +327,9 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 
 
 def test_builds_to_compare_need_a_recipe_and_an_engine_that_is_built(
-    small_demo: Path, tmp_path: Path
+    small_demo: Path, packed: Path
 ) -> None:
-    artifact = tmp_path / "model.edgeq"
-    edgeq("build", small_demo / "recipe.yaml", "-t", "local", "-o", artifact)
-    asked = ("measure", artifact, "-t", "local", "--builds", "3")
+    asked = ("measure", packed, "-t", "local", "--builds", "3")
     without = edgeq(*asked, "--images", small_demo / "evaluation")
     assert without.returncode == 2 and "goes with --recipe, not --images" in without.stderr
     done = edgeq(*asked, "--recipe", small_demo / "recipe.yaml", "--dry-run")

@@ -48,8 +48,10 @@ class Sessions:
 
 
 @pytest.fixture(scope="module")
-def sessions(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
-    """Both; the first one in two workers."""
+def sessions(
+    small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sessions]:
+    """Both; the first one in two workers. What is deployed has been built before."""
     folder = tmp_path_factory.mktemp("suite")
     shutil.copytree(small_demo, folder / "demo")
     recipe = folder / "demo" / "recipe.yaml"
@@ -59,6 +61,7 @@ def sessions(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (folder / "test_energy.py").write_text(POWER)
     settings(folder, "edgeq_recipe = demo/recipe.yaml", "edgeq_unstable = skip")
     home = folder / "home"
+    shutil.copytree(reckoned / "cache", home / "cache")
     told = {"EDGEQ_HOME": str(home), "EDGEQ_TARGET": "local"}
     first = pytest_in(folder, "-p", "xdist", "-n", "2", "--edgeq-save", "main", variables=told)
     files = ["--junitxml", "junit.xml", "--edgeq-metrics", "edgeq.txt"]

@@ -44,6 +44,7 @@ def test_recipe_with_repairs_builds_and_is_remembered(
     assert (again.cached, again.artifact.id, again.notes) == (True, built.artifact.id, built.notes)
 
 
+@pytest.mark.usefixtures("spared")
 def test_another_seed_is_another_artifact(small_demo: Path) -> None:
     first, other = (
         build(prepared(small_demo, BIASES.model_copy(update={"seed": seed}))) for seed in (0, 1)
@@ -62,6 +63,7 @@ def test_same_recipe_makes_the_same_artifact_anew(
     assert found[0].artifact.id == found[1].artifact.id
 
 
+@pytest.mark.usefixtures("spared")
 def test_recipe_without_repairs_does_not_know_of_them(small_demo: Path) -> None:
     nothing, idle = (
         build(prepared(small_demo, repair)) for repair in (Repair(), Repair(seed=5, images=3))
@@ -73,6 +75,7 @@ def test_recipe_without_repairs_does_not_know_of_them(small_demo: Path) -> None:
     assert planned.notes == ()
 
 
+@pytest.mark.usefixtures("spared")
 def test_repairs_are_kept_where_only_something_else_changed(small_demo: Path) -> None:
     before = prepared(small_demo, BIASES)
     first = plan.planned(before)
@@ -84,6 +87,7 @@ def test_repairs_are_kept_where_only_something_else_changed(small_demo: Path) ->
     assert again.plan == first.plan and again.notes == first.notes
 
 
+@pytest.mark.usefixtures("spared")
 def test_damaged_repairs_are_made_anew(small_demo: Path, edgeq_home: Path) -> None:
     before = prepared(small_demo, BIASES)
     first = plan.planned(before)
@@ -110,6 +114,7 @@ def test_simulation_is_of_the_repaired_model(small_demo: Path, target: str) -> N
     assert simulated != other
 
 
+@pytest.mark.usefixtures("spared")
 def test_activations_are_scaled_as_in_float(small_demo: Path) -> None:
     plain, repaired = (plan.planned(prepared(small_demo, r)) for r in (Repair(), BIASES))
     assert repaired.plan.tensors == plain.plan.tensors
@@ -126,6 +131,7 @@ def test_dry_run_names_the_repairs(small_demo: Path) -> None:
     assert "correct the layers' biases over 1 images" in told
 
 
+@pytest.mark.usefixtures("spared")
 def test_silu_net_says_that_it_has_no_pairs(small_demo: Path) -> None:
     built = build(prepared(small_demo, Repair(equalize=True)))
     [note] = [note for note in built.notes if "equalize" in note]

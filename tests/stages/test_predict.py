@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -41,9 +43,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.fixture
-def images(tmp_path: Path) -> dict[int, Image]:
-    files = [tmp_path / f"{number}.jpg" for number in range(2)]
+def images_in(folder: Path) -> dict[int, Image]:
+    files = [folder / f"{number}.jpg" for number in range(2)]
     for number, file in enumerate(files):
         file.write_bytes(jpeg(number))
     return dict(enumerate(images_of(files), 1))
@@ -54,15 +55,33 @@ def found(images: dict[int, Image]) -> Predictions:
         return predict(here, demo(), images, MANNER, silent, "float")
 
 
+@dataclass(frozen=True)
+class Undamaged:
+    """What is found in images, and the home that this leaves."""
+
+    images: dict[int, Image]
+    right: Predictions
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Undamaged:
+    images, home = images_in(tmp_path_factory.mktemp("images")), tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        return Undamaged(images, found(images), home)
+
+
 def same(one: Predictions, other: Predictions) -> bool:
     arrays = zip(one.outputs.values(), other.outputs.values(), strict=True)
     return one.images == other.images and all(np.array_equal(*pair) for pair in arrays)
 
 
 @pytest.mark.parametrize("first", range(len(DAMAGE)))
-def test_every_damaged_file_heals(images: dict[int, Image], first: int) -> None:
+def test_every_damaged_file_heals(undamaged: Undamaged, edgeq_home: Path, first: int) -> None:
     """All files below the board's and the host's root, each in one of four ways, and then one."""
-    right = found(images)
+    images, right = undamaged.images, undamaged.right
+    shutil.copytree(undamaged.home, edgeq_home, symlinks=True, dirs_exist_ok=True)
     assert all(image.boxes for image in right.images)
     kept = {path: content for path in files() if (content := path.read_bytes())}
     assert {path.relative_to(places.home()).parts[0] for path in kept} == {"cache", "host"}
@@ -85,7 +104,8 @@ def files() -> list[Path]:
     return [path for path in every if path.parent.name != "work" and path.name != "lock"]
 
 
-def test_image_that_changed_since_it_was_listed_is_named(images: dict[int, Image]) -> None:
+def test_image_that_changed_since_it_was_listed_is_named(tmp_path: Path) -> None:
+    images = images_in(tmp_path)
     file = images[1].path
     file.write_bytes(jpeg(7))
     with pytest.raises(InputError, match="changed while it was being sent") as caught:

@@ -63,6 +63,7 @@ def test_files_of_one_content_are_told_group_by_group(small_demo: Path, tmp_path
     assert said.startswith("2 of 5 calibration images repeat another one: a.")
 
 
+@pytest.mark.usefixtures("spared")
 def test_percentile_of_too_few_values_is_named_with_its_count(small_demo: Path) -> None:
     recipe = recipes.load(small_demo / "recipe.yaml")
     prepared = prepared_for_build(recipe, "local")

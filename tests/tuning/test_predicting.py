@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -107,6 +108,16 @@ def test_float_loses_nothing_against_its_own_detections(start: Prepared) -> None
 def _empty(found: tuple[ImagePrediction, ...]) -> list[ImagePrediction]:
     nothing: dict[str, object] = {"boxes": (), "labels": (), "scores": (), "masks": ()}
     return [one.model_copy(update=nothing) for one in found]
+
+
+@pytest.mark.usefixtures("edgeq_home")
+def test_arrays_of_either_kind_are_kept() -> None:
+    journal = Journal("key")
+    for number, kind in enumerate(("alone", "all but")):
+        assert journal.arrays("image", kind) is None
+        journal.keep_arrays("image", kind, {"x": np.array([number], np.float64)})
+    found = [journal.arrays("image", kind) for kind in ("alone", "all but")]
+    assert [arrays and arrays["x"].tolist() for arrays in found] == [[0], [1]]
 
 
 def test_a_damaged_file_of_the_journal_counts_for_nothing(edgeq_home: Path) -> None:

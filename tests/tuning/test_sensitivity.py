@@ -43,21 +43,21 @@ def home_of_expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(small_demo: Path, home_of_expected: Path) -> Sensitivity:
+def expected(few_layers: Path, home_of_expected: Path) -> Sensitivity:
     """What a run that nobody disturbs comes to."""
-    return _undisturbed(small_demo, home_of_expected, OPTIONS)
+    return _undisturbed(few_layers, home_of_expected, OPTIONS)
 
 
 @pytest.fixture(scope="module")
-def both(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Sensitivity:
+def both(few_layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Sensitivity:
     """The same with everything but each layer."""
-    return _undisturbed(small_demo, tmp_path_factory.mktemp("undisturbed"), BOTH)
+    return _undisturbed(few_layers, tmp_path_factory.mktemp("undisturbed"), BOTH)
 
 
-def _undisturbed(small_demo: Path, home: Path, options: Options) -> Sensitivity:
+def _undisturbed(few_layers: Path, home: Path, options: Options) -> Sensitivity:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEQ_HOME", str(home))
-        return sensitivity(small_demo / "recipe.yaml", "local", IMAGES, options)
+        return sensitivity(few_layers / "recipe.yaml", "local", IMAGES, options)
 
 
 def _killed(recipe: Path, *arguments: str) -> None:
@@ -67,12 +67,12 @@ def _killed(recipe: Path, *arguments: str) -> None:
 
 
 def test_a_killed_run_goes_on_where_it_was(
-    small_demo: Path, edgeq_home: Path, expected: Sensitivity
+    few_layers: Path, edgeq_home: Path, expected: Sensitivity
 ) -> None:
-    _killed(small_demo / "recipe.yaml", "compare alone", "2")
+    _killed(few_layers / "recipe.yaml", "compare alone", "2")
     before = _written(edgeq_home)
 
-    found = sensitivity(small_demo / "recipe.yaml", "local", IMAGES, OPTIONS)
+    found = sensitivity(few_layers / "recipe.yaml", "local", IMAGES, OPTIONS)
 
     assert len(before) == 2
     after = _written(edgeq_home)
@@ -82,12 +82,12 @@ def test_a_killed_run_goes_on_where_it_was(
 
 @pytest.mark.long
 def test_a_run_killed_in_its_second_part_goes_on(
-    small_demo: Path, edgeq_home: Path, both: Sensitivity
+    few_layers: Path, edgeq_home: Path, both: Sensitivity
 ) -> None:
-    _killed(small_demo / "recipe.yaml", "compare all but", "3", "leave one out")
+    _killed(few_layers / "recipe.yaml", "compare all but", "3", "leave one out")
     before = _written(edgeq_home)
 
-    found = sensitivity(small_demo / "recipe.yaml", "local", IMAGES, BOTH)
+    found = sensitivity(few_layers / "recipe.yaml", "local", IMAGES, BOTH)
 
     assert len(before) == IMAGES + 3
     after = _written(edgeq_home)
@@ -103,9 +103,9 @@ def _written(home: Path) -> dict[Path, int]:
 
 @pytest.mark.long
 def test_a_run_killed_while_predicting_goes_on(
-    small_demo: Path, edgeq_home: Path, expected: Sensitivity
+    few_layers: Path, edgeq_home: Path, expected: Sensitivity
 ) -> None:
-    recipe = small_demo / "recipe.yaml"
+    recipe = few_layers / "recipe.yaml"
     _killed(recipe, "predict", "7")
     before = _written(edgeq_home)
 
@@ -116,9 +116,9 @@ def test_a_run_killed_while_predicting_goes_on(
 
 
 def test_a_budget_ends_it_early_and_a_rerun_goes_on(
-    small_demo: Path, expected: Sensitivity
+    few_layers: Path, expected: Sensitivity
 ) -> None:
-    recipe = small_demo / "recipe.yaml"
+    recipe = few_layers / "recipe.yaml"
     short = Options(top=2, budget_s=0)
 
     part = sensitivity(recipe, "local", IMAGES, short)
@@ -131,13 +131,13 @@ def test_a_budget_ends_it_early_and_a_rerun_goes_on(
 
 
 def test_a_finished_run_is_remembered(
-    small_demo: Path,
+    few_layers: Path,
     expected: Sensitivity,
     home_of_expected: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("EDGEQ_HOME", str(home_of_expected))
-    recipe = small_demo / "recipe.yaml"
+    recipe = few_layers / "recipe.yaml"
     calls: list[str] = []
 
     again = sensitivity(
@@ -206,16 +206,16 @@ def test_chart_of_another_kind_is_refused(tmp_path: Path) -> None:
         chart.check(tmp_path / "bars.xls")
 
 
-def test_nothing_quantized_is_refused(small_demo: Path) -> None:
-    recipe: Recipe = load(small_demo / "recipe.yaml")
+def test_nothing_quantized_is_refused(few_layers: Path) -> None:
+    recipe: Recipe = load(few_layers / "recipe.yaml")
     quantize = recipe.quantize.model_copy(update={"exclude": ("op:Conv",)})
     with pytest.raises(InputError, match="no layer is quantized"):
         sensitivity(recipe.model_copy(update={"quantize": quantize}), "local", IMAGES)
 
 
-def test_command_line(small_demo: Path, tmp_path: Path, expected: Sensitivity) -> None:
+def test_command_line(few_layers: Path, tmp_path: Path, expected: Sensitivity) -> None:
     file = tmp_path / "bars.svg"
-    command = [sys.executable, "-m", "edgeq", "sensitivity", str(small_demo / "recipe.yaml")]
+    command = [sys.executable, "-m", "edgeq", "sensitivity", str(few_layers / "recipe.yaml")]
     command += ["--target", "local", "--images", "2", "--top", "0", "--budget", "10m"]
     done = subprocess.run(
         [*command, "--chart", str(file), "--json"], capture_output=True, text=True, check=False
@@ -228,8 +228,8 @@ def test_command_line(small_demo: Path, tmp_path: Path, expected: Sensitivity) -
     assert file.read_text().startswith("<?xml")
 
 
-def test_command_line_refuses_a_budget_without_a_unit(small_demo: Path) -> None:
-    command = [sys.executable, "-m", "edgeq", "sensitivity", str(small_demo / "recipe.yaml")]
+def test_command_line_refuses_a_budget_without_a_unit(few_layers: Path) -> None:
+    command = [sys.executable, "-m", "edgeq", "sensitivity", str(few_layers / "recipe.yaml")]
     done = subprocess.run(
         [*command, "--target", "local", "--budget", "10"],
         capture_output=True,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edgeq.device.connection import host
 from edgeq.progress import silent
 from edgeq.stages.check import prepared_for_build
@@ -12,6 +14,7 @@ from edgeq.tuning.changes import repaired
 from edgeq.tuning.trials import Trials
 
 
+@pytest.mark.usefixtures("spared")
 def test_weights_alone_are_those_of_the_repaired_model(small_demo: Path) -> None:
     prepared = prepared_for_build(small_demo / "recipe.yaml", "local")
     corrected = repaired(prepared.recipe, bias_correction=True, images=1)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def edit(project: Path, pattern: str, replacement: str) -> Path:
     return recipe
 
 
+def without_evaluation(project: Path) -> None:
+    """Where accuracy is not the point."""
+    edit(project, r"^evaluate:\n  images: .*\n  annotations: .*\n", "")
+    edit(project, r"^  mask_ap_drop: .*\n", "")
+
+
 def deploy(recipe: Path, stages: Stages | None = None) -> Report:
     return edgeq.deploy(recipe, "local", progress=stages or Stages())
 
@@ -70,8 +77,47 @@ def current(home: Path) -> str | None:
     return link.resolve().name if link.exists() else None
 
 
-def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: Path) -> None:
-    report = deploy(project / "recipe.yaml")
+@dataclass(frozen=True)
+class First:
+    """A deploy to a device that had none, with nothing known, and the home that it left."""
+
+    report: Report
+    stages: Stages
+    looked: list[str]
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def first(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> First:
+    home, stages, looked = tmp_path_factory.mktemp("first"), Stages(), list[str]()
+
+    def look(stage: str, done: int, total: int) -> None:
+        """Note in which stages another deploy could begin."""
+        if stage in ("calibrate", "device") and stage not in stages.seen:
+            with connect(targets.load("local"), HERE) as other:
+                try:
+                    other.lock("another deploy", wait_s=0.0)
+                except DeviceError as exc:
+                    assert exc.kind == LOCKED
+                else:
+                    looked.append(stage)
+        stages(stage, done, total)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        report = edgeq.deploy(small_demo / "recipe.yaml", "local", progress=look)
+    return First(report, stages, looked, home)
+
+
+@pytest.fixture
+def afterwards(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where the first deploy was made."""
+    monkeypatch.setenv("EDGEQ_HOME", str(first.home))
+
+
+@pytest.mark.usefixtures("afterwards")
+def test_deploy_measures_float_simulation_and_device(first: First) -> None:
+    report = first.report
 
     assert [column.name for column in report.columns] == ["float", "simulated", "device"]
     assert all(column.accuracy is not None for column in report.columns)
@@ -90,27 +136,14 @@ def test_deploy_measures_float_simulation_and_device(project: Path, edgeq_home: 
     }
     assert {verdict.gate for verdict in report.verdicts} == {"mask_ap_drop", "artifact_bytes"}
     assert report.exit_code == 0
-    assert current(edgeq_home) == report.artifact_id
+    assert current(first.home) == report.artifact_id
     assert open_store().report(report.id) == report
     assert Report.model_validate_json(report.model_dump_json()) == report
 
 
-def test_device_is_free_while_the_host_calibrates(project: Path) -> None:
-    looked: list[str] = []
-
-    def look(stage: str, done: int, total: int) -> None:
-        if stage in ("calibrate", "device") and stage not in looked:
-            with connect(targets.load("local"), HERE) as other:
-                try:
-                    other.lock("another deploy", wait_s=0.0)
-                except DeviceError as exc:
-                    assert exc.kind == LOCKED
-                else:
-                    looked.append(stage)
-
-    edgeq.deploy(project / "recipe.yaml", "local", progress=look)
-
-    assert looked == ["calibrate"]
+def test_device_is_free_while_the_host_calibrates(first: First) -> None:
+    assert {"calibrate", "device"} <= set(first.stages.seen)
+    assert first.looked == ["calibrate"]
 
 
 @pytest.mark.usefixtures("spared")
@@ -135,20 +168,20 @@ def test_one_build_is_tried_on_many_devices(project: Path, tmp_path: Path) -> No
         assert (tmp_path / board.name / "current").resolve().name == built.artifact.id
 
 
-def test_second_deploy_neither_calibrates_nor_builds(project: Path) -> None:
-    first, second = Stages(), Stages()
+@pytest.mark.usefixtures("afterwards")
+def test_second_deploy_neither_calibrates_nor_builds(first: First, small_demo: Path) -> None:
+    second = Stages()
 
-    before = deploy(project / "recipe.yaml", first)
-    after = deploy(project / "recipe.yaml", second)
+    after = deploy(small_demo / "recipe.yaml", second)
 
-    assert "calibrate" in first.seen and "build" in first.seen
+    assert "calibrate" in first.stages.seen and "build" in first.stages.seen
     assert "calibrate" not in second.seen and "build" not in second.seen
     assert "float" not in second.seen and "device" in second.seen
-    assert after.artifact_id == before.artifact_id
+    assert after.artifact_id == first.report.artifact_id
 
 
+@pytest.mark.usefixtures("spared")
 def test_another_calibrator_does_not_run_the_model_again(project: Path) -> None:
-    edgeq.build(project / "recipe.yaml", "local")
     recipe = edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: entropy")
     stages = Stages()
 
@@ -174,6 +207,7 @@ def test_same_inputs_in_another_folder_give_the_same_artifact(
 
 @pytest.mark.usefixtures("spared")
 def test_failed_gate_leaves_the_old_release_current(project: Path, edgeq_home: Path) -> None:
+    without_evaluation(project)
     good = deploy(project / "recipe.yaml")
     recipe = edit(project, r"^  artifact_bytes: .*$", "  artifact_bytes: 1 KiB")
     edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: max")
@@ -257,12 +291,10 @@ def test_board_that_cannot_be_reached_is_a_device_error(project: Path) -> None:
     assert caught.value.kind == "refused"
 
 
-@pytest.mark.usefixtures("spared")
-def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_path: Path) -> None:
-    edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq")
+def test_measure_takes_an_artifact_alone(small_demo: Path, edgeq_home: Path, packed: Path) -> None:
     options = recipes.Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
 
-    result = edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+    result = edgeq.measure(packed, "local", small_demo / "evaluation", options)
 
     assert len(result.inference_ns) >= 5
     assert result.latency_ms(50) > 0
@@ -270,16 +302,12 @@ def test_measure_takes_an_artifact_alone(project: Path, edgeq_home: Path, tmp_pa
     assert current(edgeq_home) is None
 
 
-@pytest.mark.usefixtures("spared")
-def test_a_power_mode_that_cannot_be_read_is_unstable(
-    project: Path, edgeq_home: Path, tmp_path: Path
-) -> None:
-    edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq")
+def test_a_power_mode_that_cannot_be_read_is_unstable(small_demo: Path, packed: Path) -> None:
     options = recipes.Measure(
         warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5, power_mode="no such mode"
     )
 
-    result = edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+    result = edgeq.measure(packed, "local", small_demo / "evaluation", options)
 
     assert any(reason.startswith("power mode: the board") for reason in result.unstable)
     assert result.memory_available_lowest_bytes
@@ -289,11 +317,10 @@ def test_a_power_mode_that_cannot_be_read_is_unstable(
 @pytest.mark.parametrize(
     "content", [b"rotten", *(pytest.param(one, marks=pytest.mark.long) for one in (b"", None))]
 )
-@pytest.mark.usefixtures("spared")
 def test_image_that_was_damaged_on_the_device_is_sent_again(
-    project: Path, edgeq_home: Path, tmp_path: Path, content: bytes | None
+    project: Path, edgeq_home: Path, packed: Path, content: bytes | None
 ) -> None:
-    built = edgeq.build(project / "recipe.yaml", "local", tmp_path / "model.edgeq").artifact
+    built = archive.read(packed)
     options = recipes.Measure(warmup_s=0, max_warmup_s=0.5, min_duration_s=0.1, min_count=5)
     files = dict(enumerate(sorted((project / "evaluation").iterdir())))
     blobs = edgeq_home / "device" / "blobs" / "sha256"
@@ -317,7 +344,7 @@ def test_image_that_was_damaged_on_the_device_is_sent_again(
     damage()
     assert predicted() == list(files)
     damage()
-    assert edgeq.measure(tmp_path / "model.edgeq", "local", project / "evaluation", options)
+    assert edgeq.measure(packed, "local", project / "evaluation", options)
     files[3].write_bytes(b"no image")
     with pytest.raises(InputError, match=f"{files[3].name}: cannot be read as an image"):
         predicted()
@@ -331,6 +358,7 @@ def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> 
         f"root: {tmp_path / 'device'}\nlimits: {{memory_bytes: 1000000}}\n"
     )
 
+    without_evaluation(project)
     report = edgeq.deploy(project / "recipe.yaml", str(target))
 
     verdict = next(v for v in report.verdicts if v.gate == "peak_memory_bytes")
@@ -343,6 +371,7 @@ def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> 
 def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
     project: Path, edgeq_home: Path
 ) -> None:
+    without_evaluation(project)
     good = deploy(project / "recipe.yaml")
     recipe = edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: mse")
     code = f"import edgeq; edgeq.deploy({str(recipe)!r}, 'local')"

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from edgeq.verbs.build import build
 from edgeq.verbs.builds import measure_builds_steps
 from tests.agent.fakes import make_cudart, make_module
 
-from .test_deploy import edit
+from .test_deploy import edit, without_evaluation
 
 TARGET = """\
 description: this machine, as if it were a Jetson
@@ -48,36 +49,61 @@ def project(small_demo: Path, spared: None, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def install(folder: Path, patch: pytest.MonkeyPatch) -> Path:
     """TensorRT on this machine; the file that gets a line for every engine that is built."""
-    modules = make_module(tmp_path / "modules", "fake_tensorrt")
+    modules = make_module(folder / "modules", "fake_tensorrt")
     shutil.copy(Path(__file__).parent / "computing_tensorrt.py", modules / "tensorrt.py")
-    libraries = tmp_path / "libraries"
+    libraries = folder / "libraries"
     libraries.mkdir()
     make_cudart(libraries)
-    monkeypatch.setenv("PYTHONPATH", str(modules))
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
-    log = tmp_path / "log"
-    monkeypatch.setenv("FAKE_LOG", str(log))
+    patch.setenv("PYTHONPATH", str(modules))
+    patch.setenv("LD_LIBRARY_PATH", str(libraries))
+    log = folder / "log"
+    patch.setenv("FAKE_LOG", str(log))
     return log
+
+
+@pytest.fixture
+def tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What was built with TensorRT, a line an engine."""
+    return install(tmp_path, monkeypatch)
+
+
+@dataclass(frozen=True)
+class First:
+    """A deploy to a board that shares engines, and what it left here and there."""
+
+    report: Report
+    log: str
+    home: Path
+    root: Path
+
+
+@pytest.fixture(scope="module")
+def first(small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFactory) -> First:
+    folder = tmp_path_factory.mktemp("first")
+    home, project = folder / "home", folder / "project"
+    shutil.copytree(reckoned / "cache", home / "cache")
+    shutil.copytree(small_demo, project)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        log = install(folder, patch)
+        report = share(project, "first")
+    return First(report, log.read_text(), home, folder / "first")
+
+
+@pytest.fixture
+def afterwards(first: First, tensorrt: Path, edgeq_home: Path) -> None:
+    """Go on from the first deploy, in a home of its own."""
+    shutil.copytree(first.home, edgeq_home, dirs_exist_ok=True)
+    tensorrt.write_text(first.log)
 
 
 def deploy(project: Path) -> Report:
     return edgeq.deploy(project / "recipe.yaml", str(project / "target.yaml"))
 
 
-@pytest.mark.parametrize(
-    "version", ["10.3.0", "11.4.0", pytest.param("8.6.1", marks=pytest.mark.long)]
-)
-def test_deploy_compiles_measures_and_compares(
-    version: str, project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAKE_VERSION", version)
-    monkeypatch.setenv("FAKE_TENSORRT", {"8.6.1": "old", "11.4.0": "new"}.get(version, ""))
-
-    report = deploy(project)
-
+def check_columns(report: Report, version: str) -> None:
     assert [column.name for column in report.columns] == ["float", "simulated", "fp16", "device"]
     assert report.divergence is not None
     # The engine behind it simulates: what was written is what runs.
@@ -88,11 +114,31 @@ def test_deploy_compiles_measures_and_compares(
     assert report.speedup is not None
     assert half.measurement is not None and set(half.measurement.gpu_ns) == {1_500_000}
     assert f"TensorRT {version}" in " ".join(report.notes)
+
+
+@pytest.mark.usefixtures("afterwards")
+def test_deploy_compiles_measures_and_compares(first: First, project: Path, tensorrt: Path) -> None:
+    check_columns(first.report, "10.3.0")
     # One engine in int8 and one in fp16; each was used by verify, predict and bench.
+    assert first.log == "built\n" * 2
+
+    write_sharing(project, first.root)
+    assert deploy(project).artifact_id == first.report.artifact_id
+
+    assert tensorrt.read_text() == first.log
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("version", "way"), [("11.4.0", "new"), ("8.6.1", "old")])
+def test_every_way_to_compile_gives_what_was_written(
+    version: str, way: str, project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VERSION", version)
+    monkeypatch.setenv("FAKE_TENSORRT", way)
+
+    check_columns(deploy(project), version)
+
     assert tensorrt.read_text() == "built\n" * 2
-    if version == "10.3.0":
-        assert deploy(project).artifact_id == report.artifact_id
-        assert tensorrt.read_text() == "built\n" * 2
 
 
 def test_report_says_why_int8_does_not_pay(
@@ -100,6 +146,7 @@ def test_report_says_why_int8_does_not_pay(
 ) -> None:
     plan_layers = ["/model.1/conv/Conv", "/model.2/cv1/conv/Conv"]
     monkeypatch.setenv("FAKE_LAYERS", " ".join(plan_layers))
+    without_evaluation(project)
     edit(
         project,
         r"^  artifact_bytes: .*$",
@@ -141,6 +188,10 @@ def test_cuda_graph_and_float16_ends(
 
     report = deploy(project)
 
+    assert [column.name for column in report.columns] == ["float", "simulated", "fp16", "device"]
+    assert "TensorRT 11.4.0" in " ".join(report.notes)
+    assert report.divergence is not None and report.speedup is not None
+    assert tensorrt.read_text() == "built\n" * 2
     half, device = (report.column(name) for name in ("fp16", "device"))
     assert half is not None and half.mask_ap_drop is not None
     # Boxes of up to 256 pixels, in steps of an eighth.
@@ -241,33 +292,32 @@ def test_board_that_measured_nothing_is_given_what_an_identical_one_measured(
     assert given.name == cache.name and given.read_text() == "measured." * 2
 
 
-def write_sharing(project: Path, name: str) -> None:
-    text = TARGET.format(root=project.parent / name) + "share_engines: true\n"
+def write_sharing(project: Path, root: Path) -> None:
+    text = TARGET.format(root=root) + "share_engines: true\n"
     (project / "target.yaml").write_text(text)
 
 
 def share(project: Path, name: str) -> Report:
     """A deploy to a board of its own that shares engines."""
-    write_sharing(project, name)
+    write_sharing(project, project.parent / name)
     return deploy(project)
 
 
 def share_int8(project: Path, name: str) -> str:
     """Have a board of its own verify the int8 artifact; what is to be noted of its engine."""
-    write_sharing(project, name)
+    write_sharing(project, project.parent / name)
     made = build(project / "recipe.yaml", str(project / "target.yaml")).artifact
     with connect(targets.load(str(project / "target.yaml"))) as device:
         device.push(made)
         return " ".join(device.notes)
 
 
+@pytest.mark.usefixtures("afterwards")
 def test_identical_board_is_given_the_engines(
-    project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
+    first: First, project: Path, tensorrt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = share(project, "first")
-    assert tensorrt.read_text() == "built\n" * 2
     kept = {path.name for path in places.cache("engines").iterdir()}
-    assert len(kept) == 2 and "identical" not in " ".join(first.notes)
+    assert len(kept) == 2 and "identical" not in " ".join(first.report.notes)
 
     second = share(project, "second")
 
@@ -277,7 +327,7 @@ def test_identical_board_is_given_the_engines(
     engines = project.parent / "second" / "engines"
     assert {path.name for path in engines.iterdir()} == kept
     assert second.divergence is not None and second.speedup is not None
-    assert not list((project.parent / "first" / "work").iterdir())
+    assert not list((first.root / "work").iterdir())
     # Now it lies there: nothing is taken, and nothing to be said.
     assert share_int8(project, "second") == ""
     # Another TensorRT is another board.
@@ -287,41 +337,42 @@ def test_identical_board_is_given_the_engines(
     assert len(list(places.cache("engines").iterdir())) == 3
 
 
+@pytest.mark.usefixtures("afterwards")
 def test_engine_that_computes_something_else_is_built_there(project: Path, tensorrt: Path) -> None:
-    share_int8(project, "first")
-    [folder] = places.cache("engines").iterdir()
-    golden = folder / "golden.npz"
-    with np.load(golden) as archive:
-        arrays = {name: archive[name] * np.float32(1.1) for name in archive.files}
-    np.savez(golden, **arrays)
-    record = json.loads((folder / "record.json").read_text())
-    record["golden"] = hashlib.sha256(golden.read_bytes()).hexdigest()
-    (folder / "record.json").write_text(json.dumps(record))
+    for folder in places.cache("engines").iterdir():
+        golden = folder / "golden.npz"
+        with np.load(golden) as archive:
+            arrays = {name: archive[name] * np.float32(1.1) for name in archive.files}
+        np.savez(golden, **arrays)
+        record = json.loads((folder / "record.json").read_text())
+        record["golden"] = hashlib.sha256(golden.read_bytes()).hexdigest()
+        (folder / "record.json").write_text(json.dumps(record))
 
     notes = share_int8(project, "second")
 
-    assert tensorrt.read_text() == "built\n" * 2
+    assert tensorrt.read_text() == "built\n" * 3
     assert "the int8 engine of an identical board was refused and built here" in notes
     assert "of input 0 differs: 20" in notes and "\n" not in notes
     # What was refused gave way to what the second board built.
     assert "was built by an identical board" in share_int8(project, "third")
-    assert tensorrt.read_text() == "built\n" * 2
+    assert tensorrt.read_text() == "built\n" * 3
 
 
+@pytest.mark.usefixtures("afterwards")
 def test_board_that_shares_nothing_builds(project: Path, tensorrt: Path) -> None:
-    share_int8(project, "first")
-    [folder] = places.cache("engines").iterdir()
-    (folder / "engine.plan").write_bytes(b"rotten")
+    kept = places.cache("engines")
+    for folder in kept.iterdir():
+        (folder / "engine.plan").write_bytes(b"rotten")
     # What rotted here is not sent, and kept anew.
     assert share_int8(project, "second") == ""
-    assert tensorrt.read_text() == "built\n" * 2
+    assert tensorrt.read_text() == "built\n" * 3
     # A board that demands signatures takes none.
     (project.parent / "third").mkdir()
     (project.parent / "third" / "allowed_signers").write_text("")
     note = "the int8 engine is not shared: this board demands signatures"
     assert share_int8(project, "third") == note
     # Nowhere to keep one is no reason to give up.
-    shutil.rmtree(folder.parent)
-    folder.parent.write_text("not a folder")
+    shutil.rmtree(kept)
+    kept.write_text("not a folder")
     assert "int8 engine could not be kept for other boards" in share_int8(project, "fourth")
-    assert tensorrt.read_text() == "built\n" * 4
+    assert tensorrt.read_text() == "built\n" * 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ensurepip
 import hashlib
 import os
+import py_compile
 import signal
 import sys
 import zipfile
@@ -48,16 +49,34 @@ def wheel(name: str, version: str, tag: str = "py3-none-any", requires: str = ""
     return content.getvalue()
 
 
+def compiled(raw: bytes, folder: Path) -> bytes:
+    """A wheel with every module compiled beside it, for this Python.
+
+    pip that runs from its wheel compiles itself every time, which is most of what it does here.
+    """
+    content, source, module = BytesIO(raw), folder / "module.py", folder / "module.pyc"
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    with zipfile.ZipFile(content, "a") as archive:
+        for name in archive.namelist():
+            if name.endswith(".py"):
+                source.write_bytes(archive.read(name))
+                py_compile.compile(
+                    str(source), str(module), name, True, invalidation_mode=unchecked
+                )
+                archive.writestr(name + "c", module.read_bytes())
+    return content.getvalue()
+
+
 @pytest.fixture(scope="session")
-def pip() -> Dict[str, bytes]:
-    """pip's own wheel, as Python brings it."""
+def pip(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, bytes]:
+    """pip's own wheel, as Python brings it, but compiled."""
     bundled = Path(ensurepip.__file__).parent / "_bundled"
     found = sorted(bundled.glob("pip-*.whl")) or sorted(
         Path("/usr/share/python-wheels").glob("pip-*.whl")
     )
     if not found:
         pytest.skip("needs pip's wheel, which this Python does not bring")
-    return {found[-1].name: found[-1].read_bytes()}
+    return {found[-1].name: compiled(found[-1].read_bytes(), tmp_path_factory.mktemp("pip"))}
 
 
 def build(
