@@ -33,6 +33,7 @@ FIRST = (
     "tests/test_adding.py",
     "tests/verbs/test_jetson.py",
     "tests/test_readme.py",
+    "tests/rollout/test_boards.py",
     "tests/regression/test_example.py",
     "tests/repair/test_build.py",
     "tests/agent/store/test_installation.py",
