@@ -124,6 +124,15 @@ class DeviceProgress(Record):
         return self.state in ("failed", "rolled back") and self.failure in AGAINST
 
     @property
+    def may_have_it(self) -> bool:
+        """Whether the release may be its current one, and another was before."""
+        if self.before is None or self.before == self.artifact_id:
+            return False
+        # What failed in its soak runs on.
+        failed_late = self.state == "failed" and self.soaks_until is not None
+        return failed_late or self.state in ("activating", "soaking", "healthy", "rolling back")
+
+    @property
     def is_evidence(self) -> bool:
         """Whether it says anything about the release."""
         return self.is_bad or self.state in ("soaking", "healthy")

@@ -16,14 +16,15 @@ from edgeq.agent.errors import SUPERSEDED
 from edgeq.device import trust
 from edgeq.device.connection import Address, connect
 from edgeq.device.device import Device
-from edgeq.errors import DeviceError, EdgeqError
+from edgeq.errors import DeviceError, EdgeqError, InputError
 from edgeq.records.rollout import DeviceProgress, DeviceState
-from edgeq.rollout.failures import class_of
+from edgeq.rollout.failures import UNFIT, class_of
 from edgeq.rollout.health import healthy, proven
 from edgeq.rollout.work import Work
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
-from edgeq.stages.check import check_room
+from edgeq.stages.build import Build
+from edgeq.stages.check import Checked, check_room
 from edgeq.store.journal import RolloutJournal
 from edgeq.store.runs import Store
 
@@ -108,8 +109,7 @@ class _Hand:
     def _try(self, board: Device) -> None:
         """All that comes before the release becomes current."""
         work, strategy = self.boards.work, self.boards.strategy
-        checked = work.on(self.device, board)
-        built = work.build(checked)
+        checked, built = self._made_for(board)
         trust.require_signed(self.device.target, board, built.artifact.signature)
         self._hold(board)
         before = board.status().current
@@ -122,6 +122,15 @@ class _Hand:
         reference = proven(work, checked, built, self.boards.store)
         losses = healthy(strategy, self.device, checked, built.artifact, before)
         self._to("activating", reference=reference, losses=losses)
+
+    def _made_for(self, board: Device) -> tuple[Checked, Build]:
+        """The recipe for this board, and the artifact of it."""
+        _ = board.hello  # what is wrong with the way there has nothing to do with the recipe
+        try:
+            checked = self.boards.work.on(self.device, board)
+            return checked, self.boards.work.build(checked)
+        except InputError as exc:
+            raise DeviceError(exc.where, exc.what, exc.remedy, kind=UNFIT) from exc
 
     def _soak(self) -> None:
         seconds = self.boards.strategy.soak
@@ -137,8 +146,7 @@ class _Hand:
             return
         work, strategy = self.boards.work, self.boards.strategy
         with connect(self.device.target, self.address) as board:
-            checked = work.on(self.device, board)
-            built = work.build(checked)
+            checked, built = self._made_for(board)
             self._hold(board)
             current = board.status().current
             if current != self.row.artifact_id:

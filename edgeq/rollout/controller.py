@@ -19,7 +19,6 @@ from edgeq.records.rollout import (
     BACKWARD,
     ENDED,
     DeviceProgress,
-    DeviceState,
     RolloutEvent,
     RolloutState,
     RolloutStatus,
@@ -59,7 +58,6 @@ class Steps(Protocol):
 _BEAT_S = LEASE_S / 30
 _LOOK_S = 0.2
 _INTERRUPTED = "its controller was interrupted"
-_BACK: tuple[DeviceState, ...] = ("soaking", "healthy", "rolling back")
 
 
 class Halt(Exception):
@@ -202,23 +200,25 @@ class Controller:
     def _wave(self, number: int) -> None:
         """Install, soak, look again; then whether the next one may begin."""
         names = [row.device for row in self._rows.values() if row.wave == number]
+        going = [row for name in names if (row := self._rows[name]).state == "rolling back"]
+        self._each(self._do.go_back, going)
         todo = [
             row
             for row in map(self._rows.__getitem__, names)
-            if row.state not in (*ENDED, "deferred", "soaking")
+            if row.state not in (*ENDED, "deferred", "soaking", "rolling back")
         ]
-        soaking = any(self._rows[name].state == "soaking" for name in names)
-        if not todo and not soaking:
-            return
-        if number and all(row.state == "pending" for row in todo):
+        is_new = bool(todo) or any(self._rows[name].state == "soaking" for name in names)
+        if number and todo and all(row.state == "pending" for row in todo):
             self._await_approval(number)
         self._each(self._do.install, todo)
         self._soaked(names)
-        reason = reason_to_stop(self._strategy, self._rows.values(), wave=number)
+        # Also by who goes on where the end of a wave was reached and nobody looked any more.
+        so_far = [row for row in self._rows.values() if row.wave <= number]
+        reason = reason_to_stop(self._strategy, so_far, wave=number)
         if reason:
             raise Halt("stopped", reason)
         reason = trouble(self._strategy, [self._rows[name] for name in names])
-        if reason:
+        if reason and is_new:
             raise Halt("paused", f"{self._began_as.waves[number]}: {reason}")
 
     def _each(self, step: Step, rows: Sequence[DeviceProgress]) -> None:
@@ -228,7 +228,7 @@ class Controller:
         def act(device: FleetDevice, address: Address) -> DeviceProgress | None:
             return step(self._rows[device.name], device, address) if self._may_begin() else None
 
-        for outcome in Crew(devices, act).outcomes(self._strategy.at_once):
+        for outcome in Crew(devices, act).outcomes(self._strategy.at_once) if rows else ():
             if outcome.error is not None:
                 self._fail(outcome.error)
             if outcome.result is not None:
@@ -306,10 +306,6 @@ class Controller:
         begun = [row.wave for row in self._rows.values() if row.state != "pending"]
         is_wave = phase == "stopping" and then == "roll-back-wave"
         first = max(begun, default=0) if is_wave else 0
-        rows = [
-            row
-            for row in self._rows.values()
-            if row.wave >= first and row.state in _BACK and row.before != row.artifact_id
-        ]
+        rows = [row for row in self._rows.values() if row.wave >= first and row.may_have_it]
         self._each(self._do.go_back, rows)
         return ("stopped" if phase == "stopping" else "rolled back"), reason

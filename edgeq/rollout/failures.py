@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from edgeq import errors
 from edgeq.agent import errors as agent
-from edgeq.errors import DeviceError, EdgeqError, InputError
+from edgeq.errors import DeviceError, EdgeqError
 from edgeq.records.rollout import FailureClass
 
 WORSE = "worse"
 """Kind of a release that does worse than the one before it, or fails a gate."""
 UNLIKE = "unlike"
 """Kind of a release whose outputs are not those that it has elsewhere."""
+UNFIT = "unfit"
+"""Kind of a model that this engine cannot have."""
 
 CLASSES: dict[str, FailureClass] = {
     **dict.fromkeys(
@@ -68,6 +70,7 @@ CLASSES: dict[str, FailureClass] = {
             agent.NOT_SIGNED,
             agent.DIED,
             UNLIKE,
+            UNFIT,
         ),
         "artifact",
     ),
@@ -77,7 +80,4 @@ CLASSES: dict[str, FailureClass] = {
 
 def class_of(error: EdgeqError) -> FailureClass:
     """What it says; trouble of the board where nothing else is known, such as its clock."""
-    if isinstance(error, DeviceError):
-        return CLASSES.get(error.kind, "board")
-    # What an engine cannot read is read by none of its boards.
-    return "artifact" if isinstance(error, InputError) else "board"
+    return CLASSES.get(error.kind, "board") if isinstance(error, DeviceError) else "board"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from edgeq.agent.errors import BAD_ARTIFACT, NO_FILE
+from edgeq.agent.errors import BAD_ARTIFACT, DIED, NO_FILE, OUT_OF_MEMORY
 from edgeq.artifact.folder import Artifact
 from edgeq.cost.turns import COSTS, typical
 from edgeq.device.device import Device
@@ -83,7 +83,14 @@ def healthy(
     manner = threads(measure, checked.prepared.target, checked.probe), measure.power_mode
     releases = board.push(earlier), board.push(artifact)
     images, options = images_in_turns(checked), strategy.board.options
-    found = judged_turns(board, releases, images, options, manner, silent)
+    try:
+        found = judged_turns(board, releases, images, options, manner, silent)
+    except DeviceError as exc:
+        if exc.kind not in (OUT_OF_MEMORY, DIED):
+            raise
+        # It ran by itself a moment ago; the memory of both together is no fault of the release.
+        what = f"it cannot run the release beside the one before: {exc.what}"
+        raise DeviceError(board.address, what, "free memory there, and retry") from exc
     worse = [
         f"{one.metric} {one.change.estimate:+.1%} (limit {one.limit:+.1%})"
         for one in found.metrics

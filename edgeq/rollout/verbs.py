@@ -65,13 +65,14 @@ def start_rollout(
     wanted = _strategy(strategy)
     plan = plan_rollout(fleet, wanted, on)
     devices = _devices(plan)
-    work = _work(Path(recipe), list(devices.values()), wanted, sign)
+    work = _work(Path(recipe), wanted, sign)
+    read = work.check(device.target for device in devices.values())
     shelf = open_store(store)
     written = {
         "waves": [wave.name for wave in plan.waves],
         "strategy": wanted.model_dump(mode="json"),
         "sign": None if sign is None else str(sign.resolve()),
-        "recipe_sha256": work.recipe_sha256,
+        "read_sha256": read,
     }
     planned = [
         PlannedDevice(name, place_of(devices[name]), number)
@@ -99,7 +100,7 @@ def check_rollout(
     """Check all that `start_rollout` checks; nothing is written, and no device is asked."""
     wanted = _strategy(strategy)
     devices = _devices(plan_rollout(fleet, wanted, on))
-    _work(Path(recipe), list(devices.values()), wanted, sign)
+    _work(Path(recipe), wanted, sign).check(device.target for device in devices.values())
 
 
 def resume_rollout(rollout: str, store: str | None = None) -> Rollout:
@@ -177,11 +178,15 @@ def _taken(
         raise InputError(known.fleet, what, "put it back, or begin another roll-out")
     devices = {row.device: there[row.device] for row in known.devices}
     sign = None if written["sign"] is None else Path(written["sign"])
-    work = _work(Path(known.recipe), list(devices.values()), wanted, sign)
-    if work.recipe_sha256 != written["recipe_sha256"]:
-        what = f"is no longer what it was when roll-out {known.id} began"
-        raise InputError(known.recipe, what, "put it back, or abort this and begin another one")
     state = becomes or (known.state if known.state in BACKWARD else "running")
+    work = _work(Path(known.recipe), wanted, sign)
+    # Going back needs nothing of the recipe, which may be another one by then.
+    if state not in BACKWARD:
+        read = work.check(device.target for device in devices.values())
+        if read != written["read_sha256"]:
+            what = f"is not what it was when roll-out {known.id} began, or its model or images are"
+            remedy = "put them back, or abort this and begin another one"
+            raise InputError(known.recipe, f"{what} not", remedy)
     lease = rollouts.take(store, known.id, who_is_here(), state, known.reason)
     if again:
         names = [row.device for row in known.devices if row.state in again]
@@ -214,10 +219,10 @@ def _devices(plan: RolloutPlan) -> dict[str, FleetDevice]:
     return {name: known[name] for wave in plan.waves for name in wave.devices}
 
 
-def _work(recipe: Path, devices: list[FleetDevice], strategy: Strategy, sign: Path | None) -> Work:
+def _work(recipe: Path, strategy: Strategy, sign: Path | None) -> Work:
     if strategy.signed and sign is None:
         what = "the strategy has signed releases only, and no key is named"
         raise InputError("--sign", what, "name the SSH key to sign with")
     if sign is not None:
         signing.signature(b"", sign)
-    return Work(recipe, devices, sign)
+    return Work(recipe, sign)

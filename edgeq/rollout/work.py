@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +32,10 @@ from edgeq.stages.references import simulation
 class Work:
     """A recipe for the targets of a fleet; any thread may ask. `sign` is a key to sign with."""
 
-    def __init__(self, recipe: Path, devices: list[FleetDevice], sign: Path | None) -> None:
+    def __init__(self, recipe: Path, sign: Path | None) -> None:
         self.recipe = recipe
         self._sign = sign
-        self._inputs = _inputs(recipe, [device.target for device in devices])
+        self._inputs: dict[str, Inputs] = {}
         self._built: Once[str, Build] = Once()
         self._here: Once[str, dict[str, Predictions]] = Once()
         self._simulated: Once[str, Predictions] = Once()
@@ -41,10 +43,20 @@ class Work:
         self._computing = threading.Lock()
         self.references: Proven[str, Reference] = Proven()
 
-    @property
-    def recipe_sha256(self) -> str:
-        """The hash of the recipe's text."""
-        return next(iter(self._inputs.values())).source.sha256
+    def check(self, targets: Iterable[Target]) -> str:
+        """Check the recipe against each of these targets; a hash of all that was read for it.
+
+        Before `on`. Raises InputError(s) with all that is wrong.
+        """
+        problems = Problems()
+        for kind, target in {_kind(target): target for target in targets}.items():
+            made = problems.attempt(partial(check_inputs, self.recipe, target))
+            if made is not None:
+                self._inputs[kind] = made
+        problems.raise_all()
+        read = {one.source.sha256 for one in self._inputs.values()}
+        keys = {building.key_of(one.prepared) for one in self._inputs.values()}
+        return hashlib.sha256("".join([*sorted(read), *sorted(keys)]).encode()).hexdigest()
 
     def on(self, device: FleetDevice, board: Device) -> Checked:
         """The recipe for a board, which is looked at. Raises InputError, DeviceError."""
@@ -96,18 +108,6 @@ def images_in_turns(checked: Checked) -> list[Image]:
     if checked.evaluation is not None:
         return bench_images(tuple(checked.evaluation.files.values()))
     return bench_images(checked.prepared.calibration)
-
-
-def _inputs(recipe: Path, targets: list[Target]) -> dict[str, Inputs]:
-    """The recipe checked against each target of a fleet, all problems at once."""
-    problems = Problems()
-    found: dict[str, Inputs] = {}
-    for kind, target in {_kind(target): target for target in targets}.items():
-        made = problems.attempt(partial(check_inputs, recipe, target))
-        if made is not None:
-            found[kind] = made
-    problems.raise_all()
-    return found
 
 
 def _kind(target: Target) -> str:

@@ -22,8 +22,8 @@ from edgeq.store.journal import RolloutJournal
 from edgeq.store.rollouts import Lease, PlannedDevice
 from edgeq.store.runs import Store
 
-Fate = Literal["well", "bad", "trouble", "away", "bad later"]
-"""What comes of a try: away is put off, bad later is found at the end of its soak."""
+Fate = Literal["well", "bad", "trouble", "away", "bad later", "trouble later"]
+"""What comes of a try: away is put off, what is later is found at the end of its soak."""
 NEW, OLD = "b" * 64, "a" * 64
 ON_THE_WAY: tuple[DeviceState, ...] = ("checking", "pushing", "verifying", "measuring")
 _FAILED: dict[Fate, FailureClass] = {"bad": "model", "bad later": "model", "trouble": "board"}
@@ -79,7 +79,10 @@ class Pretended:
         return self._to(row, "soaking", soaks_until=until)
 
     def look_again(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
-        if self.world.fate(device.name) != "bad later":
+        fate = self.world.fate(device.name)
+        if fate == "trouble later":
+            return self._to(row, "failed", failure="board", reason="has no disk left")
+        if fate != "bad later":
             return self._to(row, "healthy")
         row = self._to(row, "rolling back", failure="model", reason="is bad by now")
         self.world.runs[device.name] = OLD

@@ -14,13 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgeq.device.connection import HERE
 from edgeq.errors import DeviceError, EdgeqError, InputError
 from edgeq.records.rollout import BACKWARD, ENDED, WORKING, RolloutState, RolloutStatus
+from edgeq.spec import target as targets
+from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Approval, Canary, StopAt, Strategy
 from edgeq.store import open_store, rollouts
+from edgeq.store.journal import RolloutJournal
 from edgeq.store.runs import Store
 
-from .pretended import NEW, OLD, Fate, World, begin, controller, states
+from .pretended import NEW, OLD, Fate, Pretended, World, begin, controller, states
 
 INSTALLED = ["checking", "pushing", "verifying", "measuring", "activating", "healthy"]
 QUICK = Strategy(canary=Canary(count=2))
@@ -123,6 +127,34 @@ def test_who_is_away_is_tried_again_at_the_end(store: Store) -> None:
     assert seen["cam3"] == ["checking", "deferred", *INSTALLED]
     assert seen["cam4"] == ["checking", "deferred"] * 2
     assert (status.state, status.exit_code) == ("done", 3)
+
+
+def test_end_of_a_wave_is_looked_at_by_who_goes_on(store: Store) -> None:
+    """Killed between the last device of the canary and what it means."""
+    lease = begin(store, [5, 5])
+    world = World(fates(10, 0, 1))
+    with RolloutJournal(store, lease) as journal:
+        steps = Pretended(journal, world, Strategy())
+        target = targets.load("local")
+        for row in rollouts.status(store, lease.rollout).devices[:5]:
+            steps.install(row, FleetDevice(row.device, target, None), HERE)
+    run_out(store, lease.rollout)
+    lease = rollouts.take(store, lease.rollout, "ben")
+    assert states(controller(store, lease, Strategy(), world).run()) == {"": ["stopped"]}
+
+
+def test_who_failed_in_its_soak_goes_back_with_the_others(store: Store) -> None:
+    strategy = Strategy(canary=Canary(count=2), soak=0.05)
+    lease = begin(store, [2])
+    world = World({"cam1": ["trouble later"]})
+    states(controller(store, lease, strategy, world).run())
+    status = rollouts.status(store, lease.rollout)
+    assert [row.state for row in status.devices] == ["healthy", "failed"]
+    assert world.runs == {"cam0": NEW, "cam1": NEW}
+    lease = rollouts.take(store, lease.rollout, "ben", "rolling back")
+    seen = states(controller(store, lease, strategy, world).run())
+    assert seen["cam1"] == seen["cam0"] == ["rolling back", "rolled back"]
+    assert world.runs == {"cam0": OLD, "cam1": OLD}
 
 
 def test_bad_at_the_end_of_its_soak_counts(store: Store) -> None:
@@ -282,7 +314,7 @@ def test_controller_that_dies_anywhere_is_gone_on_with_to_the_same_end(
     chance = random.Random(seed)
     waves = [2, chance.randint(1, 4), chance.randint(1, 4)]
     given_fates: dict[str, list[Fate]] = {
-        f"cam{n}": [chance.choice(("well", "well", "well", "bad", "trouble"))]
+        f"cam{n}": [chance.choice(("well", "well", "well", "bad", "trouble", "bad later"))]
         for n in range(sum(waves))
     }
     then = chance.choice(("halt", "roll-back-wave", "roll-back-all"))

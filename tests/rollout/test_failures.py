@@ -8,14 +8,14 @@ from edgeq import errors
 from edgeq.agent import errors as agent_errors
 from edgeq.errors import DeviceError, EdgeqError, InputError
 from edgeq.records.rollout import FailureClass
-from edgeq.rollout.failures import CLASSES, UNLIKE, WORSE, class_of
+from edgeq.rollout.failures import CLASSES, UNFIT, UNLIKE, WORSE, class_of
 
 from ..test_lists import kinds
 
 
 def test_every_kind_of_error_has_a_class() -> None:
     known = {*kinds(errors).values(), *kinds(agent_errors).values()}
-    assert known | {WORSE, UNLIKE} == CLASSES.keys()
+    assert known | {WORSE, UNLIKE, UNFIT} == CLASSES.keys()
     assert set(CLASSES.values()) == set(get_args(FailureClass))
 
 
@@ -28,7 +28,8 @@ def test_every_kind_of_error_has_a_class() -> None:
         (DeviceError("cam", "says nothing of a kind"), "board"),
         (DeviceError("cam", "cannot load it", kind=agent_errors.ENGINE), "artifact"),
         (DeviceError("cam", "is slower", kind=WORSE), "model"),
-        (InputError("model", "has an operator that the engine does not know"), "artifact"),
+        (DeviceError("model", "has an operator that it does not know", kind=UNFIT), "artifact"),
+        (InputError("~/.ssh/config", "has a line that says nothing"), "board"),
         (EdgeqError("cam", "is a bug of ours"), "board"),
     ],
 )
