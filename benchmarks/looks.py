@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,6 @@ LIMITS: dict[tuple[str, float], Limit] = {
     ("calm", 0.05): at_least(95),
 }
 FALSE_ALARMS = at_most(1)
-_OPTIONS = Compare()
 _TOGETHER, _FRAME_SHARE, _MEMORY_DEVIATION = 0.7, 0.8, 0.001
 """Correlation of inference and frame; how much of a change a frame shows; memory's own noise."""
 
@@ -57,7 +57,7 @@ def measure() -> Iterator[Figure]:
     """Shares of drawn comparisons that find a change, by its size and the noise of the loads."""
     for kind, deviation in DEVIATIONS.items():
         for change in CHANGES:
-            found = [_drawn(change, deviation, seed) for seed in range(COUNT)]
+            found = [drawn(change, deviation, seed, Compare()) for seed in range(COUNT)]
             worse, better, twice, confirmed = np.mean(found, axis=0).tolist()
             note = (
                 f"better {better:.1%}, looked at twice {twice:.0%}; by the first look, confirmed, "
@@ -70,20 +70,23 @@ def measure() -> Iterator[Figure]:
             yield Figure(PART, f"{kind}, {change:+.0%}: {name}", 100 * value, "%", limit, note)
 
 
-def _drawn(change: float, deviation: float, seed: int) -> Found:
+def drawn(change: float, deviation: float, seed: int, options: Compare) -> Found:
+    """One comparison, of drawn loads."""
     chance = np.random.default_rng([seed, round(1000 * change), round(1e4 * deviation)])
     looks: list[list[Load]] = []
 
     def turns(_: int) -> list[Load]:
-        looks.append([_load(change, deviation, chance) for _ in range(_OPTIONS.reloads)])
+        looks.append([_load(change, deviation, chance) for _ in range(options.reloads)])
         return looks[-1]
 
-    grounds = Grounds[Load](_costs, (), {}, lambda _: {})
+    grounds = Grounds[Load](partial(_costs, options), (), {}, lambda _: {})
     seen = look(turns, grounds)
     said = {one.outcome for one in seen.metrics}
     confirmed = bool(seen.again) and any(
         first.outcome == "worse" and second.loss.mean > second.limit and second.loss.p <= 0.05
-        for first, second in zip(grounds.verdicts(looks[0]), _costs(looks[-1]), strict=True)
+        for first, second in zip(
+            grounds.verdicts(looks[0]), _costs(options, looks[-1]), strict=True
+        )
     )
     return Found("worse" in said, "better" in said, bool(seen.again), confirmed)
 
@@ -99,9 +102,9 @@ def _load(change: float, deviation: float, chance: np.random.Generator) -> Load:
     )
 
 
-def _costs(loads: Sequence[Load]) -> list[Difference]:
+def _costs(options: Compare, loads: Sequence[Load]) -> list[Difference]:
     found = []
-    limits = (_OPTIONS.slower_by, _OPTIONS.slower_by, _OPTIONS.larger_by)
+    limits = (options.slower_by, options.slower_by, options.larger_by)
     names: tuple[MetricName, ...] = ("inference", "frame", "peak memory")
     for name, limit, ratios in zip(names, limits, zip(*loads, strict=True), strict=True):
         mean = mean_of(ratios, CONFIDENCE)

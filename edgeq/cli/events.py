@@ -37,8 +37,6 @@ def told(
     from edgeq.report.terminal.rollout import event_text
 
     command = shlex.split(on_event) if on_event else []
-    if on_event is not None and not command:
-        raise typer.BadParameter("is empty; name a program", param_hint="--on-event")
     complained = False
     looked_s = 0.0
     with ExitStack() as stack:

@@ -25,10 +25,27 @@ StrategyPath = Annotated[
 ]
 Some = Annotated[str, typer.Option("--on", metavar="EXPRESSION", help="devices of these labels")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="of the roll-out, or its beginning")]
+
+
+def _program(text: str | None) -> str | None:
+    """Refuse what is no command before anything has begun."""
+    import shlex
+
+    try:
+        is_named = text is None or bool(shlex.split(text))
+    except ValueError as exc:
+        raise typer.BadParameter(f"{exc}") from exc
+    if not is_named:
+        raise typer.BadParameter("is empty; name a program")
+    return text
+
+
 OnEvent = Annotated[
     str | None,
     typer.Option(
-        metavar="COMMAND", help="started at each event, with it as JSON on its standard input"
+        metavar="COMMAND",
+        callback=_program,
+        help="started at each event, with it as JSON on its standard input",
     ),
 ]
 Metrics = Annotated[
@@ -152,7 +169,7 @@ def approve(rollout: Id, store: Store = None, as_json: Json = False) -> None:
 def status(
     rollout: Id,
     store: Store = None,
-    watch: Annotated[bool, typer.Option("--watch", help="until it has ended")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="for as long as it is worked on")] = False,
     as_json: Json = False,
 ) -> None:
     """How one stands: devices by wave and state, who failed and why."""
@@ -209,11 +226,10 @@ def _watch(rollout: str, store: str | None) -> None:
     import sys
     import time
 
-    from edgeq.records.rollout import UNFINISHED
     from edgeq.rollout.verbs import rollout_status
 
     if not sys.stdout.isatty():
-        while rollout_status(rollout, store).state in UNFINISHED:
+        while rollout_status(rollout, store).is_worked_on:
             time.sleep(1.0)
         return
     from rich.live import Live
@@ -222,6 +238,6 @@ def _watch(rollout: str, store: str | None) -> None:
     from edgeq.report.terminal.rollout import status_text
 
     with Live(transient=True, auto_refresh=False) as live:
-        while (found := rollout_status(rollout, store)).state in UNFINISHED:
+        while (found := rollout_status(rollout, store)).is_worked_on:
             live.update(Printable(status_text(found)), refresh=True)
             time.sleep(1.0)

@@ -97,6 +97,7 @@ class Reference(Record):
     artifact_id: str
     snr_db: dict[str, float | None]
     """as of `Divergence`"""
+    lacking: float | None = None
 
 
 class DeviceProgress(Record):
@@ -105,6 +106,8 @@ class DeviceProgress(Record):
     device: str
     wave: int
     """0 is the canary"""
+    place: str = ""
+    """where it is, whatever it is called"""
     state: DeviceState = "pending"
     tries: int = 0
     failure: FailureClass | None = None
@@ -114,6 +117,7 @@ class DeviceProgress(Record):
     artifact_id: str | None = None
     updated_at: datetime.datetime | None = None
     soaks_until: datetime.datetime | None = None
+    """the end of its soak, which may be none; there from when it may have the release"""
     losses: dict[str, float] = Field(default_factory=dict)
     """log ratios to the release before, by metric, of the last comparison"""
     reference: Reference | None = None
@@ -121,21 +125,27 @@ class DeviceProgress(Record):
     @property
     def is_bad(self) -> bool:
         """Whether it is evidence against the release."""
-        return self.state in ("failed", "rolled back") and self.failure in AGAINST
+        judged = self.state in ("failed", "rolling back", "rolled back")
+        return judged and self.failure in AGAINST
 
     @property
     def may_have_it(self) -> bool:
-        """Whether the release may be its current one, and another was before."""
-        if self.before is None or self.before == self.artifact_id:
-            return False
-        # What failed in its soak runs on.
-        failed_late = self.state == "failed" and self.soaks_until is not None
-        return failed_late or self.state in ("activating", "soaking", "healthy", "rolling back")
+        """Whether the release may be its current one, where another was before."""
+        return self.soaks_until is not None and self.before not in (None, self.artifact_id)
 
     @property
     def is_evidence(self) -> bool:
         """Whether it says anything about the release."""
-        return self.is_bad or self.state in ("soaking", "healthy")
+        runs = self.state == "soaking" and self.failure is None
+        return self.is_bad or runs or self.state == "healthy"
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether somebody has to look after it, for reasons of its own."""
+        if self.is_bad:
+            return False
+        is_lost = self.failure is not None and self.state in ("soaking", *WORKING)
+        return is_lost or self.state in ("failed", "deferred")
 
 
 class Held(Record):
@@ -165,17 +175,20 @@ class RolloutStatus(Record):
     devices: tuple[DeviceProgress, ...] = ()
 
     @property
+    def is_worked_on(self) -> bool:
+        """Whether its controller is heard."""
+        return self.held is not None and self.held.until > datetime.datetime.now(datetime.UTC)
+
+    @property
     def exit_code(self) -> int:
         """0 well so far, 1 stopped or bad somewhere, 3 devices in trouble, 4 waits for somebody."""
         if self.state in ("stopped", "aborted", "rolled back"):
             return 1
         if any(device.is_bad for device in self.devices):
             return 1
-        if self.state in ("paused", "waiting"):
+        if self.state in ("paused", "waiting") or (self.state != "done" and not self.is_worked_on):
             return 4
-        if any(device.state in ("failed", "deferred") for device in self.devices):
-            return 3
-        return 0
+        return 3 if any(device.is_in_trouble for device in self.devices) else 0
 
 
 class RolloutEvent(Record):

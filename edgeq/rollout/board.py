@@ -9,6 +9,7 @@ import datetime
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgeq.device import trust
 from edgeq.device.connection import Address, connect
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, EdgeqError, InputError
-from edgeq.records.rollout import DeviceProgress, DeviceState
+from edgeq.records.rollout import AGAINST, DeviceProgress, DeviceState, FailureClass
 from edgeq.rollout.failures import UNFIT, class_of
 from edgeq.rollout.health import healthy, proven
 from edgeq.rollout.work import Work
@@ -78,7 +79,8 @@ class _Hand:
             try:
                 steps(self)
                 return self.row
-            except EdgeqError as error:
+            except Exception as raised:
+                error = _told(raised, self.device)
                 if _is_over(error, self.boards):
                     raise
                 if class_of(error) != "transient":
@@ -103,7 +105,8 @@ class _Hand:
                 self._hold(board)
             assert self.row.artifact_id is not None
             board.activate(self.row.artifact_id, signers, self._generation)
-            board.collect()
+            with suppress(DeviceError):  # what is left lying there is no matter of the release
+                board.collect()
         self._soak()
 
     def _try(self, board: Device) -> None:
@@ -113,6 +116,8 @@ class _Hand:
         trust.require_signed(self.device.target, board, built.artifact.signature)
         self._hold(board)
         before = board.status().current
+        if before == built.artifact.id == self.row.artifact_id:  # given to it by an earlier try
+            before = self.row.before
         self._to("pushing", before=before, artifact_id=built.artifact.id)
         check_room(checked)
         board.send(built.artifact)
@@ -121,7 +126,7 @@ class _Hand:
         self._to("measuring")
         reference = proven(work, checked, built, self.boards.store)
         losses = healthy(strategy, self.device, checked, built.artifact, before)
-        self._to("activating", reference=reference, losses=losses)
+        self._to("activating", reference=reference, losses=losses, soaks_until=_now())
 
     def _made_for(self, board: Device) -> tuple[Checked, Build]:
         """The recipe for this board, and the artifact of it."""
@@ -148,6 +153,9 @@ class _Hand:
         with connect(self.device.target, self.address) as board:
             checked, built = self._made_for(board)
             self._hold(board)
+            if built.artifact.id != self.row.artifact_id:
+                what = "the recipe makes another release by now than this device has"
+                raise DeviceError(board.address, what, "begin another roll-out")
             current = board.status().current
             if current != self.row.artifact_id:
                 what = f"somebody made {(current or 'nothing')[:12]} its current release"
@@ -162,7 +170,7 @@ class _Hand:
                 self._to("rolling back", failure=failure, reason=f"at its soak's end: {error}")
                 self._restore(board)
                 return
-        self._to("healthy", losses=losses)
+        self._to("healthy", losses=losses, failure=None, reason="")
 
     def go_back(self) -> None:
         if not self.has_before:
@@ -175,8 +183,10 @@ class _Hand:
 
     def _restore(self, board: Device) -> None:
         assert self.row.before is not None
-        board.restore(self.row.before, trust.signers(self.device.target), self._generation)
-        self._to("rolled back")
+        # What somebody else made current meanwhile is not ours to take away.
+        if board.status().current == self.row.artifact_id:
+            board.restore(self.row.before, trust.signers(self.device.target), self._generation)
+        self._to("rolled back", soaks_until=None)
 
     @property
     def has_before(self) -> bool:
@@ -197,21 +207,40 @@ class _Hand:
 
     def _failed(self, error: EdgeqError) -> None:
         """Where it stands is what it stays: a release that was current goes on being it."""
-        self._to("failed", failure=class_of(error), reason=str(error))
+        state: DeviceState = "rolling back" if self.row.state == "rolling back" else "failed"
+        self._to(state, failure=self._held_against(class_of(error)), reason=str(error))
 
     def _put_off(self, error: EdgeqError) -> None:
         # What is decided has to be done by whoever reaches the board next.
-        if self.row.state in ("activating", "rolling back", "soaking"):
-            self._to(self.row.state, failure="transient", reason=str(error))
-        else:
-            self._to("deferred", failure="transient", reason=str(error))
+        is_decided = self.row.state in ("activating", "rolling back", "soaking")
+        state: DeviceState = self.row.state if is_decided else "deferred"
+        self._to(state, failure=self._held_against("transient"), reason=str(error))
+
+    def _held_against(self, failure: FailureClass) -> FailureClass:
+        """What made it go back counts, whatever happens on the way."""
+        is_bad = self.row.state == "rolling back" and self.row.failure in AGAINST
+        return self.row.failure or failure if is_bad else failure
+
+
+def _told(raised: Exception, device: FleetDevice) -> EdgeqError:
+    """What went wrong on one device, which must not end the others."""
+    if isinstance(raised, EdgeqError):
+        return raised
+    what = f"{type(raised).__name__}: {raised}"
+    return EdgeqError(device.name, what, "this is a bug of edgeq, or its folder cannot be used")
 
 
 def _is_over(error: EdgeqError, boards: Boards) -> bool:
     """Whether this controller has to end: another has the board, or the journal is gone."""
-    if isinstance(error, DeviceError):
-        return error.kind == SUPERSEDED
-    return error.where == boards.store.where
+    if error.where == boards.store.where:
+        return True
+    if not isinstance(error, DeviceError) or error.kind != SUPERSEDED:
+        return False
+    try:
+        boards.journal.beat()
+    except EdgeqError:
+        return True
+    return False  # the board met a controller of another store, whose clock is ahead
 
 
 def _now() -> datetime.datetime:

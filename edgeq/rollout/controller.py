@@ -14,7 +14,7 @@ from queue import Empty
 from typing import Protocol
 
 from edgeq.device.connection import Address
-from edgeq.errors import EdgeqError
+from edgeq.errors import EdgeqError, listed
 from edgeq.records.rollout import (
     BACKWARD,
     ENDED,
@@ -57,6 +57,7 @@ class Steps(Protocol):
 
 _BEAT_S = LEASE_S / 30
 _LOOK_S = 0.2
+_NAMED = 6
 _INTERRUPTED = "its controller was interrupted"
 
 
@@ -138,6 +139,7 @@ class Controller:
         """Somebody wants this process to end now."""
         self._ask_to_halt(Halt("paused", _INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
+        self._over.set()
         with suppress(EdgeqError):  # the lease runs out by itself
             journal.settle(state, _INTERRUPTED, release=True)
 
@@ -150,7 +152,9 @@ class Controller:
             except BaseException as error:
                 self._fail(error)
                 return
-            if wanted == "pause":
+            if self._phase in BACKWARD:
+                pass  # which goes on to its end
+            elif wanted == "pause":
                 self._ask_to_halt(Halt("paused", "as asked for"))
             elif wanted == "abort":
                 self._ask_to_halt(Halt("aborted", "as asked for"))
@@ -161,7 +165,9 @@ class Controller:
         self._ask_to_halt(Halt("paused", str(error)))
 
     def _ask_to_halt(self, halt: Halt) -> None:
-        self._halt = self._halt or halt
+        # A reason to stop outweighs that somebody wants a pause.
+        if self._halt is None or (halt.state == "stopped" and self._error is None):
+            self._halt = halt
 
     # Everything below runs in the worker's thread, or in those of its crew.
 
@@ -175,9 +181,10 @@ class Controller:
 
     def _outcome(self, journal: RolloutJournal) -> tuple[RolloutState, str]:
         self._journal, self._do = journal, self._steps(journal)
+        began = self._began_as
+        if began.state in BACKWARD:
+            return self._backward(began.state, began.reason)
         try:
-            if self._began_as.state in BACKWARD:
-                return self._backward(self._began_as.state, self._began_as.reason)
             self._forward()
         except Halt as halt:
             if halt.state != "stopped":
@@ -185,10 +192,7 @@ class Controller:
             self._halt = None
             return self._backward("stopping", halt.reason)
         open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
-        if open_ones:
-            names = ", ".join(row.device for row in open_ones[:6])
-            return "paused", f"{len(open_ones)} devices could not be reached: {names}"
-        return "done", ""
+        return ("paused", _unreached(open_ones)) if open_ones else ("done", "")
 
     def _forward(self) -> None:
         for number in range(len(self._began_as.waves)):
@@ -226,7 +230,9 @@ class Controller:
         devices = [self._devices[row.device] for row in rows]
 
         def act(device: FleetDevice, address: Address) -> DeviceProgress | None:
-            return step(self._rows[device.name], device, address) if self._may_begin() else None
+            is_new = step == self._do.install
+            begins = self._may_begin() if is_new else self._halt is None
+            return step(self._rows[device.name], device, address) if begins else None
 
         for outcome in Crew(devices, act).outcomes(self._strategy.at_once) if rows else ():
             if outcome.error is not None:
@@ -279,9 +285,15 @@ class Controller:
             return
         if approval.by == "command":
             told = self._status().model_dump_json()
-            done = subprocess.run(list(approval.command), input=told, text=True, check=False)
-            if done.returncode:
-                what = f"{approval.command[0]} ended with {done.returncode}"
+            what = ""
+            try:
+                done = subprocess.run(list(approval.command), input=told, text=True, check=False)
+            except OSError as exc:
+                what = f"{approval.command[0]} cannot be started: {exc.strerror}"
+            else:
+                if done.returncode:
+                    what = f"{approval.command[0]} ended with {done.returncode}"
+            if what:
                 raise Halt("paused", f"{wave} is not approved: {what}")
             return
         self._enter("waiting", f"{wave} waits: edgeq rollout approve {self.rollout}")
@@ -307,5 +319,17 @@ class Controller:
         is_wave = phase == "stopping" and then == "roll-back-wave"
         first = max(begun, default=0) if is_wave else 0
         rows = [row for row in self._rows.values() if row.wave >= first and row.may_have_it]
-        self._each(self._do.go_back, rows)
+        try:
+            self._each(self._do.go_back, rows)
+        except Halt as halt:  # it is gone on with in the same direction
+            return phase, f"{reason}; {halt.reason}" if reason else halt.reason
+        left = [row for row in self._rows.values() if row.wave >= first and row.may_have_it]
+        if left:
+            return phase, _unreached(left)
         return ("stopped" if phase == "stopping" else "rolled back"), reason
+
+
+def _unreached(rows: Sequence[DeviceProgress]) -> str:
+    names = listed([row.device for row in rows], _NAMED)
+    noun = "device" if len(rows) == 1 else "devices"
+    return f"{len(rows)} {noun} could not be reached, resume it later: {names}"

@@ -7,14 +7,13 @@ a few images what that one found, and take turns with the release that they ran 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from edgeq.agent.errors import BAD_ARTIFACT, DIED, NO_FILE, OUT_OF_MEMORY
 from edgeq.artifact.folder import Artifact
-from edgeq.cost.turns import COSTS, typical
+from edgeq.cost.turns import COSTS, in_wrong_mode, typical
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, EdgeqError
-from edgeq.evaluation.parts import parts_divergence
+from edgeq.evaluation.parts import PartsDivergence, parts_divergence
 from edgeq.progress import silent
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Report
@@ -36,8 +35,10 @@ SURE_DB = 40.0
 """Outputs as near to the simulation's as this are the same for every purpose."""
 APART_DB = 10.0
 """Ten times the noise power of the first board: another engine may round otherwise, by far less."""
-LEAST_DB = 0.0
-"""Below it there is more noise than signal."""
+LEAST_DB = 5.0
+"""Noise of a third of the signal's power is none of rounding, on the first board neither."""
+LACKING = 0.2
+"""Of the detections of a model that chooses them itself, so many more may be others."""
 
 
 def proven(work: Work, checked: Checked, built: Build, store: Store) -> Reference:
@@ -52,12 +53,12 @@ def proven(work: Work, checked: Checked, built: Build, store: Store) -> Referenc
         store.add(report)
         _require_gates(report, checked.device)
         found = _golden(work, checked, built)
-        _require_alike(found, dict.fromkeys(found, LEAST_DB + APART_DB), checked.device)
-        return Reference(artifact_id=artifact.id, snr_db=found)
+        _require_alike(found, None, checked.device)
+        return Reference(artifact_id=artifact.id, snr_db=found.snr_db, lacking=found.lacking)
 
     reference, is_new = work.references.get(artifact.id, prove)
     if not is_new:
-        _require_alike(_golden(work, checked, built), reference.snr_db, checked.device)
+        _require_alike(_golden(work, checked, built), reference, checked.device)
     return reference
 
 
@@ -91,13 +92,17 @@ def healthy(
         # It ran by itself a moment ago; the memory of both together is no fault of the release.
         what = f"it cannot run the release beside the one before: {exc.what}"
         raise DeviceError(board.address, what, "free memory there, and retry") from exc
+    wrong = in_wrong_mode(found.loads)
+    if wrong:
+        what = f"its times say nothing: {next(iter(wrong.values()))}"
+        raise DeviceError(board.address, what, "set the power mode that the recipe names")
     worse = [
         f"{one.metric} {one.change.estimate:+.1%} (limit {one.limit:+.1%})"
         for one in found.metrics
         if one.outcome == "worse" and one.change is not None
     ]
     if worse:
-        what = f"the release does worse than {artifact_name(earlier)} did: {', '.join(worse)}"
+        what = f"the release does worse than {earlier.id[:12]} did: {', '.join(worse)}"
         raise DeviceError(board.address, what, kind=WORSE)
     _require_rate(typical(found.loads, COSTS["frame"].figures)[1] / 1e6, device, board)
     return {
@@ -105,11 +110,6 @@ def healthy(
         for one in found.metrics
         if one.change is not None
     }
-
-
-def artifact_name(artifact: Artifact) -> str:
-    """How a release is told in a sentence."""
-    return artifact.id[:12]
 
 
 def _measured(checked: Checked, artifact: Artifact) -> Measurement:
@@ -149,7 +149,7 @@ def _require_rate(frame_ms: float, device: FleetDevice, board: Device) -> None:
         raise DeviceError(board.address, what, kind=WORSE)
 
 
-def _golden(work: Work, checked: Checked, built: Build) -> dict[str, float | None]:
+def _golden(work: Work, checked: Checked, built: Build) -> PartsDivergence:
     """How near the board's outputs are to the simulation's in a few images, by part."""
     prepared = checked.prepared
     count = threads(prepared.recipe.measure, prepared.target, checked.probe)
@@ -158,18 +158,21 @@ def _golden(work: Work, checked: Checked, built: Build) -> dict[str, float | Non
     found = predict(checked.device, built.artifact, images, manner, silent, "golden")
     pairs = raw_outputs(work.simulated(checked, built), found)
     try:
-        return parts_divergence(decoder_of(prepared.recipe), pairs).snr_db
+        return parts_divergence(decoder_of(prepared.recipe), pairs)
     except EdgeqError as exc:  # other names or shapes than a release of this model has
         raise DeviceError(checked.device.address, exc.what, kind=UNLIKE) from exc
 
 
-def _require_alike(
-    found: Mapping[str, float | None], first: Mapping[str, float | None], board: Device
-) -> None:
-    for part, there in first.items():
-        limit = (SURE_DB if there is None else min(there, SURE_DB)) - APART_DB
-        here = found.get(part)
+def _require_alike(found: PartsDivergence, first: Reference | None, board: Device) -> None:
+    """DeviceError (unlike) unless outputs are about as near to the simulation's as the first's."""
+    remedy = "it computes something else there: see whether its engine is damaged"
+    for part, here in found.snr_db.items():
+        there = first.snr_db.get(part) if first else LEAST_DB
+        limit = max(LEAST_DB, min(SURE_DB if there is None else there, SURE_DB) - APART_DB)
         if here is not None and here < limit:
             what = f"its {part} are {here:.0f} dB from the simulation's, at least {limit:.0f} dB"
-            remedy = "it computes something else there: see whether its engine is damaged"
             raise DeviceError(board.address, f"{what} are expected", remedy, kind=UNLIKE)
+    most = (first.lacking or 0.0 if first else 0.5) + LACKING
+    if found.lacking is not None and found.lacking > most:
+        what = f"{found.lacking:.0%} of its detections and the simulation's are others"
+        raise DeviceError(board.address, f"{what}, at most {most:.0%}", remedy, kind=UNLIKE)

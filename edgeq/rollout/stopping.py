@@ -21,6 +21,8 @@ def reason_to_stop(
     rule, boards = strategy.rule, len(known)
     if wave == 0 and not boards:
         return "no device of the canary told anything about the release"
+    if wave == 0 and len(bad) == boards:
+        return f"every device of the canary that told anything is bad; {_first(bad)}"
     least = rule.fewest(boards)
     if wave == 0:
         least = min(least, rule._replace(canary=boards).fewest_in_canary)
@@ -47,11 +49,12 @@ def _slower(strategy: Strategy, known: Sequence[DeviceProgress], wave: int) -> s
 
 def trouble(strategy: Strategy, wave: Sequence[DeviceProgress]) -> str:
     """Why somebody has to look at the boards of a wave before it goes on; empty where not."""
-    bad = [
-        row for row in wave if row.state == "deferred" or (row.state == "failed" and not row.is_bad)
-    ]
+    bad = [row for row in wave if row.is_in_trouble]
     limit = strategy.stop.trouble
     if len(bad) <= max(1.0, limit * len(wave)):
         return ""
-    first = f"{bad[0].device}: {bad[0].reason}"
-    return f"{len(bad)} of {len(wave)} devices are in trouble (limit {limit:.0%}); {first}"
+    return f"{len(bad)} of {len(wave)} devices are in trouble (limit {limit:.0%}); {_first(bad)}"
+
+
+def _first(bad: Sequence[DeviceProgress]) -> str:
+    return f"{bad[0].device}: {bad[0].reason}"

@@ -177,6 +177,12 @@ def _taken(
         what = f"has no device '{lacking[0]}' any more, which is in roll-out {known.id}"
         raise InputError(known.fleet, what, "put it back, or begin another roll-out")
     devices = {row.device: there[row.device] for row in known.devices}
+    moved = [row for row in known.devices if place_of(devices[row.device]) != row.place]
+    if moved:
+        where = place_of(devices[moved[0].device])
+        what = f"device '{moved[0].device}' is at {where}, and was at {moved[0].place}"
+        remedy = f"put it back: roll-out {known.id} has begun with it"
+        raise InputError(known.fleet, what, remedy)
     sign = None if written["sign"] is None else Path(written["sign"])
     state = becomes or (known.state if known.state in BACKWARD else "running")
     work = _work(Path(known.recipe), wanted, sign)
@@ -187,7 +193,7 @@ def _taken(
             what = f"is not what it was when roll-out {known.id} began, or its model or images are"
             remedy = "put them back, or abort this and begin another one"
             raise InputError(known.recipe, f"{what} not", remedy)
-    lease = rollouts.take(store, known.id, who_is_here(), state, known.reason)
+    lease = rollouts.take(store, known.id, who_is_here(), state, states)
     if again:
         names = [row.device for row in known.devices if row.state in again]
         rollouts.send_back(store, lease, names)

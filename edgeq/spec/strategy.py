@@ -63,6 +63,8 @@ class BoardGates(Part):
     """inference, and the whole frame"""
     larger_by: Percent = 0.10
     """peak memory"""
+    hungrier_by: Percent = 0.10
+    """energy of a frame, where the board has rails that can be read"""
     duration: Seconds = 20.0
     """of taking turns"""
     loads: Annotated[int, Field(ge=3, le=100)] = 5
@@ -74,6 +76,7 @@ class BoardGates(Part):
         return Compare(
             slower_by=self.slower_by,
             larger_by=self.larger_by,
+            hungrier_by=self.hungrier_by,
             duration_s=self.duration,
             reloads=self.loads,
         )

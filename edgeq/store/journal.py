@@ -89,6 +89,9 @@ class RolloutJournal:
         self.events: SimpleQueue[RolloutEvent] = SimpleQueue()
         self._queue: SimpleQueue[_Task[Any] | None] = SimpleQueue()
         self._connection: Connection | None = None
+        self._asking = threading.Lock()
+        self._is_closed = False
+        self._is_released = False
         self._writer = threading.Thread(target=self._write, name="edgeq-journal", daemon=True)
         self._writer.start()
 
@@ -101,7 +104,9 @@ class RolloutJournal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._queue.put(None)
+        with self._asking:
+            self._is_closed = True
+            self._queue.put(None)
         self._writer.join()
 
     def move(self, device: DeviceProgress, state: DeviceState, **changed: Any) -> DeviceProgress:
@@ -129,6 +134,7 @@ class RolloutJournal:
             connection.execute(self._mine(update(RolloutRow)).values(**values))
             self._append(connection, [event])
 
+        self._is_released = self._is_released or release
         self._ask(write)
         self.events.put(event)
 
@@ -137,7 +143,8 @@ class RolloutJournal:
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=LEASE_S)
 
         def write(connection: Connection) -> Orders:
-            connection.execute(self._mine(update(RolloutRow)).values(held_until=until))
+            if not self._is_released:
+                connection.execute(self._mine(update(RolloutRow)).values(held_until=until))
             query = select(RolloutRow.wanted, RolloutRow.approved)
             return Orders(*connection.execute(self._mine(query)).one())
 
@@ -167,7 +174,11 @@ class RolloutJournal:
 
     def _ask(self, write: Callable[[Connection], T], move: _Move | None = None) -> T:
         task = _Task(write, Future[T](), move)
-        self._queue.put(task)
+        with self._asking:
+            if self._is_closed:
+                what = f"roll-out {self.lease.rollout} was left by this controller"
+                raise DeviceError(self._store.where, what, "resume it", kind=SUPERSEDED)
+            self._queue.put(task)
         return task.done.result()
 
     # Everything below runs in the writer's thread.

@@ -103,11 +103,16 @@ def begin(
 
 
 def take(
-    store: Store, rollout: str, holder: str, state: RolloutState = "running", reason: str = ""
+    store: Store,
+    rollout: str,
+    holder: str,
+    state: RolloutState = "running",
+    allowed: Sequence[RolloutState] = UNFINISHED,
 ) -> Lease:
     """Take a roll-out over from whoever had it; from now on they can write nothing.
 
-    Raises InputError while somebody works on it, who is named.
+    Raises InputError while somebody works on it, who is named; where it is in none of the states
+    `allowed`, and where a device is in another one that has not ended.
     """
     now = datetime.datetime.now(datetime.UTC)
     with store.writing() as session:
@@ -116,11 +121,16 @@ def take(
         held = _held(row)
         if held is not None and held.until > now:
             raise InputError(store.where, _at_work(row.id, held), "wait, or: edgeq rollout pause")
+        if row.state not in allowed:
+            what = f"roll-out {row.id} is {row.state}"
+            raise InputError(store.where, what, "see: edgeq rollout status")
+        places = select(RolloutDeviceRow.place).where(RolloutDeviceRow.rollout_id == row.id)
+        _require_free(store, session, set(session.scalars(places)), row.id)
         row.generation = _next_generation(session)
         row.holder, row.held_since = holder, now
         row.held_until = now + datetime.timedelta(seconds=LEASE_S)
+        row.reason = row.reason if state in BACKWARD else ""
         row.state, row.wanted = state, "run"
-        row.reason = reason if state in BACKWARD else ""
         return Lease(row.id, row.generation)
 
 
@@ -153,7 +163,11 @@ def approve(store: Store, rollout: str) -> RolloutStatus:
         if row.state != "waiting":
             what = f"roll-out {row.id} is {row.state}, and waits for no approval"
             raise InputError(store.where, what, "see: edgeq rollout status")
-        row.approved += 1
+        # The wave that waits is the first in which nothing was begun; twice is once.
+        begun = select(func.max(RolloutDeviceRow.wave)).where(
+            RolloutDeviceRow.rollout_id == row.id, RolloutDeviceRow.state != "pending"
+        )
+        row.approved = max(row.approved, (session.scalar(begun) or 0) + 1)
         found = row.id
     return status(store, found)
 
@@ -199,25 +213,24 @@ def events(store: Store, rollout: str, after: int = 0) -> list[tuple[int, Rollou
 
 
 def send_back(store: Store, lease: Lease, devices: Sequence[str]) -> None:
-    """Have devices begun anew which failed, or were put off."""
+    """Have devices begun anew which failed, were put off or went back."""
+    mine = select(RolloutRow.generation).where(RolloutRow.id == lease.rollout).scalar_subquery()
     with store.writing() as session:
-        session.execute(
-            update(RolloutDeviceRow)
-            .where(
-                RolloutDeviceRow.rollout_id == lease.rollout,
-                RolloutDeviceRow.device.in_(devices),
-                select(RolloutRow.generation)
-                .where(RolloutRow.id == lease.rollout)
-                .scalar_subquery()
-                == lease.generation,
+        for name in devices:
+            session.execute(
+                update(RolloutDeviceRow)
+                .where(
+                    RolloutDeviceRow.rollout_id == lease.rollout,
+                    RolloutDeviceRow.device == name,
+                    mine == lease.generation,
+                )
+                .values(state="pending", tries=0, failure=None, reason="", losses_json="{}")
             )
-            .values(state="pending", tries=0, failure=None, reason="", losses_json="{}")
-        )
 
 
-def _require_free(store: Store, session: Session, places: set[str]) -> None:
-    """InputError where one of these places is in a roll-out that has not ended."""
-    query = select(RolloutRow).where(RolloutRow.state.in_(UNFINISHED))
+def _require_free(store: Store, session: Session, places: set[str], own: str = "") -> None:
+    """InputError where one of these places is in another roll-out that has not ended."""
+    query = select(RolloutRow).where(RolloutRow.state.in_(UNFINISHED), RolloutRow.id != own)
     for row in session.scalars(query):
         theirs = select(RolloutDeviceRow.place, RolloutDeviceRow.device).where(
             RolloutDeviceRow.rollout_id == row.id

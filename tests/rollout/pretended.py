@@ -22,8 +22,11 @@ from edgeq.store.journal import RolloutJournal
 from edgeq.store.rollouts import Lease, PlannedDevice
 from edgeq.store.runs import Store
 
-Fate = Literal["well", "bad", "trouble", "away", "bad later", "trouble later"]
-"""What comes of a try: away is put off, what is later is found at the end of its soak."""
+Fate = Literal[
+    "well", "bad", "trouble", "away", "bad later", "trouble later", "lost later", "stuck"
+]
+"""What comes of a try: away is put off, what is later is found at the end of its soak,
+stuck cannot go back."""
 NEW, OLD = "b" * 64, "a" * 64
 ON_THE_WAY: tuple[DeviceState, ...] = ("checking", "pushing", "verifying", "measuring")
 _FAILED: dict[Fate, FailureClass] = {"bad": "model", "bad later": "model", "trouble": "board"}
@@ -71,7 +74,11 @@ class Pretended:
                 return self._to(row, "failed", failure=_FAILED[fate], reason=f"is {fate}")
             losses = {"inference": self.world.loss, "frame": self.world.loss}
             before = self.world.runs[name]
-            row = self._to(row, "activating", before=before, artifact_id=NEW, losses=losses)
+            now = datetime.datetime.now(datetime.UTC)
+            if before == NEW == row.artifact_id:
+                before = str(row.before)
+            given = {"before": before, "artifact_id": NEW, "losses": losses, "soaks_until": now}
+            row = self._to(row, "activating", **given)
         self.world.runs[name] = NEW
         if self.strategy.soak is None:
             return self._to(row, "healthy")
@@ -80,18 +87,22 @@ class Pretended:
 
     def look_again(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
         fate = self.world.fate(device.name)
+        if fate == "lost later":
+            return self._to(row, "soaking", failure="transient", reason="does not answer")
         if fate == "trouble later":
             return self._to(row, "failed", failure="board", reason="has no disk left")
         if fate != "bad later":
             return self._to(row, "healthy")
         row = self._to(row, "rolling back", failure="model", reason="is bad by now")
         self.world.runs[device.name] = OLD
-        return self._to(row, "rolled back")
+        return self._to(row, "rolled back", soaks_until=None)
 
     def go_back(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
         row = self._to(row, "rolling back")
+        if self.world.fate(device.name) == "stuck":
+            return self._to(row, "rolling back", failure="transient", reason="does not answer")
         self.world.runs[device.name] = OLD
-        return self._to(row, "rolled back")
+        return self._to(row, "rolled back", soaks_until=None)
 
     def _to(self, row: DeviceProgress, state: DeviceState, **changed: object) -> DeviceProgress:
         row = self.journal.move(row, state, **changed)

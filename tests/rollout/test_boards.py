@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import edgeq
 from edgeq.device.connection import connect
@@ -74,7 +76,7 @@ def test_gate_that_fails_on_the_canary_stops_it_before_anything_is_current(barn:
     states(rollout)
     status = edgeq.rollout_status(rollout.id)
     assert (status.state, status.exit_code) == ("stopped", 1)
-    assert "2 of 2 devices are bad" in status.reason and "artifact_bytes" in status.reason
+    assert "every device of the canary" in status.reason and "artifact_bytes" in status.reason
     assert all(device.failure == "model" for device in status.devices)
     assert set(barn.current().values()) == {None}
     with pytest.raises(InputError, match="is stopped"):
@@ -143,6 +145,18 @@ def test_what_changed_since_it_began_is_not_gone_on_with(barn: Barn) -> None:
     with pytest.raises(InputError, match="no device 'cam1' any more"):
         edgeq.resume_rollout(rollout.id)
     barn.fleet.write_text(fleet)
+    moved = barn.folder / "cam1.yaml"
+    target = moved.read_text()
+    moved.write_text(target.replace("barn/cam1", "barn/elsewhere"))
+    with pytest.raises(InputError, match=r"device 'cam1' is at .*elsewhere, and was at .*cam1"):
+        edgeq.resume_rollout(rollout.id)
+    moved.write_text(target)
+    model = barn.recipe.with_name("model.onnx")
+    content = model.read_bytes()
+    model.write_bytes(widened(content))
+    with pytest.raises(InputError, match=r"is not what it was .* or its model or images are not"):
+        edgeq.resume_rollout(rollout.id)
+    model.write_bytes(content)
     assert edgeq.abort_rollout(rollout.id).state == "aborted"
     with pytest.raises(InputError, match="is aborted"):
         edgeq.resume_rollout(rollout.id)
@@ -159,6 +173,14 @@ def test_all_that_is_wrong_is_told_before_anything_is_written(barn: Barn) -> Non
     with pytest.raises(InputError, match="cam1 is at this machine, which is cam0 already"):
         edgeq.start_rollout(barn.recipe, barn.fleet, barn.strategy(canary=1))
     assert edgeq.list_rollouts() == []
+
+
+def widened(content: bytes) -> bytes:
+    """Another model of the same form."""
+    model = onnx.load_model_from_string(content)
+    [first, *_] = [one for one in model.graph.initializer if len(one.dims) == 4]
+    first.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(first) * 1.01, first.name))
+    return bytes(model.SerializeToString())
 
 
 DRIVER = """

@@ -62,6 +62,30 @@ def test_lease_is_one_controllers_and_generations_grow(store_url: str) -> None:
     assert rollouts.status(store, lease.rollout).devices[0].state == "checking"
 
 
+def test_lease_that_was_given_back_is_not_taken_again_by_a_late_beat(store_url: str) -> None:
+    store = open_store(store_url)
+    lease = begin(store, [1])
+    with RolloutJournal(store, lease) as journal:
+        journal.settle("paused", release=True)
+        journal.beat()
+        assert not rollouts.status(store, lease.rollout).is_worked_on
+    rollouts.take(store, lease.rollout, "ben")
+    with pytest.raises(DeviceError, match="was left by this controller"):
+        journal.beat()
+
+
+def test_roll_out_that_has_ended_is_not_taken_while_another_has_its_devices(store_url: str) -> None:
+    store = open_store(store_url)
+    first = begin(store, [2])
+    with RolloutJournal(store, first) as journal:
+        journal.settle("done", release=True)
+    begin(store, [3])
+    with pytest.raises(InputError, match="which has 3 of these devices"):
+        rollouts.take(store, first.rollout, "ben", "rolling back", ("done",))
+    with pytest.raises(InputError, match="is done"):
+        rollouts.take(store, first.rollout, "ben")
+
+
 def test_step_from_a_state_that_it_is_not_in_is_refused(store_url: str) -> None:
     store = open_store(store_url)
     with RolloutJournal(store, begin(store, [1])) as journal:
