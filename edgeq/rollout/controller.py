@@ -189,6 +189,7 @@ class Controller:
         except Halt as halt:
             if halt.state != "stopped":
                 return halt.state, halt.reason
+            self._phase = "stopping"  # from here on nobody pauses it
             self._halt = None
             return self._backward("stopping", halt.reason)
         open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
