@@ -22,6 +22,7 @@ pytest_plugins = ["tests.demo_project"]
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 ON_BOARDS, BOARDS = ("tests/device/board/", "tests/device/test_on_board_"), "boards"
+ROLLOUTS = "tests/rollout/"
 ALL_CORES = sorted(os.sched_getaffinity(0))
 # What takes minutes in one process begins first, so that no process works alone at the end.
 FIRST = (
@@ -33,7 +34,7 @@ FIRST = (
     "tests/test_adding.py",
     "tests/verbs/test_jetson.py",
     "tests/test_readme.py",
-    "tests/rollout/test_boards.py",
+    ROLLOUTS,
     "tests/regression/test_example.py",
     "tests/repair/test_build.py",
     "tests/agent/store/test_installation.py",
@@ -100,11 +101,13 @@ class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def _group(nodeid: str) -> str:
-    """What one process runs: a file, whose fixtures are then made once, or all on boards.
+    """What one process runs: a file, whose fixtures are then made once, all of roll-outs or boards.
 
     Boards share their network, the image they start from, and one of them that keeps running.
     """
-    return BOARDS if nodeid.startswith(ON_BOARDS) else nodeid.partition("::")[0]
+    if nodeid.startswith(ON_BOARDS):
+        return BOARDS
+    return ROLLOUTS if nodeid.startswith(ROLLOUTS) else nodeid.partition("::")[0]
 
 
 def _not_sampled(items: list[pytest.Item]) -> set[pytest.Item]:

@@ -37,7 +37,8 @@ class Barn:
 
     def next_release(self) -> None:
         """Have the recipe make another artifact."""
-        self.change("percentile: 99.99", "percentile: 99.95")
+        text = self.recipe.read_text()
+        self.recipe.write_text(text.replace("percentile: 99.9", "percentile: 98.9", 1))
 
     def current(self) -> dict[str, str | None]:
         """What each board runs."""

@@ -1,13 +1,30 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import edgeq
+
 from .barn import Barn, make
 
 
+@pytest.fixture(scope="session")
+def rolled_out(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """$EDGEQ_HOME where both releases of a barn were built, and rolled out to one board."""
+    home = tmp_path_factory.mktemp("rolled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEQ_HOME", str(home))
+        barn = make(small_demo, home / "barn", 1)
+        for _ in range(2):
+            list(edgeq.start_rollout(barn.recipe, barn.fleet, barn.strategy(canary=1)))
+            barn.next_release()
+    return home
+
+
 @pytest.fixture
-def barn(small_demo: Path, tmp_path: Path, spared: None) -> Barn:
-    """Two boards with nothing on them."""
+def barn(small_demo: Path, tmp_path: Path, edgeq_home: Path, rolled_out: Path) -> Barn:
+    """Two boards with nothing on them; what this machine computes of their releases is known."""
+    shutil.copytree(rolled_out / "cache", edgeq_home / "cache")
     return make(small_demo, tmp_path / "barn", 2)

@@ -138,7 +138,7 @@ def test_what_changed_since_it_began_is_not_gone_on_with(barn: Barn) -> None:
     let_go(rollout.id)
     text, fleet = barn.recipe.read_text(), barn.fleet.read_text()
     barn.next_release()
-    with pytest.raises(InputError, match="no longer what it was"):
+    with pytest.raises(InputError, match="is not what it was when"):
         edgeq.resume_rollout(rollout.id)
     barn.recipe.write_text(text)
     barn.fleet.write_text(fleet.replace("cam1:", "gone:"))
@@ -212,7 +212,7 @@ def let_go(rollout: str) -> None:
     "after", [pytest.param(n, marks=[] if n in (3, 8) else pytest.mark.long) for n in range(13)]
 )
 def test_controller_killed_after_any_step_is_gone_on_with(barn: Barn, after: int) -> None:
-    with driver(barn, barn.strategy(canary=1, at_once=1)) as process:
+    with driver(barn, barn.strategy(canary=1, at_once=1, tries=8)) as process:
         assert process.stdout is not None
         for _ in range(after):
             process.stdout.readline()
@@ -233,7 +233,7 @@ def test_controller_killed_after_any_step_is_gone_on_with(barn: Barn, after: int
 
 
 def test_controller_that_was_stopped_past_its_lease_changes_nothing(barn: Barn) -> None:
-    with driver(barn, barn.strategy(canary=1, at_once=1)) as process:
+    with driver(barn, barn.strategy(canary=1, at_once=1, tries=8)) as process:
         assert process.stdout is not None and process.stderr is not None
         while "verifying" not in process.stdout.readline():
             pass

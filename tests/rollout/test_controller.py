@@ -165,7 +165,8 @@ def test_canary_that_was_paused_is_judged_all_the_same(store: Store) -> None:
     heard = threading.Event()
 
     def hold(name: str, state: str) -> None:
-        heard.wait(3.0)  # until a beat of the heart has heard of it
+        heard.wait(2.5)  # until a beat of the heart has heard of it
+        heard.set()
 
     world.before_step = hold
     assert set(states(controller(store, lease, Strategy(), world).run())[""]) == {"paused"}
@@ -395,7 +396,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of the controller runs after it."""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(seed=st.integers(0, 10**6))
 def test_controller_that_dies_anywhere_is_gone_on_with_to_the_same_end(
     tmp_path: Path, seed: int

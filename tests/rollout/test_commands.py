@@ -6,19 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from edgeq.cli.main import app
 from edgeq.errors import InputError
 from edgeq.report.rollout_metrics import render
 
-from ..rollout.barn import Barn, make
-
-
-@pytest.fixture
-def barn(small_demo: Path, tmp_path: Path, spared: None) -> Barn:
-    return make(small_demo, tmp_path / "barn", 2)
+from .barn import Barn
 
 
 def command(*arguments: str | Path) -> Result:
@@ -83,7 +77,7 @@ def test_metrics_name_every_state() -> None:
     from edgeq.records.rollout import DEVICE_STATES
     from edgeq.store import open_store, rollouts
 
-    from ..rollout.pretended import begin
+    from .pretended import begin
 
     store = open_store()
     lease = begin(store, [2, 3])
