@@ -367,7 +367,7 @@ def test_controller_whose_roll_out_was_taken_over_writes_nothing_more(store: Sto
 
 def wait_for_beats(store: Store, rollout: str) -> None:
     """Until the controller's heart has looked at what is wanted, since this was called."""
-    seen = set()
+    seen: set[datetime.datetime] = set()
     while len(seen) < 3:  # one may have begun before
         held = rollouts.status(store, rollout).held
         assert held is not None
