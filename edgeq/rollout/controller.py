@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty
 from typing import Protocol
@@ -21,7 +21,6 @@ from edgeq.records.rollout import (
     DeviceProgress,
     RolloutEvent,
     RolloutState,
-    RolloutStatus,
 )
 from edgeq.rollout.stopping import reason_to_stop, trouble
 from edgeq.spec.fleet.fleet import FleetDevice
@@ -102,7 +101,7 @@ class Controller:
         """Its id."""
         return self._lease.rollout
 
-    def run(self) -> Iterator[RolloutEvent]:
+    def run(self) -> Generator[RolloutEvent, None, None]:
         """Work until it is done or halted, and yield what happens.
 
         Who stops asking, or is interrupted, has it paused: what boards are doing at that moment is
@@ -285,7 +284,7 @@ class Controller:
         if approval.by == "nobody" or self._approved >= number:
             return
         if approval.by == "command":
-            told = self._status().model_dump_json()
+            told = rollouts.status(self._store, self.rollout).model_dump_json()
             what = ""
             try:
                 done = subprocess.run(list(approval.command), input=told, text=True, check=False)
@@ -306,9 +305,6 @@ class Controller:
     def _enter(self, phase: RolloutState, reason: str = "") -> None:
         self._journal.settle(phase, reason)
         self._phase = phase
-
-    def _status(self) -> RolloutStatus:
-        return rollouts.status(self._store, self.rollout)
 
     def _backward(self, phase: RolloutState, reason: str) -> tuple[RolloutState, str]:
         """What the strategy wants to follow a stop, or all devices, as somebody asked for."""

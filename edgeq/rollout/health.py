@@ -19,10 +19,10 @@ from edgeq.records.measurement import Measurement
 from edgeq.records.report import Report
 from edgeq.records.rollout import Reference
 from edgeq.rollout.failures import UNLIKE, WORSE
-from edgeq.rollout.work import Work, golden_images, images_in_turns
+from edgeq.rollout.work import Work, golden_images
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
-from edgeq.stages.bench import bench, shortened, threads
+from edgeq.stages.bench import bench, shortened, shown_images, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.judged_turns import judged_turns
@@ -83,7 +83,10 @@ def healthy(
     measure = checked.prepared.recipe.measure
     manner = threads(measure, checked.prepared.target, checked.probe), measure.power_mode
     releases = board.push(earlier), board.push(artifact)
-    images, options = images_in_turns(checked), strategy.board.options
+    images, options = (
+        shown_images(checked.evaluation, checked.prepared.calibration),
+        strategy.board.options,
+    )
     try:
         found = judged_turns(board, releases, images, options, manner, silent)
     except DeviceError as exc:
@@ -115,7 +118,7 @@ def healthy(
 def _measured(checked: Checked, artifact: Artifact) -> Measurement:
     board, prepared = checked.device, checked.prepared
     options, release = shortened(prepared.recipe.measure), board.push(artifact)
-    images = images_in_turns(checked)
+    images = shown_images(checked.evaluation, checked.prepared.calibration)
     return bench(board, release, images, options, prepared.target, checked.probe, silent)
 
 

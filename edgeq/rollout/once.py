@@ -21,9 +21,9 @@ class Once(Generic[K, T]):
     def get(self, key: K, make: Callable[[], T]) -> T:
         """What `make` returns, or raises, the first time."""
         with self._asking:
-            known = self._asked.get(key)
-            future = known or self._asked.setdefault(key, Future())
-        if known is None:
+            is_first = key not in self._asked
+            future = self._asked.setdefault(key, Future())
+        if is_first:
             try:
                 future.set_result(make())
             except BaseException as error:

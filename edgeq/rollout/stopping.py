@@ -27,10 +27,8 @@ def reason_to_stop(
     if wave == 0:
         least = min(least, rule._replace(canary=boards).fewest_in_canary)
     if bad and len(bad) >= least:
-        first = f"{bad[0].device}: {bad[0].reason}"
-        return (
-            f"{len(bad)} of {boards} devices are bad, as no more than {least - 1} may be; {first}"
-        )
+        most = f"as no more than {least - 1} may be"
+        return f"{len(bad)} of {boards} devices are bad, {most}; {_first(bad)}"
     return "" if wave is None else _slower(strategy, known, wave)
 
 

@@ -20,7 +20,6 @@ from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.images import Image
 from edgeq.spec.target import Target
 from edgeq.stages import build as building
-from edgeq.stages.bench import bench_images
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked, Inputs, check_inputs
 from edgeq.stages.columns import predicted_here
@@ -101,13 +100,6 @@ def golden_images(checked: Checked) -> dict[int, Image]:
     if checked.evaluation is not None:
         return dict(list(checked.evaluation.files.items())[:DIVERGENCE_IMAGES])
     return dict(enumerate(checked.prepared.calibration[:DIVERGENCE_IMAGES], 1))
-
-
-def images_in_turns(checked: Checked) -> list[Image]:
-    """What two releases run on."""
-    if checked.evaluation is not None:
-        return bench_images(tuple(checked.evaluation.files.values()))
-    return bench_images(checked.prepared.calibration)
 
 
 def _kind(target: Target) -> str:

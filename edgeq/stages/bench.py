@@ -116,6 +116,11 @@ def images_to_run(
     return tuple(images_of(bench_images(image_files(folder, str(folder), is_deep))))
 
 
+def shown_images(evaluation: Dataset | None, calibration: Sequence[Image]) -> list[Image]:
+    """A few dozen of the images that a deploy has: annotated ones where there are any."""
+    return bench_images(tuple(evaluation.files.values()) if evaluation else calibration)
+
+
 def bench_images(files: Sequence[T]) -> list[T]:
     """A few dozen images show every size there is; all would fill a small board's memory."""
     return list(files[:: max(1, len(files) // BENCH_IMAGES)][:BENCH_IMAGES])

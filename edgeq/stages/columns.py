@@ -21,7 +21,7 @@ from edgeq.progress import Progress
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, ColumnName, Divergence
 from edgeq.spec.recipe import Measure
-from edgeq.stages.bench import asked, bench, bench_images, shortened, threads
+from edgeq.stages.bench import asked, bench, shortened, shown_images, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.outputs import decoder_of
@@ -153,9 +153,8 @@ def measured(
     Where the device cannot run the float model, its column says why.
     """
     prepared, device = checked.prepared, checked.device
-    evaluation = checked.evaluation
-    images = tuple(evaluation.files.values()) if evaluation else prepared.calibration
-    options, chosen = asked(prepared.recipe), bench_images(images)
+    options = asked(prepared.recipe)
+    chosen = shown_images(checked.evaluation, prepared.calibration)
 
     def run(name: ColumnName, artifact: Artifact, options: Measure) -> Measurement:
         release, report = device.push(artifact), partial(_labelled, progress, name)

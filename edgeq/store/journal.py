@@ -69,15 +69,15 @@ class _Move(NamedTuple):
 
 
 class _Task(NamedTuple, Generic[T]):
-    """What is written for somebody who waits; moves are written together."""
+    """What is written for somebody who waits: a move, with others, or what `write` does."""
 
-    write: Callable[[Connection], T]
+    write: Callable[[Connection], T] | None
     done: Future[T]
     move: _Move | None = None
 
 
 class RolloutJournal:
-    """One controller's hand in the store; closing it gives the lease back.
+    """One controller's hand in the store, until it is closed; `settle` gives the lease back.
 
     Every method raises DeviceError (superseded) once another controller took the roll-out over,
     and InputError when the database refuses, for as long as a lease where it may come back.
@@ -114,7 +114,7 @@ class RolloutJournal:
         now = datetime.datetime.now(datetime.UTC)
         after = device.model_copy(update={"state": state, "updated_at": now, **changed})
         one = _Move(device, after)
-        self._ask(lambda connection: self._move_all(connection, [one]), one)
+        self._ask(None, one)
         self.events.put(self._event(after))
         return after
 
@@ -172,7 +172,7 @@ class RolloutJournal:
         ]
         connection.execute(insert(RolloutEventRow), rows)
 
-    def _ask(self, write: Callable[[Connection], T], move: _Move | None = None) -> T:
+    def _ask(self, write: Callable[[Connection], T] | None, move: _Move | None = None) -> T:
         task = _Task(write, Future[T](), move)
         with self._asking:
             if self._is_closed:
@@ -195,7 +195,7 @@ class RolloutJournal:
             together = partial(self._move_all, moves=moves)
             self._do(together, [task.done for task in tasks if task.move is not None])
             for task in tasks:
-                if task.move is None:
+                if task.write is not None:
                     self._do(task.write, [task.done])
         self._disconnect()
 

@@ -202,7 +202,7 @@ def test_going_back_waits_for_no_hour_and_is_not_paused(store: Store) -> None:
     for event in run:
         if event.state == "rolled back":
             break
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     # Interrupted, it is gone on with in the same direction.
     assert rollouts.status(store, lease.rollout).state == "rolling back"
     lease = rollouts.take(store, lease.rollout, "ben", "rolling back")
@@ -323,7 +323,7 @@ def test_who_stops_asking_has_it_paused(store: Store) -> None:
     for event in run:
         if event.device == "cam2":
             break
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     status = rollouts.status(store, lease.rollout)
     assert (status.state, status.reason) == ("paused", "its controller was interrupted")
     assert not any(device.state in WORKING for device in status.devices)
