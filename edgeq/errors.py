@@ -14,7 +14,7 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -98,6 +98,9 @@ class InputErrors(InputError):
         self.problems = tuple(problems)
         first = self.problems[0]
         super().__init__(first.where, first.what, first.remedy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
 
     @property
     def shown(self) -> tuple[InputError, ...]:

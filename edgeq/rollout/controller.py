@@ -22,6 +22,7 @@ from edgeq.records.rollout import (
     RolloutEvent,
     RolloutState,
 )
+from edgeq.rollout.memory import keep_little
 from edgeq.rollout.stopping import reason_to_stop, trouble
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
@@ -108,6 +109,7 @@ class Controller:
         gone on with by who resumes it. Raises DeviceError (superseded) when another controller took
         it over, InputError when the store fails; then too nothing is lost.
         """
+        keep_little()
         with RolloutJournal(self._store, self._lease) as journal:
             worker = threading.Thread(
                 target=self._work_through, args=(journal,), name="edgeq-rollout", daemon=True

@@ -27,7 +27,7 @@ from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.judged_turns import judged_turns
 from edgeq.stages.outputs import decoder_of
-from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, predict, raw_outputs
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, asked, raw_outputs
 from edgeq.store.runs import Store
 from edgeq.verbs.deploy import attempt
 
@@ -158,12 +158,14 @@ def _golden(work: Work, checked: Checked, built: Build) -> PartsDivergence:
     count = threads(prepared.recipe.measure, prepared.target, checked.probe)
     manner = Manner(count, keep_count=DIVERGENCE_IMAGES, is_known=False)
     images = golden_images(checked)
-    found = predict(checked.device, built.artifact, images, manner, silent, "golden")
-    pairs = raw_outputs(work.simulated(checked, built), found)
-    try:
-        return parts_divergence(decoder_of(prepared.recipe), pairs)
-    except EdgeqError as exc:  # other names or shapes than a release of this model has
-        raise DeviceError(checked.device.address, exc.what, kind=UNLIKE) from exc
+    expected = work.simulated(checked, built).outputs
+    found = asked(checked.device, built.artifact, images, manner, silent, "golden")
+    with work.comparing:
+        outputs = found.outputs()
+        try:
+            return parts_divergence(decoder_of(prepared.recipe), raw_outputs(expected, outputs))
+        except EdgeqError as exc:  # other names or shapes than a release of this model has
+            raise DeviceError(checked.device.address, exc.what, kind=UNLIKE) from exc
 
 
 def _require_alike(found: PartsDivergence, first: Reference | None, board: Device) -> None:

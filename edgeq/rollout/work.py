@@ -20,12 +20,16 @@ from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.images import Image
 from edgeq.spec.target import Target
 from edgeq.stages import build as building
+from edgeq.stages.apart import built_apart
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked, Inputs, check_inputs
 from edgeq.stages.columns import predicted_here
 from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, predict
 from edgeq.stages.prepare import cores
 from edgeq.stages.references import simulation
+
+_COMPARED_AT_ONCE = 2
+"""Boards whose raw outputs are in memory, where they are of tens of megabytes."""
 
 
 class Work:
@@ -41,6 +45,8 @@ class Work:
         # A build, or a model's predictions, fill the memory and the cores by themselves.
         self._computing = threading.Lock()
         self.references: Proven[str, Reference] = Proven()
+        self.comparing = threading.Semaphore(_COMPARED_AT_ONCE)
+        """whoever holds raw outputs of a board in memory"""
 
     def check(self, targets: Iterable[Target]) -> str:
         """Check the recipe against each of these targets; a hash of all that was read for it.
@@ -66,7 +72,7 @@ class Work:
 
         def make() -> Build:
             with self._computing:
-                built = building.build(checked.prepared)
+                built = built_apart(checked.prepared)
                 if self._sign is None:
                     return built
                 return replace(built, artifact=signing.sign(built.artifact, self._sign))

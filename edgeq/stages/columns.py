@@ -78,7 +78,8 @@ def evaluate(
     if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
         gap = simulated.mask.ap - device.mask.ap
     parts = parts_divergence(
-        decoder_of(checked.prepared.recipe), raw_outputs(found["simulated"], found["device"])
+        decoder_of(checked.prepared.recipe),
+        raw_outputs(found["simulated"].outputs, found["device"].outputs),
     )
     return tuple(columns), Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
 

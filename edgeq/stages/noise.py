@@ -29,4 +29,6 @@ def noise_of(prepared: Prepared, built: Build, progress: Progress) -> dict[str, 
             predict(here, float_artifact(prepared), images, exact, progress, "float"),
             predict(here, simulation(prepared, built), images, simulated, progress, "simulated"),
         )
-    return parts_divergence(decoder_of(prepared.recipe), raw_outputs(*found)).snr_db
+    return parts_divergence(
+        decoder_of(prepared.recipe), raw_outputs(*(one.outputs for one in found))
+    ).snr_db

@@ -79,6 +79,39 @@ def predict(
     known = CACHE.read(key) if manner.is_known else None
     if known is not None:
         return _decoded(known)
+    found = asked(device, artifact, files, manner, progress, label)
+    outputs = found.outputs() if manner.keep_count else {}
+    if manner.is_known:
+        CACHE.write(key, _encoded(found.images, outputs))
+    return Predictions(found.images, outputs)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a device found on images; the raw outputs of the first `kept` are still there."""
+
+    device: Device
+    images: tuple[ImagePrediction, ...]
+    kept: Sequence[str]
+    name: str
+
+    def outputs(self) -> dict[str, NDArray[Any]]:
+        """Take the raw outputs from the device, once. Raises DeviceError."""
+        content = self.device.files.take(self.name, LARGEST_OUTPUTS)
+        outputs = parsed_arrays(content, "outputs", self.device.address)
+        _require_outputs(outputs, self.kept, self.device.address)
+        return outputs
+
+
+def asked(
+    device: Device,
+    artifact: Artifact,
+    files: Mapping[int, Image],
+    manner: Manner,
+    progress: Progress,
+    label: str,
+) -> Asked:
+    """As `predict`, but nothing is remembered, and raw outputs are taken when somebody wants to."""
     release = device.push(artifact, progress, manner.graph_optimization)
     placed = device.files.put(files.values(), progress)
     images: list[ImagePrediction] = []
@@ -91,10 +124,9 @@ def predict(
         "threads": manner.threads,
         "graph_optimization": manner.graph_optimization,
     }
-    outputs: dict[str, NDArray[Any]] = {}
-    name, kept = device.files.work_name(".npz")
+    name, path = device.files.work_name(".npz")
     if manner.keep_count:
-        job |= {"keep_outputs": kept, "keep_count": manner.keep_count}
+        job |= {"keep_outputs": path, "keep_count": manner.keep_count}
 
     def told(_: str, done: int, total: int) -> None:
         progress(label, done, total)
@@ -107,12 +139,7 @@ def predict(
     _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
     if not manner.is_known:
         _require_masks(images, device.address)
-    if manner.keep_count:
-        outputs = parsed_arrays(device.files.take(name, LARGEST_OUTPUTS), "outputs", device.address)
-        _require_outputs(outputs, [str(id_) for id_ in files][: manner.keep_count], device.address)
-    if manner.is_known:
-        CACHE.write(key, _encoded(images, outputs))
-    return Predictions(tuple(images), outputs)
+    return Asked(device, tuple(images), [str(id_) for id_ in files][: manner.keep_count], name)
 
 
 def _require_answers(
@@ -179,10 +206,12 @@ def _naming(exc: DeviceError, placed: Mapping[Path, str]) -> EdgeqError:
     return problems[0] if len(problems) == 1 else InputErrors(problems)
 
 
-def raw_outputs(first: Predictions, second: Predictions) -> Iterator[tuple[Outputs, Outputs]]:
-    """The raw outputs that both kept, image by image."""
-    for image in dict.fromkeys(name.partition("/")[0] for name in first.outputs):
-        yield _of_image(first.outputs, image), _of_image(second.outputs, image)
+def raw_outputs(
+    first: dict[str, NDArray[Any]], second: dict[str, NDArray[Any]]
+) -> Iterator[tuple[Outputs, Outputs]]:
+    """The raw outputs of two engines, image by image."""
+    for image in dict.fromkeys(name.partition("/")[0] for name in first):
+        yield _of_image(first, image), _of_image(second, image)
 
 
 def _of_image(outputs: dict[str, NDArray[Any]], image: str) -> Outputs:
