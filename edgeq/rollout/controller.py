@@ -10,10 +10,12 @@ import subprocess
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from queue import Empty
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from edgeq.device.connection import Address
+from edgeq.device.asking import Question, Questions
+from edgeq.device.connection import Address, asking
+from edgeq.device.ssh.shared import Shared
 from edgeq.errors import EdgeqError, listed
 from edgeq.records.rollout import (
     BACKWARD,
@@ -96,6 +98,8 @@ class Controller:
         self._error: BaseException | None = None
         self._over = threading.Event()
         self._phase: RolloutState = "running"
+        self._ask = asking()
+        self._asked: SimpleQueue[Question] = SimpleQueue()
 
     @property
     def rollout(self) -> str:
@@ -119,6 +123,7 @@ class Controller:
             heart.start()
             try:
                 while worker.is_alive() or not journal.events.empty():
+                    self._put_questions()
                     try:
                         yield journal.events.get(timeout=_LOOK_S)
                     except Empty:
@@ -135,6 +140,10 @@ class Controller:
                 heart.join()
             if self._error is not None:
                 raise self._error
+
+    def _put_questions(self) -> None:
+        while self._ask is not None and not self._asked.empty():
+            self._asked.get().put(self._ask)
 
     def _leave(self, journal: RolloutJournal) -> None:
         """Somebody wants this process to end now."""
@@ -182,6 +191,12 @@ class Controller:
 
     def _outcome(self, journal: RolloutJournal) -> tuple[RolloutState, str]:
         self._journal, self._do = journal, self._steps(journal)
+        questions = None if self._ask is None else Questions(self._asked.put, self._over)
+        # For all waves: nobody is asked for a passphrase again in the middle of the night.
+        with Shared(questions) as self._shared:
+            return self._went()
+
+    def _went(self) -> tuple[RolloutState, str]:
         began = self._began_as
         if began.state in BACKWARD:
             return self._backward(began.state, began.reason)
@@ -236,7 +251,8 @@ class Controller:
             begins = self._may_begin() if is_new else self._halt is None
             return step(self._rows[device.name], device, address) if begins else None
 
-        for outcome in Crew(devices, act).outcomes(self._strategy.at_once) if rows else ():
+        crew = Crew(devices, act, self._shared)
+        for outcome in crew.outcomes(self._strategy.at_once) if rows else ():
             if outcome.error is not None:
                 self._fail(outcome.error)
             if outcome.result is not None:

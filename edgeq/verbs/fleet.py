@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from edgeq.device.asking import Question, Questions
 from edgeq.device.connection import Address, asking
 from edgeq.device.session.bundle import bundle
 from edgeq.device.ssh.shared import Shared
@@ -25,7 +25,6 @@ Act = Callable[[Target, Address], T]
 """What is done with a device: `edgeq.status`, or any other function of a target and an address."""
 
 AT_ONCE = 32
-_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -62,33 +61,34 @@ def run_on_fleet(
     return tuple(found[device.name] for device in devices)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A prompt that only the calling thread may show: it is the one that Ctrl-C interrupts."""
-
-    prompt: str
-    answer: Future[str]
-
-
 class Crew(Generic[T]):
-    """Threads that take devices one after another, and tell the calling one what came of them."""
+    """Threads that take devices one after another, and tell the calling one what came of them.
+
+    `shared` is what their connections have in common, where they are not all of them.
+    """
 
     def __init__(
-        self, devices: Sequence[FleetDevice], act: Callable[[FleetDevice, Address], T]
+        self,
+        devices: Sequence[FleetDevice],
+        act: Callable[[FleetDevice, Address], T],
+        shared: Shared | None = None,
     ) -> None:
         self._devices = devices
         self._act = act
-        self._ask = asking()
+        self._shared = shared
         self._left = iter(range(len(devices)))
         self._taking = threading.Lock()
         self._over = threading.Event()
-        self._news: SimpleQueue[_Question | FleetOutcome[T]] = SimpleQueue()
+        self._news: SimpleQueue[Question | FleetOutcome[T]] = SimpleQueue()
 
     def outcomes(self, at_once: int) -> Iterator[FleetOutcome[T]]:
         """What came of each device, as it comes; whoever stops asking has no more begun."""
         bundle()  # made once, and not by every thread
         left = len(self._devices)
-        with Shared(None if self._ask is None else self._ask_caller) as shared:
+        ask = asking()
+        questions = None if ask is None else Questions(self._news.put, self._over)
+        own = Shared(questions) if self._shared is None else nullcontext(self._shared)
+        with own as shared:
             try:
                 for number in range(min(at_once, len(self._devices))):
                     name = f"edgeq-fleet-{number}"
@@ -98,8 +98,9 @@ class Crew(Generic[T]):
                     ).start()
                 while left:
                     news = self._news.get()
-                    if isinstance(news, _Question):
-                        self._answer(news)
+                    if isinstance(news, Question):
+                        assert ask is not None
+                        news.put(ask)
                     else:
                         left -= 1
                         yield news
@@ -130,18 +131,3 @@ class Crew(Generic[T]):
             error = EdgeqError(device.name, f"{type(exc).__name__}: {exc}", remedy)
             error.__cause__ = exc
         return FleetOutcome(device, error=error)
-
-    def _ask_caller(self, prompt: str) -> str:
-        question = _Question(prompt, Future())
-        self._news.put(question)
-        while not self._over.is_set():
-            with suppress(TimeoutError):
-                return question.answer.result(_LOOK_S)
-        raise EOFError
-
-    def _answer(self, question: _Question) -> None:
-        assert self._ask is not None
-        try:
-            question.answer.set_result(self._ask(question.prompt))
-        except EOFError as exc:  # Ctrl-D
-            question.answer.set_exception(exc)

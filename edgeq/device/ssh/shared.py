@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from edgeq.device.ssh.link import Link
 
 
+_FIRST_S = 2.0
+_LONGEST_S = 60.0
+
+
 @dataclass
 class _Jump:
     """A jump host: one thread connects, the others wait for it."""
@@ -25,18 +30,28 @@ class _Jump:
     connecting: threading.Lock = field(default_factory=threading.Lock)
     link: Link | None = None
     failed: DeviceError | None = None
+    failures: int = 0
+    again_at: float = 0.0
+    """when it is tried again, in the clock's seconds"""
 
 
 class Shared:
     """For one run over many devices; any thread may use it. To be closed after their connections.
 
     A passphrase is asked for once, and a jump host is connected to once, however many devices are
-    behind it: its sshd turns away who comes in crowds (MaxStartups). What could not be opened, and
-    a jump host that could not be reached, is not tried again. `ask` is called with a prompt.
+    behind it: its sshd turns away who comes in crowds (MaxStartups). What could not be opened is
+    not tried again, a jump host that could not be reached after 2 s, then 4 s, and at last once a
+    minute: until then whoever is behind it hears how it failed. `ask` is called with a prompt,
+    `clock` counts seconds.
     """
 
-    def __init__(self, ask: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        ask: Callable[[str], str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.ask = ask
+        self._clock = clock
         self._closed = False
         self._opening = threading.Lock()
         self._keys: dict[Path, paramiko.PKey | None] = {}
@@ -66,7 +81,7 @@ class Shared:
         with self._looking:
             jump = self._jumps.setdefault(_whoever_asks(hop), _Jump())
         with jump.connecting:
-            if jump.failed is not None:
+            if jump.failed is not None and self._clock() < jump.again_at:
                 failed = jump.failed
                 raise DeviceError(hop.device, failed.what, failed.remedy, failed.kind)
             if jump.link is None or not jump.link.alive:
@@ -77,7 +92,11 @@ class Shared:
                     jump.link = connect()
                 except DeviceError as exc:
                     jump.failed = exc
+                    wait_s = min(_FIRST_S * 2.0**jump.failures, _LONGEST_S)
+                    jump.failures += 1
+                    jump.again_at = self._clock() + wait_s
                     raise
+                jump.failed, jump.failures = None, 0
                 if self._closed:  # while this was connected to; whoever uses it finds it lost
                     jump.link.close()
             return jump.link

@@ -55,7 +55,7 @@ def test_devices_behind_a_jump_host_share_one_connection_to_it(
     assert server.log.read_text().count("Accepted publickey") == 8
 
 
-def test_jump_host_that_lets_nobody_in_is_tried_once(
+def test_jump_host_that_lets_nobody_in_is_tried_once_by_all(
     gate: Sshd, server: Sshd, connect: Connect
 ) -> None:
     gate.authorized.write_text("")
@@ -69,6 +69,30 @@ def test_jump_host_that_lets_nobody_in_is_tried_once(
     assert {getattr(error, "kind", None) for error in errors} == {"auth-failed"}
     # Whether it listens was tried before.
     assert gate.log.read_text().count("Connection from") == 2
+
+
+def test_jump_host_that_let_nobody_in_is_tried_again_after_a_while(
+    gate: Sshd, server: Sshd, home: Home, connect: Connect
+) -> None:
+    gate.authorized.write_text("")
+    now = 0.0
+    with Shared(clock=lambda: now) as shared:
+        way = Way(jump="gate", shared=shared)
+        device = connect(f"{USER}@127.0.0.1", server.port, way=way)
+
+        def fails(at: float) -> bool:
+            """Whether it is tried, which fails either way."""
+            nonlocal now
+            now = at
+            before = gate.log.read_text().count("Connection from")
+            assert kind_of(device.connect) == "auth-failed"
+            return gate.log.read_text().count("Connection from") > before
+
+        assert [fails(at) for at in (0.0, 1.9, 2.1, 6.0)] == [True, False, True, False]
+        gate.authorize(home.key)
+        now = 6.2
+        assert run(device, "echo", "hello")[0] == b"hello\n"
+        device.close()
 
 
 def test_jump_host_that_broke_is_connected_to_again(
