@@ -77,6 +77,13 @@ def start(
     strategy: StrategyPath = None,
     on: Some = "all",
     sign: Sign = None,
+    allow_downgrade: Annotated[
+        bool,
+        typer.Option(
+            "--allow-downgrade",
+            help="a signed release may replace one that the store saw later",
+        ),
+    ] = False,
     store: Store = None,
     on_event: OnEvent = None,
     metrics: Metrics = None,
@@ -91,7 +98,7 @@ def start(
         plan(fleet, strategy, on, as_json)
         return
     _follow(
-        verbs.start_rollout(recipe, fleet, strategy, on, store, sign),
+        verbs.start_rollout(recipe, fleet, strategy, on, store, sign, allow_downgrade),
         store,
         on_event,
         metrics,

@@ -1,4 +1,4 @@
-"""Questions of many threads, which only one of them puts: the one that Ctrl-C interrupts."""
+"""Prompts of many threads, which only one of them puts: the one that Ctrl-C interrupts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
-class Question:
-    """A prompt, for the thread that may show it."""
+class Prompt:
+    """A question, for the thread that may show it."""
 
-    prompt: str
+    text: str
     _answer: Future[str] = field(default_factory=Future)
 
     def put(self, ask: Ask) -> None:
         """Show it, and tell who waits what came of it."""
         try:
-            self._answer.set_result(ask(self.prompt))
+            self._answer.set_result(ask(self.text))
         except EOFError as exc:  # Ctrl-D
             self._answer.set_exception(exc)
 
@@ -36,14 +36,14 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Questions:
-    """Takes prompts of any thread, and hands each to `tell` until `is_over`."""
+class Prompts:
+    """Asks for any thread, by handing what it asks to `tell`, until `is_over`."""
 
-    tell: Callable[[Question], None]
+    tell: Callable[[Prompt], None]
     is_over: threading.Event
 
-    def __call__(self, prompt: str) -> str:
+    def __call__(self, text: str) -> str:
         """The answer; EOFError where there is none."""
-        question = Question(prompt)
-        self.tell(question)
-        return question.answer(self.is_over)
+        prompt = Prompt(text)
+        self.tell(prompt)
+        return prompt.answer(self.is_over)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeq.device.device import Device
 from edgeq.device.local.transport import LocalTransport
+from edgeq.device.pace import Pace
 from edgeq.errors import DeviceError, InputError
 from edgeq.spec.target import Target, build_limits
 
@@ -35,6 +36,8 @@ class Address:
     """the fingerprint that it has to show, whatever known_hosts says"""
     shared: Shared | None = field(default=None, compare=False, repr=False)
     """what the connections to many devices have in common"""
+    pace: Pace | None = field(default=None, compare=False, repr=False)
+    """how fast files are sent"""
 
 
 HERE = Address()
@@ -57,7 +60,7 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
             what = f"target '{target.name}' is this machine"
             raise InputError("--host", what, "leave it out, or name the target of that board")
         local = LocalTransport()
-        return Device(local, local.root(target.root), **options)
+        return _paced(Device(local, local.root(target.root), **options), address)
     if host is None:
         what = f"target '{target.name}' is reached over SSH, and no address is given"
         raise InputError("--host", what, "add: --host user@address, or a name of ~/.ssh/config")
@@ -67,7 +70,12 @@ def connect(target: Target, address: Address = HERE, keep: bool = True) -> Devic
     ask = asking() if address.shared is None else address.shared.ask
     way = Way(address.identity, address.jump, address.host_key, address.shared)
     transport = SshTransport(host, python=target.python, way=way, ask=ask)
-    return Device(transport, target.root, **options)
+    return _paced(Device(transport, target.root, **options), address)
+
+
+def _paced(device: Device, address: Address) -> Device:
+    device.files.pace = address.pace
+    return device
 
 
 def asking() -> Callable[[str], str] | None:

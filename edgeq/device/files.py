@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeq.agent.errors import BAD_ARTIFACT, NO_ROOM
 from edgeq.agent.store.room import REMEDY, RESERVE_BYTES, shortage
+from edgeq.device.pace import Pace
 from edgeq.device.sending import Content, Sent, hash_of, send_blobs
 from edgeq.device.session.parsing import P, parsed_answer
 from edgeq.device.session.session import Event, Session
@@ -22,11 +23,12 @@ class Files:
     """Sends what a device lacks, and fetches what a run left there.
 
     `session` gives the conversation with it, begun at the first need; `limit_bytes` is what all of
-    edgeq may take up there. `sent` counts what was moved.
+    edgeq may take up there. `sent` counts what was moved, and `pace` says how fast that may go.
     """
 
     def __init__(self, session: Callable[[], Session], limit_bytes: int | None = None) -> None:
         self.sent = Sent()
+        self.pace: Pace | None = None
         self._session = session
         self._limit_bytes = limit_bytes
         self._placed: set[str] = set()
@@ -112,5 +114,5 @@ class Files:
 
     def send(self, contents: Mapping[str, Content], progress: Progress = silent) -> None:
         """Send what the device lacks of hash to content. Raises as `send_blobs`."""
-        moved = send_blobs(self._session(), contents, self._limit_bytes, progress)
+        moved = send_blobs(self._session(), contents, self._limit_bytes, progress, self.pace)
         self.sent = Sent(self.sent.blobs + moved.blobs, self.sent.size_bytes + moved.size_bytes)

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from edgeq.agent.errors import BAD_BLOB, LOCKED
+from edgeq.device.pace import Pace
 from edgeq.device.session.parsing import parsed_answer
 from edgeq.device.session.session import Session
 from edgeq.errors import DeviceError, InputError
@@ -38,11 +39,13 @@ def send_blobs(
     contents: Mapping[str, Content],
     limit_bytes: int | None = None,
     progress: Progress = silent,
+    pace: Pace | None = None,
 ) -> Sent:
     """Send what the device lacks of hash to content, durable and checked when this returns.
 
-    Progress counts bytes. Raises DeviceError: no-room before anything is sent, bad-blob for what
-    arrives damaged twice; InputError for a file that changed since it was hashed.
+    Progress counts bytes; none of them goes out faster than `pace` has it. Raises DeviceError:
+    no-room before anything is sent, bad-blob for what arrives damaged twice; InputError for a file
+    that changed since it was hashed.
     """
     told = session.ask("have", {"hashes": list(contents)})
     found = parsed_answer(Blobs, told, session.address)
@@ -56,10 +59,13 @@ def send_blobs(
     total = sum(sizes.values()) - sum(there.values())
     session.ask("room", {"bytes": total, "limit_bytes": limit_bytes})
     done = 0
+    piece_bytes = _CHUNK if pace is None else min(_CHUNK, pace.piece_bytes)
 
     def sending(digest: str, offset: int) -> Iterator[bytes]:
         nonlocal done
-        for piece in _pieces(missing[digest], offset, sizes[digest]):
+        for piece in _pieces(missing[digest], offset, sizes[digest], piece_bytes):
+            if pace is not None:
+                pace.wait(len(piece))
             yield piece
             done += len(piece)
             progress("push", min(done, total), total)
@@ -128,19 +134,19 @@ def _size(content: Content) -> int:
         return os.fstat(stream.fileno()).st_size
 
 
-def _pieces(content: Content, offset: int, size: int) -> Iterator[bytes]:
+def _pieces(content: Content, offset: int, size: int, piece_bytes: int) -> Iterator[bytes]:
     if isinstance(content, bytes):
-        for start in range(offset, size, _CHUNK):
-            yield content[start : start + _CHUNK]
+        for start in range(offset, size, piece_bytes):
+            yield content[start : start + piece_bytes]
         return
     left = size - offset
     with _opened(content) as stream:
         stream.seek(offset)
         while left > 0:
-            piece = stream.read(min(_CHUNK, left))
+            piece = stream.read(min(piece_bytes, left))
             # The frame has said how long it is; what a shrunken file lacks is filled up, and the
             # hash tells.
-            piece = piece or bytes(min(_CHUNK, left))
+            piece = piece or bytes(min(piece_bytes, left))
             left -= len(piece)
             yield piece
 

@@ -10,7 +10,8 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from edgeq.agent.errors import SUPERSEDED
@@ -18,9 +19,12 @@ from edgeq.device import trust
 from edgeq.device.connection import Address, connect
 from edgeq.device.device import Device
 from edgeq.errors import DeviceError, EdgeqError, InputError
+from edgeq.records.report import Report
 from edgeq.records.rollout import AGAINST, DeviceProgress, DeviceState, FailureClass
+from edgeq.rollout.ages import Ages
 from edgeq.rollout.failures import UNFIT, class_of
 from edgeq.rollout.health import healthy, proven
+from edgeq.rollout.paces import Paces
 from edgeq.rollout.work import Work
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Strategy
@@ -41,7 +45,18 @@ class Boards:
     store: Store
     work: Work
     strategy: Strategy
+    paces: Paces
+    allow_downgrade: bool = False
     sleep: Callable[[float], None] = time.sleep
+
+    @cached_property
+    def ages(self) -> Ages:
+        """How old releases are."""
+        return Ages(self.store, self.journal)
+
+    def keep(self, report: Report) -> None:
+        """Keep a report in the store. Raises InputError."""
+        self.journal.patiently(lambda: self.store.add(report))
 
     def install(self, row: DeviceProgress, device: FleetDevice, address: Address) -> DeviceProgress:
         """Put the release on a board and make it current, if it is no worse there.
@@ -71,7 +86,7 @@ class _Hand:
         self.boards = boards
         self.row = row
         self.device = device
-        self.address = address
+        self.address = replace(address, pace=boards.paces.of(device))
 
     def through(self, steps: Callable[[_Hand], None]) -> DeviceProgress:
         """Take steps, and again where what stopped them may pass."""
@@ -118,13 +133,15 @@ class _Hand:
         before = board.status().current
         if before == built.artifact.id == self.row.artifact_id:  # given to it by an earlier try
             before = self.row.before
+        if built.artifact.signature is not None and not self.boards.allow_downgrade:
+            self.boards.ages.require_newer(built.artifact.id, before, board.address)
         self._to("pushing", before=before, artifact_id=built.artifact.id)
         check_room(checked)
         board.send(built.artifact)
         self._to("verifying")
         board.verify(built.artifact)
         self._to("measuring")
-        reference = proven(work, checked, built, self.boards.store)
+        reference = proven(work, checked, built, self.boards.keep)
         losses = healthy(strategy, self.device, checked, built.artifact, before)
         self._to("activating", reference=reference, losses=losses, soaks_until=_now())
 
@@ -161,7 +178,7 @@ class _Hand:
                 what = f"somebody made {(current or 'nothing')[:12]} its current release"
                 raise DeviceError(board.address, what, "see who works on it")
             try:
-                proven(work, checked, built, self.boards.store)
+                proven(work, checked, built, self.boards.keep)
                 losses = healthy(strategy, self.device, checked, built.artifact, self.row.before)
             except EdgeqError as error:
                 if class_of(error) not in ("artifact", "model") or not self.has_before:

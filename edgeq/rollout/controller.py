@@ -6,14 +6,13 @@ It works in threads of its own; what happens is told as events, in the order of 
 from __future__ import annotations
 
 import datetime
-import subprocess
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from edgeq.device.asking import Question, Questions
+from edgeq.device.asking import Prompt, Prompts
 from edgeq.device.connection import Address, asking
 from edgeq.device.ssh.shared import Shared
 from edgeq.errors import EdgeqError, listed
@@ -24,6 +23,7 @@ from edgeq.records.rollout import (
     RolloutEvent,
     RolloutState,
 )
+from edgeq.rollout.approval import refusal
 from edgeq.rollout.memory import keep_little
 from edgeq.rollout.stopping import reason_to_stop, trouble
 from edgeq.spec.fleet.fleet import FleetDevice
@@ -99,7 +99,7 @@ class Controller:
         self._over = threading.Event()
         self._phase: RolloutState = "running"
         self._ask = asking()
-        self._asked: SimpleQueue[Question] = SimpleQueue()
+        self._asked: SimpleQueue[Prompt] = SimpleQueue()
 
     @property
     def rollout(self) -> str:
@@ -191,7 +191,7 @@ class Controller:
 
     def _outcome(self, journal: RolloutJournal) -> tuple[RolloutState, str]:
         self._journal, self._do = journal, self._steps(journal)
-        questions = None if self._ask is None else Questions(self._asked.put, self._over)
+        questions = None if self._ask is None else Prompts(self._asked.put, self._over)
         # For all waves: nobody is asked for a passphrase again in the middle of the night.
         with Shared(questions) as self._shared:
             return self._went()
@@ -302,15 +302,7 @@ class Controller:
         if approval.by == "nobody" or self._approved >= number:
             return
         if approval.by == "command":
-            told = rollouts.status(self._store, self.rollout).model_dump_json()
-            what = ""
-            try:
-                done = subprocess.run(list(approval.command), input=told, text=True, check=False)
-            except OSError as exc:
-                what = f"{approval.command[0]} cannot be started: {exc.strerror}"
-            else:
-                if done.returncode:
-                    what = f"{approval.command[0]} ended with {done.returncode}"
+            what = refusal(approval.command, rollouts.status(self._store, self.rollout))
             if what:
                 raise Halt("paused", f"{wave} is not approved: {what}")
             return

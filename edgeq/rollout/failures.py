@@ -11,6 +11,8 @@ WORSE = "worse"
 """Kind of a release that does worse than the one before it, or fails a gate."""
 UNLIKE = "unlike"
 """Kind of a release whose outputs are not those that it has elsewhere."""
+DOWNGRADE = "downgrade"
+"""Kind of a release that is older than the one which runs there."""
 UNFIT = "unfit"
 """Kind of a model that this engine cannot have."""
 
@@ -58,6 +60,7 @@ CLASSES: dict[str, FailureClass] = {
             agent.DENIED,
             agent.NOT_A_FOLDER,
             agent.DISK_FAILED,
+            DOWNGRADE,
         ),
         "board",
     ),

@@ -7,6 +7,7 @@ a few images what that one found, and take turns with the release that they ran 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from edgeq.agent.errors import BAD_ARTIFACT, DIED, NO_FILE, OUT_OF_MEMORY
 from edgeq.artifact.folder import Artifact
@@ -28,7 +29,6 @@ from edgeq.stages.check import Checked
 from edgeq.stages.judged_turns import judged_turns
 from edgeq.stages.outputs import decoder_of
 from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, asked, raw_outputs
-from edgeq.store.runs import Store
 from edgeq.verbs.deploy import attempt
 
 SURE_DB = 40.0
@@ -41,16 +41,17 @@ LACKING = 0.2
 """Of the detections of a model that chooses them itself, so many more may be others."""
 
 
-def proven(work: Work, checked: Checked, built: Build, store: Store) -> Reference:
+def proven(work: Work, checked: Checked, built: Build, keep: Callable[[Report], None]) -> Reference:
     """What the artifact's outputs are where it was judged, which is here if nobody was before.
 
-    Raises DeviceError: worse where a gate of the recipe fails, unlike where the outputs are others.
+    The report of that is kept. Raises DeviceError: worse where a gate of the recipe fails, unlike
+    where the outputs are others.
     """
     artifact = built.artifact
 
     def prove() -> Reference:
         report = attempt(checked, built, work.predicted(checked, built))
-        store.add(report)
+        keep(report)
         _require_gates(report, checked.device)
         found = _golden(work, checked, built)
         _require_alike(found, None, checked.device)

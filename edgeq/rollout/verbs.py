@@ -26,6 +26,7 @@ from edgeq.records.rollout import (
 )
 from edgeq.rollout.board import Boards
 from edgeq.rollout.controller import Controller
+from edgeq.rollout.paces import Paces
 from edgeq.rollout.plan import plan_rollout
 from edgeq.rollout.work import Work
 from edgeq.spec import strategy as strategies
@@ -55,10 +56,12 @@ def start_rollout(
     on: str = "all",
     store: str | None = None,
     sign: Path | None = None,
+    allow_downgrade: bool = False,
 ) -> Rollout:
     """Check a recipe, a fleet and a strategy, and write the roll-out of them down.
 
-    It is worked on while its events are asked for; devices are touched by nothing else. Raises
+    It is worked on while its events are asked for; devices are touched by nothing else. A signed
+    release takes the place of one that the store saw later only if you `allow_downgrade`. Raises
     InputError(s) with all that is wrong before anything is written or touched, and where a device
     is in another roll-out that has not ended.
     """
@@ -73,6 +76,7 @@ def start_rollout(
         "strategy": wanted.model_dump(mode="json"),
         "sign": None if sign is None else str(sign.resolve()),
         "read_sha256": read,
+        "allow_downgrade": allow_downgrade,
     }
     planned = [
         PlannedDevice(name, place_of(devices[name]), number)
@@ -87,7 +91,7 @@ def start_rollout(
         planned,
         who_is_here(),
     )
-    return _rollout(shelf, lease, devices, wanted, work)
+    return _rollout(shelf, lease, devices, wanted, work, allow_downgrade)
 
 
 def check_rollout(
@@ -200,7 +204,8 @@ def _taken(
     for row in known.devices:
         if row.reference is not None:
             work.references.keep(row.reference.artifact_id, row.reference)
-    return _rollout(store, lease, devices, wanted, work)
+    allow_downgrade = written.get("allow_downgrade", False)
+    return _rollout(store, lease, devices, wanted, work, allow_downgrade)
 
 
 def _rollout(
@@ -209,8 +214,16 @@ def _rollout(
     devices: Mapping[str, FleetDevice],
     strategy: Strategy,
     work: Work,
+    allow_downgrade: bool,
 ) -> Rollout:
-    steps = partial(Boards, store=store, work=work, strategy=strategy)
+    steps = partial(
+        Boards,
+        store=store,
+        work=work,
+        strategy=strategy,
+        paces=Paces(strategy.rate),
+        allow_downgrade=allow_downgrade,
+    )
     return Rollout(lease.rollout, Controller(store, lease, devices, strategy, steps))
 
 

@@ -14,7 +14,7 @@ from edgeq.errors import Invalid
 from edgeq.significance.stopping import StopRule
 from edgeq.spec import document
 from edgeq.spec.recipe import Compare
-from edgeq.spec.values import AS_TUPLE, Or, Part, Percent, PositiveInt, Seconds
+from edgeq.spec.values import AS_TUPLE, BytesPerSecond, Or, Part, Percent, PositiveInt, Seconds
 
 _WINDOW = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])$"
 
@@ -82,6 +82,15 @@ class BoardGates(Part):
         )
 
 
+class Rate(Part):
+    """How fast files go out, in bytes a second; nothing limits what is not named."""
+
+    link: BytesPerSecond | None = None
+    """to a device, or to all those behind one jump host together"""
+    total: BytesPerSecond | None = None
+    """to all of them together"""
+
+
 class Approval(Part):
     """Who says before each wave behind the canary that it may begin; nobody: it just does."""
 
@@ -120,6 +129,7 @@ class Strategy(Part):
     """how long a device runs the release before it is looked at again and its wave ends"""
     at_once: Annotated[int, Field(ge=1, le=256)] = 32
     """devices side by side"""
+    rate: Rate = Rate()
     tries: PositiveInt = 3
     """of a device that cannot be reached, is at work or too slow; then it is put off"""
     windows: Annotated[tuple[str, ...], AS_TUPLE] = ()

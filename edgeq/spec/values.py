@@ -31,6 +31,7 @@ _TIME = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h)\s*$"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _PERCENT = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*$"
 _SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$"
+_RATE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*(/\s*s)?\s*$"
 
 
 class Part(BaseModel):
@@ -81,6 +82,15 @@ def _bytes(value: object) -> object:
     match = re.fullmatch(_SIZE, value)
     if not match or match[2].lower() not in _UNITS:
         raise Invalid(f"'{value}' is no size", "write a number of bytes, or '4 MiB', '300 MB'")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(_RATE, value)
+    if not match or match[2].lower() not in _UNITS:
+        raise Invalid(f"'{value}' is no rate", "write bytes a second, or '500 kB/s', '2 MB/s'")
     return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
@@ -157,6 +167,9 @@ def _neighbour(path: Path) -> str:
     return f"did you mean '{close[0]}'?" if close else f"nothing like it in {path.parent}"
 
 
+BytesPerSecond = Annotated[
+    int, BeforeValidator(_rate), Field(gt=0), Or({"type": "string", "pattern": _RATE})
+]
 Bytes = Annotated[
     int, BeforeValidator(_bytes), Field(gt=0), Or({"type": "string", "pattern": _SIZE})
 ]

@@ -242,11 +242,19 @@ class RolloutJournal:
 
     def _transact(self, write: Callable[[Connection], T]) -> T:
         """One transaction while the lease is ours; tried again while a server restarts."""
+
+        def once() -> T:
+            with self._store.reporting():
+                return self._once(write)
+
+        return self.patiently(once)
+
+    def patiently(self, act: Callable[[], T]) -> T:
+        """What `act` does in the store, again and again while a server restarts; any thread may."""
         last = time.monotonic() + LEASE_S
         while True:
             try:
-                with self._store.reporting():
-                    return self._once(write)
+                return act()
             except InputError as error:
                 if not self._may_come_back(error) or time.monotonic() > last:
                     raise

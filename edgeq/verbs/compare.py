@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgeq.agent.errors import GARBLED
 from edgeq.artifact.folder import Artifact
 from edgeq.cost.turns import in_wrong_mode
 from edgeq.device.connection import HERE, Address, connect
@@ -187,7 +188,7 @@ def _require_sides(loads: Sequence[Turns], sides: tuple[Artifact, Artifact], whe
         told = tuple(side.release for side in load.sides)
         if told != tuple(side.id for side in sides):
             what = f"it compared {', '.join(t[:12] for t in told)}, which nobody asked for"
-            raise DeviceError(where, what, "run it again; report it if it stays")
+            raise DeviceError(where, what, "run it again; report it if it stays", GARBLED)
 
 
 def _side_of(name: str, artifact: Artifact, loads: Sequence[Turns], index: int) -> Side:

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from edgeq.device.asking import Question, Questions
+from edgeq.device.asking import Prompt, Prompts
 from edgeq.device.connection import Address, asking
 from edgeq.device.session.bundle import bundle
 from edgeq.device.ssh.shared import Shared
@@ -79,14 +79,14 @@ class Crew(Generic[T]):
         self._left = iter(range(len(devices)))
         self._taking = threading.Lock()
         self._over = threading.Event()
-        self._news: SimpleQueue[Question | FleetOutcome[T]] = SimpleQueue()
+        self._news: SimpleQueue[Prompt | FleetOutcome[T]] = SimpleQueue()
 
     def outcomes(self, at_once: int) -> Iterator[FleetOutcome[T]]:
         """What came of each device, as it comes; whoever stops asking has no more begun."""
         bundle()  # made once, and not by every thread
         left = len(self._devices)
         ask = asking()
-        questions = None if ask is None else Questions(self._news.put, self._over)
+        questions = None if ask is None else Prompts(self._news.put, self._over)
         own = Shared(questions) if self._shared is None else nullcontext(self._shared)
         with own as shared:
             try:
@@ -98,7 +98,7 @@ class Crew(Generic[T]):
                     ).start()
                 while left:
                     news = self._news.get()
-                    if isinstance(news, Question):
+                    if isinstance(news, Prompt):
                         assert ask is not None
                         news.put(ask)
                     else:

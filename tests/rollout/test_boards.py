@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import site
 import subprocess
@@ -22,6 +23,7 @@ from edgeq.errors import DeviceError, InputError
 from edgeq.spec import target as targets
 from edgeq.store import open_store
 from edgeq.store.schema import RolloutRow
+from tests.device.sshd import generate
 
 from .barn import Barn
 from .pretended import states
@@ -173,6 +175,31 @@ def test_all_that_is_wrong_is_told_before_anything_is_written(barn: Barn) -> Non
     with pytest.raises(InputError, match="cam1 is at this machine, which is cam0 already"):
         edgeq.start_rollout(barn.recipe, barn.fleet, barn.strategy(canary=1))
     assert edgeq.list_rollouts() == []
+
+
+def test_signed_release_of_before_is_not_rolled_out_again_unless_that_is_meant(
+    barn: Barn, tmp_path: Path, rolled_out: Path, edgeq_home: Path
+) -> None:
+    # The store has seen both releases, one after the other.
+    shutil.copy(rolled_out / "store.sqlite", edgeq_home)
+    key, text = generate(tmp_path / "key"), barn.recipe.read_text()
+
+    def goes(**options: object) -> list[str]:
+        strategy = barn.strategy(canary=1, signed=True)
+        arguments = barn.recipe, barn.fleet, strategy, "name=cam0", None, key
+        return states(edgeq.start_rollout(*arguments, **options))["cam0"]  # type: ignore[arg-type]
+
+    barn.next_release()
+    assert goes() == INSTALLED
+    newer = barn.current()["cam0"]
+    barn.recipe.write_text(text)
+    assert goes() == ["checking", "failed"]
+    [device] = edgeq.rollout_status(edgeq.list_rollouts()[0].id).devices
+    assert device.failure == "board" and "--allow-downgrade" in device.reason
+    assert f"it runs {str(newer)[:12]}, first seen" in device.reason
+    assert barn.current()["cam0"] == newer
+    assert goes(allow_downgrade=True) == INSTALLED
+    assert barn.current()["cam0"] not in (newer, None)
 
 
 def widened(content: bytes) -> bytes:

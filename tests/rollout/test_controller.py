@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import getpass
 import json
+import os
 import random
 import sys
 import threading
@@ -16,9 +18,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeq.device.connection import HERE
+from edgeq.device.connection import HERE, Address
 from edgeq.errors import DeviceError, EdgeqError, InputError
-from edgeq.records.rollout import BACKWARD, ENDED, WORKING, RolloutState, RolloutStatus
+from edgeq.records.rollout import (
+    BACKWARD,
+    ENDED,
+    WORKING,
+    DeviceProgress,
+    RolloutState,
+    RolloutStatus,
+)
+from edgeq.rollout.controller import Controller
 from edgeq.spec import target as targets
 from edgeq.spec.fleet.fleet import FleetDevice
 from edgeq.spec.strategy import Approval, Canary, StopAt, Strategy
@@ -457,3 +467,37 @@ def test_controller_that_dies_anywhere_is_gone_on_with_to_the_same_end(
 
 def _goes_on(status: RolloutStatus) -> RolloutState:
     return status.state if status.state in BACKWARD else "running"
+
+
+def test_passphrase_is_asked_for_once_over_all_waves_by_who_wants_the_events(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key, asked = tmp_path / "key", []
+
+    def ask(prompt: str) -> str:
+        asked.append((prompt, threading.current_thread() is threading.main_thread()))
+        return "open sesame"
+
+    class LoggedIn(Pretended):
+        """Boards behind a key that has a passphrase."""
+
+        def install(self, row: DeviceProgress, device: FleetDevice, at: Address) -> DeviceProgress:
+            assert at.shared is not None and at.shared.ask is not None
+            unlock = at.shared.ask
+
+            def opened() -> None:
+                unlock(f"Passphrase of {key}: ")
+
+            at.shared.key(key, opened)
+            return super().install(row, device, at)
+
+    terminal, end = os.openpty()
+    monkeypatch.setattr(getpass, "getpass", ask)
+    lease, world = begin(store, [2, 3]), World({})
+    devices = {f"cam{n}": FleetDevice(f"cam{n}", targets.load("local"), None) for n in range(5)}
+    with os.fdopen(end) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        works = Controller(store, lease, devices, QUICK, lambda j: LoggedIn(j, world, QUICK))
+        assert states(works.run())[""] == ["done"]
+    os.close(terminal)
+    assert asked == [(f"Passphrase of {key}: ", True)]

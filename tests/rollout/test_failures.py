@@ -8,14 +8,14 @@ from edgeq import errors
 from edgeq.agent import errors as agent_errors
 from edgeq.errors import DeviceError, EdgeqError, InputError
 from edgeq.records.rollout import FailureClass
-from edgeq.rollout.failures import CLASSES, UNFIT, UNLIKE, WORSE, class_of
+from edgeq.rollout.failures import CLASSES, DOWNGRADE, UNFIT, UNLIKE, WORSE, class_of
 
 from ..test_lists import kinds
 
 
 def test_every_kind_of_error_has_a_class() -> None:
     known = {*kinds(errors).values(), *kinds(agent_errors).values()}
-    assert known | {WORSE, UNLIKE, UNFIT} == CLASSES.keys()
+    assert known | {WORSE, UNLIKE, UNFIT, DOWNGRADE} == CLASSES.keys()
     assert set(CLASSES.values()) == set(get_args(FailureClass))
 
 

@@ -17,6 +17,12 @@ def load(tmp_path: Path, text: str) -> strategy.Strategy:
     return strategy.load(file)
 
 
+def test_rate_is_of_bytes_a_second(tmp_path: Path) -> None:
+    file = tmp_path / "rollout.yaml"
+    file.write_text("rate: {link: 1.5 MB/s, total: 4 MiB}\n")
+    assert strategy.load(file).rate == strategy.Rate(link=1_500_000, total=4 * 2**20)
+
+
 def test_what_is_written_is_the_rule(tmp_path: Path) -> None:
     found = load(
         tmp_path,
@@ -70,6 +76,8 @@ def test_hours_may_pass_midnight() -> None:
         ("approval: {by: command}\n", "no command is named"),
         ("approval: {command: [ask]}\n", "by is 'nobody', and a command is named"),
         ("soak: 10 moons\n", "is no time"),
+        ("rate: {link: 2 MB/h}\n", "'2 MB/h' is no rate; write bytes a second"),
+        ("rate: {total: 0}\n", "greater than 0"),
         ("board: {loads: 2}\n", "greater than or equal to 3"),
         ("stop: {then: pray}\n", "roll-back-all"),
         ("tries: 0\n", "greater than 0"),
