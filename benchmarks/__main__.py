@@ -17,6 +17,7 @@ from benchmarks import (
     commands,
     comparing,
     hashing,
+    hosts,
     inputs,
     latency,
     link,
@@ -55,6 +56,7 @@ def main() -> int:
         calibration.PART: lambda: calibration.measure(given.nncf_python),
         push.PART: push.measure,
         rollouts.PART: rollouts.measure,
+        hosts.PART: hosts.measure,
         link.PART: link.measure,
         comparing.PART: comparing.measure,
     }
@@ -73,7 +75,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     modules = (
         *(commands, hashing, checking, postprocess, latency, litert, stable, looks),
-        *(thresholds, sensitivity, calibration, push, rollouts, link, comparing),
+        *(thresholds, sensitivity, calibration, push, rollouts, hosts, link, comparing),
     )
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
