@@ -35,8 +35,8 @@ from benchmarks.figure import Figure, missing
 from benchmarks.table import render
 from tests.cpu import cpu_class
 
-ONLY_NAMED = (comparing.PART,)
-"""What takes hours."""
+ONLY_NAMED = (comparing.PART, hosts.PART)
+"""What takes long."""
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def _arguments() -> argparse.Namespace:
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all but comparing]"
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all but comparing and hosts]"
     )
     parser.add_argument(
         "--nncf-python", type=Path, help="a Python that has nncf, onnx and opencv, to compare with"

@@ -1,4 +1,4 @@
-"""A fleet of real sshd hosts on this machine: what goes out to all of them, and what that costs here.
+"""A fleet of real sshd hosts on this machine: what goes out to all of them, and what it costs.
 
 Hosts and the controller share the machine's cores, and every host runs the real agent.
 """
