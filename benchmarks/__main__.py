@@ -80,7 +80,10 @@ def _arguments() -> argparse.Namespace:
     names = [part.PART for part in modules]
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)}  [default: all but comparing and hosts]"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"{', '.join(names)}  [default: all but comparing and hosts]",
     )
     parser.add_argument(
         "--nncf-python", type=Path, help="a Python that has nncf, onnx and opencv, to compare with"
