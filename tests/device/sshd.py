@@ -130,11 +130,15 @@ class Sshd:
             "MaxSessions 100",
             "Subsystem sftp internal-sftp",
         ]
-        config = folder / "sshd_config"
-        config.write_text("".join(f"{line}\n" for line in lines))
+        self._config = folder / "sshd_config"
+        self._config.write_text("".join(f"{line}\n" for line in lines))
         self.log = folder / "sshd.log"
-        with self.log.open("wb") as log:
-            arguments = [need("sshd"), "-D", "-e", "-f", str(config)]
+        self.start()
+
+    def start(self) -> None:
+        """Have it listen, again where it was stopped."""
+        with self.log.open("ab") as log:
+            arguments = [need("sshd"), "-D", "-e", "-f", str(self._config)]
             self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=log)
         for _ in range(200):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -156,6 +160,12 @@ class Sshd:
         for pid in [self._process.pid, *_below(self._process.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def cut(self) -> None:
+        """End its connections, with what runs in them; it goes on listening."""
+        for pid in _below(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End it with all its connections."""

@@ -94,12 +94,12 @@ onnxruntime.InferenceSession.run = damaged
 """
 
 
-def damage(root: Path) -> None:
+def damage(root: Path, how: str = DAMAGE) -> None:
     """Give a board an engine that computes something else, in an environment of its own."""
     folder = root / "env" / "damaged"
     venv.create(folder, with_pip=False)
     [packages] = folder.glob("lib/python*/site-packages")
-    (packages / "damage.py").write_text(DAMAGE)
+    (packages / "damage.py").write_text(how)
     (packages / "shared.pth").write_text(f"{site.getsitepackages()[0]}\n")
     (packages / "z.pth").write_text("import damage\n")
     (root / "env" / "current").symlink_to("damaged")
