@@ -75,8 +75,8 @@ def paused_after(hawkbit: HawkBit) -> Any:
     if not groups or groups[-1]["successAction"]["action"] != "PAUSE":
         return "no group has {successAction: {action: PAUSE}}, so somebody has paused it"
     last = hawkbit.ask(f"/deploygroups/{groups[-1]['id']}")
-    done = last["totalTargetsPerStatus"]["finished"]
-    if 100 * done < int(last["successCondition"]["expression"]) * last["totalTargets"]:
+    share = 100 * last["totalTargetsPerStatus"]["finished"] / max(last["totalTargets"], 1)
+    if last["status"] != "finished" and share < int(last["successCondition"]["expression"]):
         return f"somebody has paused it before {last['name']} was through"
     return last
 

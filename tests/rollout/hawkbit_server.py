@@ -2,8 +2,9 @@
 
 It is our reading of the API and no hawkBit: paths, parameters and answers are those of
 `MgmtRolloutRestApi` and its models, when hawkBit pauses and what `resume` does those of
-docs/rollout-management.md, `PauseRolloutGroupSuccessAction` and `shouldStartNextGroupOnResume` in
-https://github.com/eclipse-hawkbit/hawkbit (the pause after a group: pull request 2867).
+docs/rollout-management.md, `RolloutGroupConditionTest` and `shouldStartNextGroupOnResume` in
+https://github.com/eclipse-hawkbit/hawkbit (the pause after a group: pull request 2867). A group is
+through at its success threshold, or finished, when nothing is on its way any more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ class Group:
     success_action: str = "PAUSE"
     threshold: int = 100
 
+    @property
+    def finished(self) -> int:
+        return sum(how == "in_sync" for how in self.targets.values())
+
+    @property
+    def through(self) -> bool:
+        """Does the next one begin when the roll-out is resumed?"""
+        share = 100 * self.finished / len(self.targets)
+        return self.status in ("finished", "error") or share >= self.threshold
+
 
 @dataclass
 class HawkBit:
@@ -52,8 +63,7 @@ class HawkBit:
                 return _page([self._group(number) for number in range(len(self.groups))], query)
             case ["deploygroups", number]:
                 group = self.groups[int(number)]
-                finished = sum(status == "in_sync" for status in group.targets.values())
-                counts = {"finished": finished, "running": len(group.targets) - finished}
+                counts = {"finished": group.finished, "error": len(group.targets) - group.finished}
                 return {**self._group(int(number)), "totalTargetsPerStatus": counts}
             case ["deploygroups", number, "targets"]:
                 targets = self.groups[int(number)].targets.items()
@@ -65,8 +75,9 @@ class HawkBit:
         if self.status != "paused":
             return 400
         self.status = "running"
-        waiting = [group for group in self.groups if group.status == "scheduled"]
-        waiting[0].status = "running"
+        begun = [group for group in self.groups if group.status != "scheduled"]
+        if begun[-1].through and len(begun) < len(self.groups):
+            self.groups[len(begun)].status = "running"
         return 204
 
     def _group(self, number: int) -> dict[str, Any]:

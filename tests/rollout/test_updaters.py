@@ -44,7 +44,7 @@ PLAY = UPDATERS / "ansible.yaml"
 COMMIT, ROLL_BACK, RETRY_LATER = 0, 1, 21
 """What a state script of Mender may end with."""
 # Limits that noise does not reach: what is no larger is then 'same', on a busy machine too.
-WIDE = "\ncompare: {duration_s: 2, reloads: 8, warmup_s: 0, slower_by: 95%, larger_by: 95%}\n"
+WIDE = "\ncompare: {duration_s: 1, reloads: 5, warmup_s: 0, slower_by: 95%, larger_by: 95%}\n"
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def boards(small_demo: Path, artifacts: dict[str, bytes], tmp_path: Path) -> Barn:
-    """Two boards that are folders, a recipe by which no time is worse, and the artifacts."""
-    barn = make(small_demo, tmp_path / "barn", 2)
+    """Three boards that are folders, a recipe by which no time is worse, and the artifacts."""
+    barn = make(small_demo, tmp_path / "barn", 3)
     barn.recipe.write_text(barn.recipe.read_text() + WIDE)
     for name, packed in artifacts.items():
         (tmp_path / f"{name}.edgeq").write_bytes(packed)
@@ -84,12 +84,13 @@ def script() -> ModuleType:
 
 
 def groups(*, first: str = "finished", action: str = "PAUSE") -> list[Group]:
-    """One that is through, with a board that edgeq does not know, and two that wait."""
-    done = {"cam0": "in_sync", "other": "in_sync", "cam1": "in_sync"}
+    """One that is through, with a board where installing failed and one that edgeq does not know,
+    and two that wait."""
+    done = {"cam0": "in_sync", "other": "in_sync", "cam2": "error", "cam1": "in_sync"}
     return [
         Group("one", first, done, action),
-        Group("two", "scheduled", {"cam2": "pending"}),
-        Group("three", "scheduled", {"cam3": "pending"}),
+        Group("two", "scheduled", {"cam3": "pending"}),
+        Group("three", "scheduled", {"cam4": "pending"}),
     ]
 
 
@@ -201,11 +202,13 @@ def test_hawkbit_stays_paused_where_edgeq_cannot_be_asked(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("new", "code"), [("new", 0), ("larger", 1)])
-def test_hawkbit_with_edgeq_itself(asks: Callable[..., int], new: str, code: int) -> None:
+def test_hawkbit_stays_paused_where_edgeq_itself_finds_it_worse(
+    asks: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     with served(HawkBit(groups())) as hawkbit:
-        assert asks(hawkbit, f"{new}.edgeq") == code
-        assert hawkbit.requests == ["POST /resume"][code:]
+        assert asks(hawkbit, "larger.edgeq", "--boards", "1") == 1
+        assert (hawkbit.status, hawkbit.requests) == ("paused", [])
+    assert "size worse" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -414,20 +417,18 @@ def test_mender_goes_back_where_there_is_no_model_or_nowhere_to_ask(tmp_path: Pa
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("new", "then"), [("new", COMMIT), ("larger", ROLL_BACK)])
-def test_mender_with_edgeq_itself(
-    machine: Machine,
-    answers: Callable[..., tuple[int, str]],
-    tmp_path: Path,
-    new: str,
-    then: int,
+def test_mender_commits_where_edgeq_itself_finds_nothing_worse(
+    machine: Machine, answers: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     machine.with_edgeq()
-    mender = Mender(tmp_path, tmp_path / f"{new}.edgeq")
+    mender = Mender(tmp_path, tmp_path / "new.edgeq")
     assert mender.enter("ArtifactCommit") == (RETRY_LATER, "")
-    code, said = answers(new)
-    assert code == then, said
-    assert mender.enter("ArtifactCommit")[0] == then
+    for _ in range(5):
+        code, said = answers()
+        assert code in (0, 4), said
+        if code == 0:  # it could be told, or is asked again
+            break
+    assert mender.enter("ArtifactCommit") == (COMMIT, "")
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
@@ -487,15 +488,11 @@ def test_ansible_goes_no_further_than_the_board_where_it_is_worse(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("new", "then"), [("new", ["new"] * 3), ("larger", ["old"] * 3)])
-def test_ansible_with_edgeq_itself(
-    machine: Machine,
-    plays: Callable[..., tuple[int, str]],
-    tmp_path: Path,
-    new: str,
-    then: list[str],
+def test_ansible_goes_no_further_where_edgeq_itself_finds_it_worse(
+    machine: Machine, plays: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     machine.with_edgeq()
-    code, said = plays(new)
-    assert code == (0 if new == "new" else 2), said
-    assert installed(tmp_path) == then, said
+    code, said = plays("larger")
+    assert code == 2, said
+    assert installed(tmp_path) == ["old"] * 3
+    assert "WORSE" in said
