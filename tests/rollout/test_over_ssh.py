@@ -117,9 +117,9 @@ def _expected(device: DeviceProgress) -> set[str | None]:
 def _require_whole(release: Path) -> None:
     manifest = (release / "manifest.json").read_bytes()
     assert hashlib.sha256(manifest).hexdigest() == release.name
-    for file in json.loads(manifest)["files"]:
-        content = (release / file["name"]).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == file["sha256"], file
+    for name, file in json.loads(manifest)["files"].items():
+        content = (release / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"], name
 
 
 @pytest.fixture
