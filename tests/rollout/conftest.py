@@ -12,13 +12,14 @@ from .barn import Barn, make
 
 @pytest.fixture(scope="session")
 def rolled_out(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """$EDGEQ_HOME where both releases of a barn were built, and rolled out to one board."""
+    """$EDGEQ_HOME where both releases of a barn were rolled out, each to a board of its own."""
     home = tmp_path_factory.mktemp("rolled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEQ_HOME", str(home))
-        barn = make(small_demo, home / "barn", 1)
-        for _ in range(2):
-            list(edgeq.start_rollout(barn.recipe, barn.fleet, barn.strategy(canary=1)))
+        barn = make(small_demo, home / "barn", 2)
+        strategy = barn.strategy(canary=1)
+        for name in barn.boards:
+            list(edgeq.start_rollout(barn.recipe, barn.fleet, strategy, on=f"name={name}"))
             barn.next_release()
     return home
 
