@@ -139,7 +139,7 @@ class _Hand:
         check_room(checked)
         board.send(built.artifact)
         self._to("verifying")
-        board.verify(built.artifact)
+        work.verify(self.device.target, board, built.artifact)
         self._to("measuring")
         reference = proven(work, checked, built, self.boards.keep)
         losses = healthy(strategy, self.device, checked, built.artifact, before)

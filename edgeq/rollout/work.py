@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from edgeq.artifact import signing
+from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.device.device import Device
 from edgeq.errors import Problems
@@ -42,6 +43,7 @@ class Work:
         self._built: Once[str, Build] = Once()
         self._here: Once[str, dict[str, Predictions]] = Once()
         self._simulated: Once[str, Predictions] = Once()
+        self._compiled: Proven[str, None] = Proven()
         # A build, or a model's predictions, fill the memory and the cores by themselves.
         self._computing = threading.Lock()
         self.references: Proven[str, Reference] = Proven()
@@ -78,6 +80,18 @@ class Work:
                 return replace(built, artifact=signing.sign(built.artifact, self._sign))
 
         return self._built.get(building.key_of(checked.prepared), make)
+
+    def verify(self, target: Target, board: Device, artifact: Artifact) -> None:
+        """Have a board verify a release. Raises DeviceError.
+
+        Where boards share engines one builds alone, and those that wait for it take what it built.
+        """
+        verify = partial(board.verify, artifact)
+        is_new = False
+        if target.share_engines and artifact.manifest.runtime.compile is not None:
+            _, is_new = self._compiled.get(artifact.id, verify)
+        if not is_new:
+            verify()
 
     def predicted(self, checked: Checked, built: Build) -> dict[str, Predictions]:
         """What float model and simulation find here."""
