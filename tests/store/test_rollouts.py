@@ -12,9 +12,11 @@ from edgeq.errors import DeviceError, InputError
 from edgeq.records.rollout import DeviceProgress
 from edgeq.spec.strategy import Canary, Strategy
 from edgeq.store import open_store, rollouts
+from edgeq.store.ages import first_seen
 from edgeq.store.journal import RolloutJournal
 
 from ..rollout.pretended import NEW, World, begin, controller, states
+from .reports import report
 
 QUICK = Strategy(canary=Canary(count=2))
 
@@ -134,6 +136,54 @@ def test_server_that_drops_every_connection_in_the_middle_is_waited_for(
     expected = ["checking", "pushing", "verifying", "measuring", "activating", "healthy"]
     assert seen == {**{f"cam{n}": expected for n in range(6)}, "": ["done"]}
     assert len(rollouts.events(store, lease.rollout)) == 6 * len(expected) + 1
+
+
+def test_report_waits_for_a_server_that_takes_nobody_for_a_moment(store_url: str) -> None:
+    if store_url.startswith("sqlite"):
+        return  # a file is always there
+    store = open_store(store_url)
+    url = sqlalchemy.make_url(store_url)
+    name, other = url.database, url.set(database="postgres")
+    engine = sqlalchemy.create_engine(other, isolation_level="AUTOCOMMIT")
+
+    def allow(whether: bool) -> None:
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        with engine.connect() as connection:
+            text = f"ALTER DATABASE {name} ALLOW_CONNECTIONS {whether}"
+            connection.execute(sqlalchemy.text(text))
+            connection.execute(sqlalchemy.text(end))
+
+    made, tries = report("first"), 0
+
+    def add() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            allow(True)
+        store.add(made)
+
+    with RolloutJournal(store, begin(store, [1])) as journal:
+        allow(False)
+        journal.patiently(add)
+        assert tries == 2
+    assert store.report(made.id) == made
+    engine.dispose()
+
+
+def test_release_is_as_old_as_the_first_deploy_or_roll_out_that_had_it(store_url: str) -> None:
+    store = open_store(store_url)
+    lease = begin(store, [1])
+    assert first_seen(store, NEW, besides="") is None
+    states(controller(store, lease, QUICK, World({})).run())
+    begun = rollouts.status(store, lease.rollout).created_at
+    assert first_seen(store, NEW, besides="") == begun
+    assert first_seen(store, NEW, besides=lease.rollout) is None
+    for number, days in enumerate((1, 3, 2)):
+        at = begun - datetime.timedelta(days=days)
+        made = report(f"run {number}", created_at=at)
+        store.add(made)
+    assert made.artifact_id != NEW
+    assert first_seen(store, made.artifact_id, "") == begun - datetime.timedelta(days=3)
 
 
 def test_store_that_can_be_written_no_more_ends_the_controller(tmp_path: Path) -> None:
