@@ -24,7 +24,7 @@ __all__ = ["user"]
 MEASURE = "{warmup_s: 0, max_warmup_s: 1, min_duration_s: 0.1, min_count: 2, max_duration_s: 60}"
 # Boards share the cores of this machine with each other: how long something takes says nothing.
 BOARD = {**QUICK, "slower_by": "90%", "larger_by": "90%"}
-RATE_BITS_PER_S = 64e3
+RATE_BITS_PER_S = 16e3
 
 
 def equipped(site: Site, user: User, target: str, count: int, *, emulated: bool) -> list[Board]:
