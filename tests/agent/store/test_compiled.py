@@ -61,7 +61,7 @@ def test_bytecode_runs_where_it_is_this_pythons_and_the_sources_elsewhere(
     change: Rewrite, agent_python: str, agent_pyz: Path, tmp_path: Path
 ) -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from agent.store.compiled import compiled; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from agent.store.bytecode import compiled; "
         "sys.stdout.buffer.write(compiled(open(sys.argv[1], 'rb').read()))"
     )
     made = subprocess.run(
