@@ -10,7 +10,7 @@ import pytest
 import edgeq
 from edgeq.demo.project import write_demo
 
-SHORT = "\nmeasure: {warmup_s: 0, max_warmup_s: 0.1, min_duration_s: 0.1, min_count: 5}\n"
+SHORT = "\nmeasure: {warmup_s: 0, max_warmup_s: 0.02, min_duration_s: 0.02, min_count: 5}\n"
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +47,23 @@ def packed(small_demo: Path, reckoned: Path) -> Path:
 def spared(reckoned: Path, edgeq_home: Path) -> None:
     """What the host computes of the demo is known: its statistics, what float and simulation find.
 
-    For tests of what comes after; nothing is built yet.
+    For tests of what comes after; nothing is built yet. This machine knows the agent.
     """
     for name in ("statistics", "repairs", "predictions"):
         kept = reckoned / "cache" / name
         if kept.exists():
             shutil.copytree(kept, edgeq_home / "cache" / name, dirs_exist_ok=True)
+    for name in ("device", "host"):
+        acquaint(edgeq_home / name, reckoned / name)
+
+
+@pytest.fixture
+def before(reckoned: Path, edgeq_home: Path) -> str:
+    """The demo was deployed to this machine; the release that is current there."""
+    shutil.copytree(reckoned, edgeq_home, symlinks=True, dirs_exist_ok=True)
+    return (edgeq_home / "device" / "current").resolve().name
+
+
+def acquaint(board: Path, with_what: Path) -> None:
+    """Put what one root has of the agent into another: itself, compiled, what can be imported."""
+    shutil.copytree(with_what / "agent", board / "agent", dirs_exist_ok=True)
