@@ -19,6 +19,7 @@ from edgeq.store.health import keep
 from edgeq.store.schema import HealthRow
 from edgeq.verbs.baseline import list_baselines
 
+from ..demo_project import acquaint
 from .sessions import EXAMPLE, families, pytest_in, settings
 
 TIMES = """
@@ -55,13 +56,14 @@ def sessions(
     folder = tmp_path_factory.mktemp("suite")
     shutil.copytree(small_demo, folder / "demo")
     recipe = folder / "demo" / "recipe.yaml"
-    short = "compare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
+    short = "compare: {duration_s: 0.3, reloads: 3, warmup_s: 0, slower_by: 50%}\n"
     recipe.write_text(recipe.read_text() + short)
     shutil.copy(EXAMPLE, folder)
     (folder / "test_energy.py").write_text(POWER)
     settings(folder, "edgeq_recipe = demo/recipe.yaml", "edgeq_unstable = skip")
     home = folder / "home"
     shutil.copytree(reckoned / "cache", home / "cache")
+    acquaint(home / "device", reckoned / "device")
     told = {"EDGEQ_HOME": str(home), "EDGEQ_TARGET": "local"}
     first = pytest_in(folder, "-p", "xdist", "-n", "2", "--edgeq-save", "main", variables=told)
     files = ["--junitxml", "junit.xml", "--edgeq-metrics", "edgeq.txt"]
