@@ -50,7 +50,10 @@ class Sessions:
 
 @pytest.fixture(scope="module")
 def sessions(
-    small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFactory
+    small_demo: Path,
+    reckoned: Path,
+    known_agent: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sessions]:
     """Both; the first one in two workers. What is deployed has been built before."""
     folder = tmp_path_factory.mktemp("suite")
@@ -63,7 +66,7 @@ def sessions(
     settings(folder, "edgeq_recipe = demo/recipe.yaml", "edgeq_unstable = skip")
     home = folder / "home"
     shutil.copytree(reckoned / "cache", home / "cache")
-    acquaint(home / "device", reckoned / "device")
+    acquaint(home / "device", known_agent)
     told = {"EDGEQ_HOME": str(home), "EDGEQ_TARGET": "local"}
     first = pytest_in(folder, "-p", "xdist", "-n", "2", "--edgeq-save", "main", variables=told)
     files = ["--junitxml", "junit.xml", "--edgeq-metrics", "edgeq.txt"]
