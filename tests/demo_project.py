@@ -29,9 +29,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reckoned(
-    small_demo: Path, known_agent: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def reckoned(small_demo: Path, known_agent: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """$EDGEQ_HOME of a deploy of `small_demo` to this machine."""
     home = tmp_path_factory.mktemp("reckoned")
     for name in ("device", "host"):
