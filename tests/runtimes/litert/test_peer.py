@@ -65,7 +65,7 @@ def _snr_db(expected: Sequence[Floats], found: Sequence[Floats]) -> float:
     return snr_db(np.stack(expected), np.stack(found))
 
 
-@pytest.mark.parametrize("calibrator", ["max", "mse"])
+@pytest.mark.parametrize("calibrator", ["max", pytest.param("mse", marks=pytest.mark.long)])
 def test_the_demo_model_is_as_exact_as_the_peers(calibrator: str, small_demo: Path) -> None:
     images = images_of(image_files(small_demo / "calibration", ""))
     compare(small_demo / "model.onnx", 256, images, calibrator)
