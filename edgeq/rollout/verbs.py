@@ -194,9 +194,12 @@ def _taken(
     if state not in BACKWARD:
         read = work.check(device.target for device in devices.values())
         if read != written["read_sha256"]:
-            what = f"is not what it was when roll-out {known.id} began, or its model or images are"
+            what = (
+                f"is not what it was when roll-out {known.id} began, or its model or images are "
+                "not, or edgeq is another one, or a package that it builds with"
+            )
             remedy = "put them back, or abort this and begin another one"
-            raise InputError(known.recipe, f"{what} not", remedy)
+            raise InputError(known.recipe, what, remedy)
     lease = rollouts.take(store, known.id, who_is_here(), state, states)
     if again:
         names = [row.device for row in known.devices if row.state in again]

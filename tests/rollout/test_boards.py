@@ -10,6 +10,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import onnx
@@ -133,7 +134,9 @@ def test_board_that_another_session_uses_is_put_off(barn: Barn) -> None:
     assert "is using this device (a test)" in late.reason
 
 
-def test_what_changed_since_it_began_is_not_gone_on_with(barn: Barn) -> None:
+def test_what_changed_since_it_began_is_not_gone_on_with(
+    barn: Barn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rollout = edgeq.start_rollout(barn.recipe, barn.fleet, barn.strategy(canary=1))
     who = rf"process {os.getpid()} has worked on roll-out {rollout.id} since "
     with pytest.raises(InputError, match=who):
@@ -160,6 +163,10 @@ def test_what_changed_since_it_began_is_not_gone_on_with(barn: Barn) -> None:
     with pytest.raises(InputError, match=r"is not what it was .* or its model or images are not"):
         edgeq.resume_rollout(rollout.id)
     model.write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "version", lambda name: "99.0")
+        with pytest.raises(InputError, match="or edgeq is another one"):
+            edgeq.resume_rollout(rollout.id)
     assert edgeq.abort_rollout(rollout.id).state == "aborted"
     with pytest.raises(InputError, match="is aborted"):
         edgeq.resume_rollout(rollout.id)

@@ -522,7 +522,8 @@ def test_reason_to_stop_outlives_the_controller_that_found_it(
     lease, died = begin(store, [2, 6]), threading.Event()
 
     def wait_until(happened: Callable[[RolloutStatus], bool]) -> None:
-        while not happened(rollouts.status(store, lease.rollout)):
+        last = time.monotonic() + 10.0
+        while not happened(rollouts.status(store, lease.rollout)) and time.monotonic() < last:
             time.sleep(0.01)
 
     def die(name: str, state: str) -> None:
