@@ -98,6 +98,7 @@ class Controller:
         self._error: BaseException | None = None
         self._over = threading.Event()
         self._phase: RolloutState = "running"
+        self._why = ""
         self._ask = asking()
         self._asked: SimpleQueue[Prompt] = SimpleQueue()
 
@@ -149,9 +150,10 @@ class Controller:
         """Somebody wants this process to end now."""
         self._ask_to_halt(Halt("paused", _INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
+        reason = f"{self._why}; {_INTERRUPTED}" if self._why else _INTERRUPTED
         self._over.set()
         with suppress(EdgeqError):  # the lease runs out by itself
-            journal.settle(state, _INTERRUPTED, release=True)
+            journal.settle(state, reason, release=True)
 
     # The heart's thread.
 
@@ -212,6 +214,8 @@ class Controller:
         return ("paused", _unreached(open_ones)) if open_ones else ("done", "")
 
     def _forward(self) -> None:
+        self._look()  # who found the reason to stop may have died before it was written
+        self._require_going()
         for number in range(len(self._began_as.waves)):
             self._wave(number)
         later = [row for row in self._rows.values() if row.state == "deferred"]
@@ -272,7 +276,9 @@ class Controller:
         if not self._bad or self._bad < self._strategy.rule.fewest(self._evidence):
             return
         reason = reason_to_stop(self._strategy, self._rows.values())
-        if reason:
+        if reason and self._phase not in BACKWARD:
+            # Before those at work are done: should this controller die, they must not undo it.
+            self._enter("stopping", reason)
             self._ask_to_halt(Halt("stopped", reason))
 
     def _may_begin(self) -> bool:
@@ -313,8 +319,9 @@ class Controller:
         self._enter("running")
 
     def _enter(self, phase: RolloutState, reason: str = "") -> None:
-        self._journal.settle(phase, reason)
-        self._phase = phase
+        if (phase, reason) != (self._phase, self._why):
+            self._journal.settle(phase, reason)
+        self._phase, self._why = phase, reason
 
     def _backward(self, phase: RolloutState, reason: str) -> tuple[RolloutState, str]:
         """What the strategy wants to follow a stop, or all devices, as somebody asked for."""

@@ -15,7 +15,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeq.agent.store.bytecode import compiled
 from edgeq.device.session.bundle import bundle
+from tests import sampling
 
 from .serving import Host, command
 
@@ -130,23 +132,36 @@ def red_rectangle(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def agent_pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The agent as it travels."""
+    """The agent as a device runs it: compiled for this Python; others run its sources."""
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
+    path.write_bytes(compiled(bundle()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def agent_as_sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent as it travels."""
+    path = tmp_path_factory.mktemp("sent") / "agent.pyz"
     path.write_bytes(bundle())
     return path
 
 
-def agent_pythons() -> List[str]:
-    """This interpreter, and those that the environment variable lists."""
-    others = os.environ.get(PYTHONS_VARIABLE, "")
-    return [sys.executable, *(path for path in others.split(os.pathsep) if path)]
+def agent_pythons(whole: bool) -> List[str]:
+    """This interpreter, and those that the environment variable lists, or the ends of that."""
+    others = [path for path in os.environ.get(PYTHONS_VARIABLE, "").split(os.pathsep) if path]
+    return [sys.executable, *(others if whole else dict.fromkeys(others[:1] + others[-1:]))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for `agent_python` under every interpreter there is."""
+    """Run a test that asks for `agent_python` under every interpreter there is.
+
+    In a sample, only what takes the agent as it is sent; the others under the oldest, the newest
+    and this one.
+    """
     if "agent_python" not in metafunc.fixturenames:
         return
-    pythons: List[Any] = list(agent_pythons())
+    whole = sampling.WHOLE or "agent_as_sent" in metafunc.fixturenames
+    pythons: List[Any] = list(agent_pythons(whole))
     if len(pythons) == 1:
         reason = f"{PYTHONS_VARIABLE} is not set: paths of Pythons with numpy, opencv, onnxruntime"
         pythons.append(pytest.param("", marks=pytest.mark.skip(reason=reason)))

@@ -70,7 +70,7 @@ def run(
 
 
 def test_four_verbs_run_from_one_file(
-    agent_pyz: Path, agent_python: str, release: Path, red_rectangle: Path, tmp_path: Path
+    agent_as_sent: Path, agent_python: str, release: Path, red_rectangle: Path, tmp_path: Path
 ) -> None:
     common = {"release": str(release), "threads": 1}
     bench = {"warmup_s": 0.05, "max_warmup_s": 0.3, "min_duration_s": 0.1, "min_count": 5}
@@ -83,7 +83,7 @@ def test_four_verbs_run_from_one_file(
     for verb, fields in jobs.items():
         job = tmp_path / f"{verb}.json"
         job.write_text(json.dumps(fields))
-        done = run(agent_pyz, verb, job, agent_python)
+        done = run(agent_as_sent, verb, job, agent_python)
         assert done.returncode == 0, done.stderr.decode()
         events = events_of(done.stdout)
         assert [event["event"] for event in events].count("result") == 1
@@ -96,7 +96,7 @@ def test_four_verbs_run_from_one_file(
 
 
 def test_a_chatty_engine_does_not_disturb_the_protocol(
-    agent_pyz: Path,
+    agent_as_sent: Path,
     release: Path,
     red_rectangle: Path,
     tmp_path: Path,
@@ -104,7 +104,7 @@ def test_a_chatty_engine_does_not_disturb_the_protocol(
 ) -> None:
     (tmp_path / "onnxruntime.py").write_text(CHATTY_ENGINE)
     job = write_job(release=release, threads=1, images=[{"id": 1, "path": red_rectangle}])
-    done = run(agent_pyz, "predict", job, PYTHONPATH=str(tmp_path))
+    done = run(agent_as_sent, "predict", job, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr.decode()
     assert [event["event"] for event in events_of(done.stdout)] == ["image", "progress", "result"]
     for words in (b"Engine v0 loading", b"greetings from python", b"from a child"):
@@ -112,20 +112,20 @@ def test_a_chatty_engine_does_not_disturb_the_protocol(
 
 
 def test_a_missing_engine_says_what_to_install(
-    agent_pyz: Path, release: Path, tmp_path: Path, write_job: Callable[..., Path]
+    agent_as_sent: Path, release: Path, tmp_path: Path, write_job: Callable[..., Path]
 ) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('wrong architecture')")
-    done = run(agent_pyz, "verify", write_job(release=release), PYTHONPATH=str(tmp_path))
+    done = run(agent_as_sent, "verify", write_job(release=release), PYTHONPATH=str(tmp_path))
     assert done.returncode == 1 and done.stderr == b""
     last = events_of(done.stdout)[-1]
     assert (last["event"], last["kind"]) == ("error", "missing-engine")
     assert "pip install onnxruntime" in last["message"]
 
 
-def test_probe_works_without_numpy_and_opencv(agent_pyz: Path, tmp_path: Path) -> None:
+def test_probe_works_without_numpy_and_opencv(agent_as_sent: Path, tmp_path: Path) -> None:
     for name in ("numpy", "cv2"):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}', name='{name}')")
-    done = run(agent_pyz, "probe", PYTHONPATH=str(tmp_path))
+    done = run(agent_as_sent, "probe", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr.decode()
     found = events_of(done.stdout)[-1]
     assert found["packages"]["numpy"] is found["packages"]["cv2"] is None
@@ -133,10 +133,10 @@ def test_probe_works_without_numpy_and_opencv(agent_pyz: Path, tmp_path: Path) -
 
 
 def test_a_missing_numpy_or_opencv_says_what_to_install(
-    agent_pyz: Path, release: Path, tmp_path: Path, write_job: Callable[..., Path]
+    agent_as_sent: Path, release: Path, tmp_path: Path, write_job: Callable[..., Path]
 ) -> None:
     (tmp_path / "cv2.py").write_text("raise ImportError('no cv2', name='cv2')")
-    done = run(agent_pyz, "verify", write_job(release=release), PYTHONPATH=str(tmp_path))
+    done = run(agent_as_sent, "verify", write_job(release=release), PYTHONPATH=str(tmp_path))
     last = events_of(done.stdout)[-1]
     assert (done.returncode, last["kind"]) == (1, "missing-engine")
     assert "pip install opencv-python-headless" in last["message"]
@@ -144,9 +144,9 @@ def test_a_missing_numpy_or_opencv_says_what_to_install(
 
 
 def test_a_bad_release_is_an_error_event_without_a_traceback(
-    agent_pyz: Path, tmp_path: Path, write_job: Callable[..., Path]
+    agent_as_sent: Path, tmp_path: Path, write_job: Callable[..., Path]
 ) -> None:
-    done = run(agent_pyz, "verify", write_job(release=tmp_path / "nowhere"))
+    done = run(agent_as_sent, "verify", write_job(release=tmp_path / "nowhere"))
     assert done.returncode == 1 and done.stderr == b""
     (event,) = events_of(done.stdout)
     assert (event["event"], event["kind"]) == ("error", "bad-artifact")
@@ -154,7 +154,7 @@ def test_a_bad_release_is_an_error_event_without_a_traceback(
 
 @pytest.fixture
 def long_bench(
-    agent_pyz: Path, release: Path, red_rectangle: Path, write_job: Callable[..., Path]
+    agent_as_sent: Path, release: Path, red_rectangle: Path, write_job: Callable[..., Path]
 ) -> Any:
     """A bench that would run for minutes, already past its first event."""
     job = write_job(
@@ -165,7 +165,7 @@ def long_bench(
         max_duration_s=300,
     )
     process = subprocess.Popen(
-        [sys.executable, str(agent_pyz), "bench", str(job)],
+        [sys.executable, str(agent_as_sent), "bench", str(job)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -197,7 +197,7 @@ def test_a_host_that_hangs_up_ends_it_quietly(long_bench: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["probe", "predict"])
 def test_nothing_is_written_beside_what_the_job_names(
-    verb: str, agent_pyz: Path, release: Path, red_rectangle: Path, tmp_path: Path
+    verb: str, agent_as_sent: Path, release: Path, red_rectangle: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -210,7 +210,7 @@ def test_nothing_is_written_beside_what_the_job_names(
     # Engines keep diaries in the home folder, though not where they see themselves in a CI.
     settings = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
     done = subprocess.run(
-        [sys.executable, str(agent_pyz), verb, str(job)],
+        [sys.executable, str(agent_as_sent), verb, str(job)],
         env={**settings, "HOME": str(home), "TMPDIR": str(home)},
         cwd=str(home),
         capture_output=True,

@@ -85,7 +85,7 @@ def test_board_computes_what_this_machine_computes(board: Board, user: User, rec
     with host() as here, device(board) as there:
         found = [predict(place, made, files, manner, silent, "outputs") for place in (here, there)]
     decoder = decoder_of(recipes.load(recipe))
-    snr_db = parts_divergence(decoder, raw_outputs(*found)).snr_db
+    snr_db = parts_divergence(decoder, raw_outputs(*(one.outputs for one in found))).snr_db
     assert set(snr_db) == set(LEAST_SNR_DB)
     for name, found_db in snr_db.items():
         assert found_db is None or found_db > LEAST_SNR_DB[name], snr_db

@@ -19,6 +19,7 @@ from edgeq.store.health import keep
 from edgeq.store.schema import HealthRow
 from edgeq.verbs.baseline import list_baselines
 
+from ..demo_project import acquaint
 from .sessions import EXAMPLE, families, pytest_in, settings
 
 TIMES = """
@@ -49,19 +50,23 @@ class Sessions:
 
 @pytest.fixture(scope="module")
 def sessions(
-    small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFactory
+    small_demo: Path,
+    reckoned: Path,
+    known_agent: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sessions]:
     """Both; the first one in two workers. What is deployed has been built before."""
     folder = tmp_path_factory.mktemp("suite")
     shutil.copytree(small_demo, folder / "demo")
     recipe = folder / "demo" / "recipe.yaml"
-    short = "compare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
+    short = "compare: {duration_s: 0.3, reloads: 3, warmup_s: 0, slower_by: 50%}\n"
     recipe.write_text(recipe.read_text() + short)
     shutil.copy(EXAMPLE, folder)
     (folder / "test_energy.py").write_text(POWER)
     settings(folder, "edgeq_recipe = demo/recipe.yaml", "edgeq_unstable = skip")
     home = folder / "home"
     shutil.copytree(reckoned / "cache", home / "cache")
+    acquaint(home / "device", known_agent)
     told = {"EDGEQ_HOME": str(home), "EDGEQ_TARGET": "local"}
     first = pytest_in(folder, "-p", "xdist", "-n", "2", "--edgeq-save", "main", variables=told)
     files = ["--junitxml", "junit.xml", "--edgeq-metrics", "edgeq.txt"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import site
 import subprocess
 import sys
 import venv
@@ -34,6 +33,7 @@ INSTALLED = ["checking", "pushing", "verifying", "measuring", "activating", "hea
 def test_every_board_gets_the_release_and_goes_back_to_the_one_before(barn: Barn) -> None:
     strategy = barn.strategy(canary=1)
     # One board is in trouble of its own, which is no evidence and holds up nobody.
+    shutil.rmtree(barn.boards["cam1"])
     barn.boards["cam1"].write_text("a file lies where the root should be")
     first = edgeq.start_rollout(barn.recipe, barn.fleet, strategy)
     seen = states(first)
@@ -100,7 +100,8 @@ def damage(root: Path, how: str = DAMAGE) -> None:
     venv.create(folder, with_pip=False)
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "damage.py").write_text(how)
-    (packages / "shared.pth").write_text(f"{site.getsitepackages()[0]}\n")
+    shared = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "shared.pth").write_text("".join(f"{path}\n" for path in shared))
     (packages / "z.pth").write_text("import damage\n")
     (root / "env" / "current").symlink_to("damaged")
 

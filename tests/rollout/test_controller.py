@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -102,7 +103,7 @@ def test_what_follows_a_stop(store: Store, then: str) -> None:
     wave = {world.runs[name] for name in seen if name and int(name[3:]) > 2}
     assert canary == ({OLD} if then == "roll-back-all" else {NEW})
     assert wave == ({OLD, NEW} if then == "halt" else {OLD})
-    assert ("stopping" in seen[""]) is (then != "halt")
+    assert seen[""] == ["stopping", "stopped"]
 
 
 def test_all_a_little_slower_is_found_by_their_mean(store: Store) -> None:
@@ -501,3 +502,70 @@ def test_passphrase_is_asked_for_once_over_all_waves_by_who_wants_the_events(
         assert states(works.run())[""] == ["done"]
     os.close(terminal)
     assert asked == [(f"Passphrase of {key}: ", True)]
+
+
+def at_the_first_bad_one(then: str, at_once: int) -> Strategy:
+    """A strategy that stops there."""
+    stop = {"tolerated": "1%", "feared": "50%", "false_stops": "50%", "then": then}
+    return Strategy(canary=Canary(count=2), at_once=at_once, stop=StopAt.model_validate(stop))
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+@pytest.mark.parametrize("then", ["halt", "roll-back-all"])
+def test_reason_to_stop_outlives_the_controller_that_found_it(
+    store: Store, then: str, at_work: bool
+) -> None:
+    """Whatever else was at work is found to be well, which would have made it go on."""
+    strategy = at_the_first_bad_one(then, at_once=3 if at_work else 1)
+    fates: dict[str, list[Fate]] = {f"cam{n}": ["well"] for n in range(8)}
+    world = World({**fates, "cam2": ["bad"]})
+    lease, died = begin(store, [2, 6]), threading.Event()
+
+    def wait_until(happened: Callable[[RolloutStatus], bool]) -> None:
+        while not happened(rollouts.status(store, lease.rollout)):
+            time.sleep(0.01)
+
+    def die(name: str, state: str) -> None:
+        if at_work and (name, state) == ("cam3", "measuring"):
+            wait_until(lambda status: status.state == "stopping")
+        if at_work and (name, state) == ("cam4", "measuring"):
+            wait_until(lambda status: status.devices[3].state == "healthy")
+            died.set()
+        if not at_work and (name, state) == ("cam2", "failed"):
+            died.set()
+        if died.is_set():
+            raise Killed
+
+    world.before_step = die
+    with pytest.raises(EdgeqError):
+        list(controller(store, lease, strategy, world).run())
+    world.before_step = lambda *_: None
+    run_out(store, lease.rollout)
+    left = rollouts.status(store, lease.rollout)
+    lease = rollouts.take(store, lease.rollout, "ben", _goes_on(left))
+    seen = states(controller(store, lease, strategy, world).run())
+    assert not [name for name, own in seen.items() if name and "checking" in own]
+    status = rollouts.status(store, lease.rollout)
+    assert status.state == "stopped" and "1 of " in status.reason
+    assert world.runs["cam0"] == (OLD if then == "roll-back-all" else NEW)
+    assert world.runs["cam2"] == world.runs["cam5"] == OLD
+
+
+def test_interrupt_while_it_stops_keeps_the_reason(store: Store) -> None:
+    world, late = World(fates(5, 2)), threading.Event()
+
+    def wait(name: str, state: str) -> None:
+        if (name, state) == ("cam3", "measuring"):
+            late.wait(30.0)
+
+    world.before_step = wait
+    lease = begin(store, [2, 3])
+    run = controller(store, lease, at_the_first_bad_one("roll-back-all", 3), world).run()
+    while next(run).state != "stopping":
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        run.throw(KeyboardInterrupt())
+    late.set()
+    status = rollouts.status(store, lease.rollout)
+    assert status.state == "stopping" and not status.is_worked_on
+    assert "1 of " in status.reason and "its controller was interrupted" in status.reason

@@ -19,6 +19,7 @@ from edgeq.store.journal import RolloutJournal
 from tests.device.sshd import USER, Home, Sshd, generate, need, public
 from tests.verbs.test_fleet import TARGET
 
+from ..demo_project import acquaint
 from .barn import Barn, make
 from .pretended import states
 from .test_boards import INSTALLED, damage
@@ -57,13 +58,15 @@ def hosts(
     tmp_path: Path,
     edgeq_home: Path,
     rolled_out: Path,
+    known_agent: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Barn:
-    """A fleet of them, on which there is nothing yet."""
+    """A fleet of them, on which there is nothing but the agent."""
     monkeypatch.setenv("HOME", str(site.home.folder))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     site.home.known_hosts.write_text("".join(one.known() for one in site.servers.values()))
     shutil.copytree(rolled_out / "cache", edgeq_home / "cache")
+    acquaint(edgeq_home / "host", known_agent)
     barn = make(small_demo, tmp_path / "barn", 0)
     root = f"edgeq-{tmp_path.name}"
     (barn.folder / "board.yaml").write_text(TARGET.replace("~/edgeq", f"~/{root}"))
@@ -73,6 +76,7 @@ def hosts(
     )
     for name, server in site.servers.items():
         barn.boards[name] = server.authorized.parent / root
+        acquaint(barn.boards[name], known_agent)
     return barn
 
 
@@ -218,6 +222,7 @@ def test_boards_in_trouble_of_their_own_hold_up_nobody(
     hosts: Barn, site: Site, tmp_path: Path
 ) -> None:
     full = hosts.boards["cam1"]
+    shutil.rmtree(full)
     full.mkdir()
     other = public(generate(tmp_path / "other"))
     known = site.home.known_hosts.read_text().splitlines()

@@ -6,11 +6,9 @@ from itertools import permutations
 from math import factorial
 
 import numpy as np
-import pyhomogeneity
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
 
 from edgeq.significance.change_points import ALPHA, FEWEST, change_points, statistic
 
@@ -39,6 +37,8 @@ def test_the_nile_changed_where_it_is_known_to_have() -> None:
 def test_first_change_is_that_of_a_published_implementation(
     seed: int, length: int, step: float
 ) -> None:
+    import pyhomogeneity
+
     draw = np.random.default_rng(seed)
     values = draw.standard_normal(length) + step * (np.arange(length) >= length // 3)
     theirs = pyhomogeneity.pettitt_test(values, alpha=ALPHA, sim=2000 if WHOLE else 500)
@@ -51,6 +51,8 @@ def test_first_change_is_that_of_a_published_implementation(
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=30))
 def test_statistic_is_mann_whitneys_of_each_cut(values: list[int]) -> None:
+    from scipy.stats import mannwhitneyu
+
     found = statistic(np.array(values, float))
     for cut in range(1, len(values)):
         before, after = values[:cut], values[cut:]

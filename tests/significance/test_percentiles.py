@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special, stats
 
 from edgeq.significance.percentiles import above, bound, needed
 
@@ -14,6 +13,8 @@ from edgeq.significance.percentiles import above, bound, needed
 @pytest.mark.parametrize("q, count", [(50, 11), (90, 64), (95, 130), (97, 219), (99, 662)])
 def test_as_few_as_mlperf_says(q: float, count: int) -> None:
     """Those of p90 and p99 are LoadGen's own words, the others its incomplete beta function."""
+    from scipy import special
+
     assert needed(q) == count
     h = next(h for h in range(1, 10_000) if special.betainc(h, 2, q / 100) <= 0.01)
     assert h + 1 == count
@@ -21,6 +22,8 @@ def test_as_few_as_mlperf_says(q: float, count: int) -> None:
 
 @given(st.integers(1, 3000), st.sampled_from([50.0, 90.0, 97.0, 99.0]))
 def test_rank_is_the_largest_that_the_binomial_allows(samples: int, q: float) -> None:
+    from scipy import stats
+
     rank = above(samples, q)
     chance = stats.binom(samples, 1 - q / 100)
     assert rank == 0 or chance.cdf(rank) <= 0.01

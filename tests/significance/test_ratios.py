@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
 
 from edgeq.significance import ratios
 from edgeq.significance.ratios import hodges_lehmann, log_ratios, mean_of
@@ -39,6 +38,8 @@ def test_a_ratio_that_all_pairs_have_is_found(times: list[float], factor: float)
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20, unique=True))
 def test_the_interval_is_students(values: list[float]) -> None:
+    from scipy import stats
+
     found = mean_of(values, 0.99)
     test = stats.ttest_1samp(values, 0.0)
     low, high = test.confidence_interval(0.99)

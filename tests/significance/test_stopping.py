@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from edgeq.significance.stopping import StopRule, seen_by, slower_on_all
 
@@ -42,6 +41,8 @@ def test_no_share_that_is_tolerated_stops_more_often_than_allowed(
 
 @given(RULES)
 def test_canary_has_the_exact_binomial_test(rule: StopRule) -> None:
+    from scipy import stats
+
     fewest = rule.fewest_in_canary
     tail = stats.binom(rule.canary, rule.tolerated).sf
     assert tail(fewest - 1) <= rule.false_stops / 2 + 1e-12
@@ -52,6 +53,8 @@ def test_canary_has_the_exact_binomial_test(rule: StopRule) -> None:
 def test_the_fewest_are_where_the_ratio_of_likelihoods_is_reached(
     rule: StopRule, boards: int
 ) -> None:
+    from scipy import stats
+
     def log_ratio(bad: int) -> float:
         likelihood = stats.binom.logpmf(bad, boards, [rule.feared, rule.tolerated])
         return float(likelihood[0] - likelihood[1])
@@ -64,6 +67,8 @@ def test_the_fewest_are_where_the_ratio_of_likelihoods_is_reached(
 
 @pytest.mark.parametrize("share", [0.01, 0.02, 0.1])
 def test_drawn_roll_outs_stop_as_often(share: float) -> None:
+    from scipy import stats
+
     rule, boards, drawn = StopRule(canary=5), 505, 4000
     bad = np.cumsum(np.random.default_rng(1).random((drawn, boards)) < share, axis=1)
     least = np.array([rule.fewest(n) for n in range(1, boards + 1)])
@@ -88,6 +93,8 @@ def test_a_canary_of_five_sees_a_fault_of_a_tenth_in_four_of_ten() -> None:
 
 
 def test_mean_of_boards_is_held_against_what_is_tolerated_as_scipy_does() -> None:
+    from scipy import stats
+
     draw = np.random.default_rng(5)
     for count in (3, 5, 10, 40):
         for _ in range(50):

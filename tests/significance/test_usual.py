@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from edgeq.significance.usual import FEWEST, usual_range
 
@@ -17,6 +16,8 @@ FIGURES = st.lists(st.floats(0.1, 1e4), min_size=FEWEST, max_size=20)
 
 @given(FIGURES)
 def test_range_is_the_prediction_interval_of_logarithms(values: list[float]) -> None:
+    from scipy import stats
+
     found = usual_range(values, 0.99, 0.0)
     assert found is not None
     logs = np.log(values)

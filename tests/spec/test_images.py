@@ -114,6 +114,7 @@ def test_all_that_cannot_be_read_are_named(files: list[Path]) -> None:
     assert "cannot be read: does not exist" in caught.value.problems[0].what
 
 
+@pytest.mark.usefixtures("acquainted")
 def test_deploy_lists_every_image_once_and_then_none(small_demo: Path) -> None:
     calibration = list((small_demo / "calibration").iterdir())
     evaluation = list((small_demo / "evaluation").iterdir())
@@ -129,6 +130,7 @@ def test_deploy_lists_every_image_once_and_then_none(small_demo: Path) -> None:
         assert all(times <= hashed[file] <= 3 * times for file in calibration)
 
 
+@pytest.mark.usefixtures("acquainted")
 def test_measurement_hashes_the_images_that_it_takes_once(small_demo: Path, tmp_path: Path) -> None:
     built = edgeq.build(small_demo / "recipe.yaml", "local", tmp_path / "demo.edgeq")
     assert archive.read(tmp_path / "demo.edgeq").id == built.artifact.id

@@ -18,9 +18,15 @@ from edgeq.progress import silent
 from edgeq.spec.images import Image, images_of
 from edgeq.stages.predict import Manner, Predictions, predict
 
+from ..demo_project import acquaint
 from ..device.artifacts import demo
 
 MANNER = Manner(1, keep_count=1)
+
+
+@pytest.fixture(autouse=True)
+def known_here(known_agent: Path, edgeq_home: Path) -> None:
+    acquaint(edgeq_home / "host", known_agent)
 
 
 def jpeg(seed: int) -> bytes:

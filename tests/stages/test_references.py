@@ -45,7 +45,9 @@ def test_float_model_runs_in_the_devices_own_engine(
             predict(here, model, images, manner, silent, "float")
             for model in (float_artifact(prepared), made)
         ]
-    ratios = parts_divergence(decoder_of(recipe), raw_outputs(*found)).snr_db
+    ratios = parts_divergence(
+        decoder_of(recipe), raw_outputs(*(one.outputs for one in found))
+    ).snr_db
     assert set(ratios) == {"boxes", "scores", "coefficients", "prototypes"}
     assert all(ratio is None or ratio > 90 for ratio in ratios.values())
 

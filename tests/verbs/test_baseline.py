@@ -31,6 +31,8 @@ from ..store.reports import report
 from .test_compare import on
 from .test_releases import another
 
+pytestmark = pytest.mark.usefixtures("acquainted")
+
 
 def ran(id_: str, artifact: Artifact | None = None, passed: bool = True) -> Report:
     """A run of the store, which measured an artifact."""

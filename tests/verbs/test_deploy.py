@@ -205,18 +205,18 @@ def test_same_inputs_in_another_folder_give_the_same_artifact(
     assert (tmp_path / "a.edgeq").read_bytes() == (tmp_path / "b.edgeq").read_bytes()
 
 
-@pytest.mark.usefixtures("spared")
-def test_failed_gate_leaves_the_old_release_current(project: Path, edgeq_home: Path) -> None:
+def test_failed_gate_leaves_the_old_release_current(
+    project: Path, before: str, edgeq_home: Path
+) -> None:
     without_evaluation(project)
-    good = deploy(project / "recipe.yaml")
     recipe = edit(project, r"^  artifact_bytes: .*$", "  artifact_bytes: 1 KiB")
     edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: max")
 
     bad = deploy(recipe)
 
     assert bad.exit_code == 1
-    assert bad.artifact_id != good.artifact_id
-    assert current(edgeq_home) == good.artifact_id
+    assert bad.artifact_id != before
+    assert current(edgeq_home) == before
     assert any("not made current" in note for note in bad.notes)
 
 
@@ -367,12 +367,10 @@ def test_memory_limit_of_the_target_is_a_gate(project: Path, tmp_path: Path) -> 
     assert report.exit_code in (1, 4)
 
 
-@pytest.mark.usefixtures("spared")
 def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
-    project: Path, edgeq_home: Path
+    project: Path, before: str, edgeq_home: Path
 ) -> None:
     without_evaluation(project)
-    good = deploy(project / "recipe.yaml")
     recipe = edit(project, r"calibrator: percentile, percentile: 99.99\b", "calibrator: mse")
     code = f"import edgeq; edgeq.deploy({str(recipe)!r}, 'local')"
     for delay_s in (0.5, 1.5, 2.5):
@@ -380,7 +378,7 @@ def test_killed_deploy_leaves_the_old_release_and_the_next_one_works(
         time.sleep(delay_s)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert current(edgeq_home) == good.artifact_id
+        assert current(edgeq_home) == before
 
     report = deploy(recipe)
 
@@ -509,7 +507,7 @@ def test_key_that_the_device_does_not_know_is_refused_before_any_work(
     for key in (mine, theirs):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     root = edgeq_home / "device"
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     (root / "allowed_signers").write_text(f"me@x {theirs.with_suffix('.pub').read_text()}")
     recipe, stages = project / "recipe.yaml", Stages()
     for act in (

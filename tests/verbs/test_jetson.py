@@ -28,6 +28,7 @@ from edgeq.spec.recipe import Measure
 from edgeq.verbs.build import build
 from edgeq.verbs.builds import measure_builds_steps
 from tests.agent.fakes import make_cudart, make_module
+from tests.demo_project import acquaint
 
 from .test_deploy import edit, without_evaluation
 
@@ -42,9 +43,10 @@ root: {root}
 
 
 @pytest.fixture
-def project(small_demo: Path, spared: None, tmp_path: Path) -> Path:
+def project(small_demo: Path, known_agent: Path, spared: None, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(small_demo, folder)
+    acquaint(tmp_path / "device", known_agent)
     (folder / "target.yaml").write_text(TARGET.format(root=tmp_path / "device"))
     return folder
 
@@ -80,10 +82,16 @@ class First:
 
 
 @pytest.fixture(scope="module")
-def first(small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFactory) -> First:
+def first(
+    small_demo: Path,
+    reckoned: Path,
+    known_agent: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> First:
     folder = tmp_path_factory.mktemp("first")
     home, project = folder / "home", folder / "project"
     shutil.copytree(reckoned / "cache", home / "cache")
+    acquaint(home / "host", known_agent)
     shutil.copytree(small_demo, project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEQ_HOME", str(home))
@@ -95,7 +103,8 @@ def first(small_demo: Path, reckoned: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def afterwards(first: First, tensorrt: Path, edgeq_home: Path) -> None:
     """Go on from the first deploy, in a home of its own."""
-    shutil.copytree(first.home, edgeq_home, dirs_exist_ok=True)
+    known = shutil.ignore_patterns("agent")
+    shutil.copytree(first.home, edgeq_home, dirs_exist_ok=True, ignore=known)
     tensorrt.write_text(first.log)
 
 

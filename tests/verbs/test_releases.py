@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from edgeq.verbs.push import push_steps
 from edgeq.verbs.releases import rollback, rollback_steps, status
 
 from ..device.artifacts import demo, made
+
+pytestmark = pytest.mark.usefixtures("acquainted")
 
 
 def another() -> Artifact:
@@ -68,6 +71,7 @@ def test_nothing_to_go_back_to_is_a_device_error() -> None:
 
 
 def test_steps_touch_nothing(edgeq_home: Path, tmp_path: Path) -> None:
+    shutil.rmtree(edgeq_home / "device")
     path = archive.copy(demo(), tmp_path / "demo.edgeq")
     [push, activate] = push_steps(path, "local", activate=True)
     assert push.startswith(f"push {demo().id[:12]} to")
@@ -98,7 +102,7 @@ def test_device_that_does_not_know_the_signer_refuses_before_any_work(
     for key in (mine, theirs):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     root = edgeq_home / "device"
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     (root / "allowed_signers").write_text(f"me@x {theirs.with_suffix('.pub').read_text()}")
     signed = signing.sign(demo(), mine)
     path = archive.copy(signed, tmp_path / "demo.edgeq")

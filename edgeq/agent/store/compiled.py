@@ -1,27 +1,21 @@
 """The agent compiled: its file once more with bytecode beside each module, for later starts.
 
 It lies beside the agent as <agent>.<Python>.<sha256 of its own content>.pyz; Python is what that
-calls its bytecode by, such as cpython-310. The loader runs it where its content is what its name
-says and nobody else may write there. A Python that has another bytecode all the same takes the
-sources, which are in it too.
+calls its bytecode by, such as cpython-310. The loader makes it when it may write and there is none,
+and runs it where its content is what its name says and nobody else may write there. A Python that
+has another bytecode all the same takes the sources, which are in it too. A collection looks after
+it: what is damaged, or another Python's, goes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
-import io
-import marshal
 import sys
 from pathlib import Path
 
 from . import disk
 from .layout import Layout
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-# The hash of the source follows, and nobody compares it: the whole file has one.
-_UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 
 
 def agent_of(path: Path) -> str:
@@ -41,28 +35,16 @@ def keep(layout: Layout, running: Path) -> None:
         if tag is None or hashlib.sha256(content).hexdigest() != agent_of(agent):
             return  # it runs from memory, or from its sources
         there = list(layout.agents.glob(f"{agent_of(agent)}.*.pyz"))
+        # Two loaders at once can have made two: the one that runs stays.
+        there.sort(key=lambda path: path.name != running.name)
         whole = [path for path in there if _is_whole(path, tag)]
         for path in there:
             if path not in whole[:1]:
                 disk.remove(path)
         if not whole:
+            from .bytecode import compiled
+
             _write(layout, f"{agent_of(agent)}.{tag}", compiled(content))
-
-
-def compiled(agent: bytes) -> bytes:
-    """The zip of an agent with the bytecode of this Python beside each source."""
-    import zipfile
-
-    content = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(agent)) as before, zipfile.ZipFile(content, "w") as after:
-        for name in before.namelist():
-            source = before.read(name)
-            code = marshal.dumps(compile(source, name, "exec", dont_inherit=True))
-            head = _UNCHECKED + importlib.util.source_hash(source)
-            for member, data in ((f"{name}c", head + code), (name, source)):
-                info = zipfile.ZipInfo(member, _EPOCH)
-                after.writestr(info, data, zipfile.ZIP_DEFLATED)
-    return content.getvalue()
 
 
 def _is_whole(path: Path, tag: str) -> bool:

@@ -40,12 +40,14 @@ def forget(session: AgentSession, arguments: Arguments) -> dict[str, Any]:
 
     from ..system.import_trials import SUFFIX
     from . import disk
+    from .compiled import agent_of
 
     arguments.check()
     root, running = session.layout.root, Path(__file__).parents[2]
     within = list(root.iterdir()) if root.is_dir() else []
     alone = within == [running.parent] and all(
-        path == running or path.suffix == SUFFIX for path in running.parent.iterdir()
+        path.suffix == SUFFIX or (path.suffix == ".pyz" and agent_of(path) == agent_of(running))
+        for path in running.parent.iterdir()
     )
     if alone:
         disk.remove_tree(root)

@@ -10,8 +10,9 @@ they are too old; those older than 3.4 know no -I and end before it, from which 
 A host that says nothing for two minutes while it should send the agent ends this. Whatever the
 umask there is, nobody else may write to what comes.
 
-What the agent compiled of itself (agent/store/compiled.py) is run in its place where it is whole
-and only this user may write to it and its folder; otherwise as if it were not there.
+A compiled agent (agent/store/compiled.py) is run in its place where it is whole and only this user
+may write to it and its folder; otherwise as if it were not there. Where there is none and the mode
+is `keep` it is made, before anything of the agent runs: this session and its jobs start with it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def refuse(kind, where, what, remedy):
 if sys.version_info < (3, 8):
     refuse("python-too-old", sys.executable, "is Python " + sys.version.split()[0],
            "name a Python of 3.8 or later in the target")
-import hashlib
+import hashlib, zipimport
 os.umask(os.umask(0o022) | 0o022)
 root = os.path.abspath(os.path.expanduser(sys.argv[1]))
 digest, size = sys.argv[2], int(sys.argv[3])
@@ -84,7 +85,7 @@ def hold(content):
     with os.fdopen(os.dup(fd), "wb") as stream:
         stream.write(content)
     return "/proc/%d/fd/%d" % (os.getpid(), fd)
-def keep(content):
+def keep(content, path):
     temporary = "%s.%d.new" % (path, os.getpid())
     try:
         with open(temporary, "wb") as stream:
@@ -105,27 +106,36 @@ def is_own(name, kind):
 def compiled():
     start, end = "%s.%s." % (digest, sys.implementation.cache_tag), ".pyz"
     try:
-        for name in os.listdir(folder) if is_own(folder, 0o040000) else []:
+        if not is_own(folder, 0o040000):
+            return path
+        for name in os.listdir(folder):
             whole = os.path.join(folder, name)
             if name.startswith(start) and name.endswith(end) and is_own(whole, 0o100000):
                 with open(whole, "rb") as stream:
                     found = hashlib.sha256(stream.read()).hexdigest()
                 if name == start + found + end:
                     return whole
-    except OSError:
-        pass
-    return path
+        if sys.argv[4:] == ["memory"] or not os.access(folder, os.W_OK):
+            return path
+        made = {"__name__": "bytecode"}
+        exec(zipimport.zipimporter(path + "/agent/store").get_code("bytecode"), made)
+        with open(path, "rb") as stream:
+            content = made["compiled"](stream.read())
+        whole = os.path.join(folder, start + hashlib.sha256(content).hexdigest() + end)
+        keep(content, whole)
+        return whole
+    except (OSError, MemoryError):
+        return path
 try:
     if sys.argv[4:] != ["memory"]:
         make(folder)
-    if not is_there():
-        content = fetch()
-        if sys.argv[4:] != ["memory"]:
-            keep(content)
-        else:
-            path = hold(content)
-    else:
+    if is_there():
         path = compiled()
+    elif sys.argv[4:] != ["memory"]:
+        keep(fetch(), path)
+        path = compiled()
+    else:
+        path = hold(fetch())
 except OSError as exc:
     kinds = {
         errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only",
@@ -138,7 +148,6 @@ except OSError as exc:
     if exc.errno == errno.ENOENT:
         remedy = "another session removes what it leads through; try again"
     refuse(kinds.get(exc.errno, "bug"), where, str(exc.strerror).lower(), remedy)
-import zipimport
 sys.argv = [path, "serve", root]
 sys.path.insert(0, path)
 exec(zipimport.zipimporter(path).get_code("__main__"), {"__name__": "__main__"})

@@ -173,7 +173,7 @@ class _Options:
         config = paramiko.SSHConfig()
         config.parse(io.StringIO("".join(own)))
         for file in files:
-            text = "".join(f"{line}\n" for line in lines(file))
+            text = "".join(f"{line}\n" for line in lines(file, destination.host))
             try:
                 config.parse(io.StringIO(text))
             except (paramiko.SSHException, ValueError) as exc:

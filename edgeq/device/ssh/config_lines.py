@@ -6,9 +6,11 @@ a condition of Match that it does not know for one that holds.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import shlex
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from edgeq.errors import InputError
@@ -30,9 +32,13 @@ Block = tuple[Criterion, ...]
 """All that must hold for the settings below it; nothing for those of every host."""
 
 
-def lines(file: Path) -> Iterator[str]:
-    """The lines of a file and those it includes. Raises InputError for what cannot be read."""
-    return _lines(file, file.parent, (), 0)
+def lines(file: Path, host: str) -> Iterator[str]:
+    """The lines of a file, and those it includes, that may be about a host as the user wrote it.
+
+    Blocks of other hosts are left out: a fleet's file has thousands, and it is asked about each.
+    Raises InputError for what cannot be read.
+    """
+    return _lines(file, host, (file.parent, (), 0))
 
 
 def bad(where: str, what: str) -> InputError:
@@ -40,14 +46,15 @@ def bad(where: str, what: str) -> InputError:
     return InputError(where, f"this is no configuration of OpenSSH: {what}", "see ssh_config(5)")
 
 
-def _lines(file: Path, folder: Path, outer: Block, depth: int) -> Iterator[str]:
+def _lines(file: Path, host: str, within: tuple[Path, Block, int]) -> Iterator[str]:
+    folder, outer, depth = within
     try:
         content = file.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, UnicodeDecodeError) as exc:
         raise bad(str(file), f"cannot be read: {exc}") from exc
-    block = outer
+    block, holds = outer, True
     for number, line in enumerate((line.strip() for line in content.splitlines()), 1):
         if not line or line.startswith("#"):
             continue
@@ -61,28 +68,53 @@ def _lines(file: Path, folder: Path, outer: Block, depth: int) -> Iterator[str]:
             # A comma parts patterns in Match, but is a letter like others here, of no host's name.
             patterns = ",".join(word for word in words if "," not in word)
             block = (*outer, ("originalhost", patterns))
-            yield _header(block)
+            holds = _may_hold(block, host)
+            if holds:
+                yield _header(block)
         elif key == "match":
             block = (*outer, *_criteria(where, value))
-            yield _header(block)
+            holds = _may_hold(block, host)
+            if holds:
+                yield _header(block)
         elif not words:
             raise bad(where, f"'{line}' has no value")
         elif key == "include":
             if depth >= _DEEPEST:
                 raise bad(where, "includes itself")
             _check_lasting(where, block)
-            for pattern in words:
+            for pattern in words if holds else ():
                 whole = folder / Path(pattern).expanduser()
                 top = Path(whole.anchor)
                 for included in sorted(top.glob(str(whole.relative_to(top)))):
-                    yield from _lines(included, folder, block, depth + 1)
-            yield _header(block)
-        else:
+                    yield from _lines(included, host, (folder, block, depth + 1))
+            if holds:
+                yield _header(block)
+        elif holds:
             yield _setting(key, value, words)
+
+
+def _may_hold(block: Block, host: str) -> bool:
+    """Whether a block may be about a host, by the patterns for what the user wrote; as paramiko."""
+    for name, *param in block:
+        if name == "originalhost":
+            patterns = param[0].split(",")
+            refused = any(p[:1] == "!" and fnmatch.fnmatch(host, p[1:]) for p in patterns)
+            if refused or not any(fnmatch.fnmatch(host, pattern) for pattern in patterns):
+                return False
+    return True
 
 
 def _words(where: str, text: str) -> list[str]:
     """A value without its comment, taken apart as by OpenSSH's argv_split (misc.c)."""
+    words = _split(text)
+    if words is None:
+        raise bad(where, f"a quote is not closed in '{text}'")
+    return list(words)
+
+
+@lru_cache(maxsize=10_000)
+def _split(text: str) -> tuple[str, ...] | None:
+    """The words; None where a quote is not closed."""
     words: list[str] = []
     word: str | None = None
     quote = ""
@@ -105,8 +137,8 @@ def _words(where: str, text: str) -> list[str]:
             word = (word or "") + char
         at += 1
     if quote:
-        raise bad(where, f"a quote is not closed in '{text}'")
-    return words if word is None else [*words, word]
+        return None
+    return tuple(words) if word is None else (*words, word)
 
 
 def _setting(key: str, value: str, words: list[str]) -> str:

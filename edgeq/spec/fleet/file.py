@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
@@ -18,7 +18,8 @@ from edgeq.spec.fleet.checking import assembled
 from edgeq.spec.fleet.fleet import Fleet
 from edgeq.spec.fleet.inventory import Inventory
 from edgeq.spec.fleet.inventory_files import is_one, of_ini, of_yaml
-from edgeq.spec.fleet.parts import Entry, FleetParts, GroupEntry
+from edgeq.spec.fleet.parts import Entry, FleetParts, GroupEntry, by_whole_path
+from edgeq.spec.fleet.variable_files import read_beside
 from edgeq.spec.values import AS_TUPLE, Or, Part, PositiveFloat
 
 LARGEST = 16 * 2**20
@@ -137,26 +138,17 @@ class _Reader:
 
     def _take(self, read: Callable[[], Inventory], defaults: Defaults) -> None:
         whole = Entry("", lambda _: "", **defaults.model_dump())
-        self.problems.attempt(lambda: hosts.add(read(), whole, self.parts))
+        self.problems.attempt(lambda: hosts.add(read_beside(read()), whole, self.parts))
 
 
 def _over(outer: Defaults, inner: Defaults, folder: Path) -> Defaults:
     """The inner ones, with those of the outer that they leave out."""
-    own = _by_whole_path({name: getattr(inner, name) for name in inner.model_fields_set}, folder)
+    own = by_whole_path({name: getattr(inner, name) for name in inner.model_fields_set}, folder)
     return outer.model_copy(update={**own, "labels": {**outer.labels, **inner.labels}})
-
-
-def _by_whole_path(given: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What names a file names it from the folder of the fleet's file."""
-    for key, named in (("identity", ""), ("target", ".y")):
-        value = given.get(key)
-        if value is not None and named in Path(value).suffix:
-            given[key] = str(folder.absolute() / Path(value).expanduser())
-    return given
 
 
 def _entry(found: Document, name: str, device: Described, defaults: Defaults) -> Entry:
     own = {key: getattr(device, key) for key in device.model_fields_set}
-    whole = {**defaults.model_dump(), **_by_whole_path(own, found.path.parent)}
+    whole = {**defaults.model_dump(), **by_whole_path(own, found.path.parent)}
     whole["labels"] = {**defaults.labels, **device.labels}
     return Entry(name, lambda key: found.at(("devices", name, key)), **whole)

@@ -12,7 +12,8 @@ from edgeq.errors import InputError, Problems
 from edgeq.spec.document import nearest
 from edgeq.spec.fleet.expression import Among
 from edgeq.spec.fleet.inventory import Inventory, Variables
-from edgeq.spec.fleet.parts import Entry, FleetParts, GroupEntry
+from edgeq.spec.fleet.parts import Entry, FleetParts, GroupEntry, by_whole_path
+from edgeq.spec.fleet.variable_files import VAULT
 
 OWN = {
     "edgeq_target": str,
@@ -55,7 +56,7 @@ def _entry(found: Inventory, name: str, given: Variables, defaults: Entry) -> En
     own = {key.removeprefix("edgeq_"): given[key].value for key in OWN if key in given}
     labels = {str(k): str(v) for k, v in dict(own.pop("labels", {})).items()}  # type: ignore[call-overload]
     rate = own.pop("frame_rate", defaults.frame_rate)
-    texts = {key: str(value) for key, value in own.items()}
+    texts = by_whole_path({key: str(value) for key, value in own.items()}, found.path.parent)
     where = found.places[name]
     return Entry(
         name,
@@ -85,6 +86,9 @@ def _text(key: str, given: Variables) -> str | None:
     if key not in given or given[key].value is None:
         return None
     text = str(given[key].value)
+    if text.startswith(VAULT):
+        what = f"{key} is encrypted, and edgeq opens no vault"
+        raise InputError(given[key].place, what, "write it in the open, or say it in fleet.yaml")
     if "{{" in text:
         what = f"{key} is a template, and edgeq runs none"
         raise InputError(given[key].place, what, "write what it comes to, or say it in fleet.yaml")

@@ -1,7 +1,8 @@
 """An inventory of Ansible as it counts there: groups of hosts, and the variables of each host.
 
 Sources: Ansible's 'How to build your inventory', and for what comes before what
-'How variables are merged': all, then parents before children, then the host itself.
+'How variables are merged': all, then parents before children, then the host itself; what folders
+beside it say of groups counts more than what it says of any group itself.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Inventory:
     hosts: dict[str, Variables] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     """where each host stands first"""
+    group_files: dict[str, Variables] = field(default_factory=dict)
+    """of the folder group_vars beside it"""
+    host_files: dict[str, Variables] = field(default_factory=dict)
+    """of the folder host_vars"""
 
     def group(self, name: str, place: str) -> HostGroup:
         """The group of that name, new if there is none yet."""
@@ -81,12 +86,15 @@ class Inventory:
             return depths[group.name], number, group.name
 
         inherited: dict[str, Variables] = {host: {} for host in self.hosts}
-        for group in sorted(groups, key=rank):
-            told = {key: v for key, v in group.variables.items() if key != _PRIORITY}
-            for host in members.get(group.name, ()) if told else ():
+        ranked = sorted(groups, key=rank)
+        written = [(group.name, group.variables) for group in ranked]
+        beside = [(group.name, self.group_files.get(group.name, {})) for group in ranked]
+        for name, variables in (*written, *beside):
+            told = {key: v for key, v in variables.items() if key != _PRIORITY}
+            for host in members.get(name, ()) if told else ():
                 inherited[host].update(told)
         for host, own in self.hosts.items():
-            yield host, {**inherited[host], **own}
+            yield host, {**inherited[host], **own, **self.host_files.get(host, {})}
 
     def _upwards(self) -> list[HostGroup]:
         """All groups, children before parents. Raises InputError(s) for one within itself."""

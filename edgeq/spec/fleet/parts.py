@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from edgeq.spec.fleet.expression import Expression
 
@@ -41,3 +43,12 @@ class FleetParts:
     devices: list[Entry] = field(default_factory=list)
     groups: list[GroupEntry] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+
+
+def by_whole_path(given: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What names a file names it from the folder of the fleet's file."""
+    for key, named in (("identity", ""), ("target", ".y")):
+        value = given.get(key)
+        if value is not None and named in Path(value).suffix:
+            given[key] = str(folder.absolute() / Path(value).expanduser())
+    return given

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 Rewrite = Callable[[str, bytes], bytes]
 
 
-def settled(root: Path, agent_pyz: Path) -> Path:
+def settled(root: Path, agent_as_sent: Path) -> Path:
     """The agent in its place in a root."""
-    content = agent_pyz.read_bytes()
+    content = agent_as_sent.read_bytes()
     place = Layout(root).agents / f"{sha256(content)}.pyz"
     place.parent.mkdir(parents=True)
     Layout(root).incoming.mkdir()
@@ -58,14 +58,14 @@ def other_bytecode(name: str, member: bytes) -> bytes:
 
 @pytest.mark.parametrize("change", [no_sources, other_bytecode])
 def test_bytecode_runs_where_it_is_this_pythons_and_the_sources_elsewhere(
-    change: Rewrite, agent_python: str, agent_pyz: Path, tmp_path: Path
+    change: Rewrite, agent_python: str, agent_as_sent: Path, tmp_path: Path
 ) -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from agent.store.compiled import compiled; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from agent.store.bytecode import compiled; "
         "sys.stdout.buffer.write(compiled(open(sys.argv[1], 'rb').read()))"
     )
     made = subprocess.run(
-        [agent_python, "-c", program, str(agent_pyz)], stdout=subprocess.PIPE, check=True
+        [agent_python, "-c", program, str(agent_as_sent)], stdout=subprocess.PIPE, check=True
     )
     copy = tmp_path / "copy.pyz"
     copy.write_bytes(rewritten(made.stdout, change))
@@ -76,8 +76,10 @@ def test_bytecode_runs_where_it_is_this_pythons_and_the_sources_elsewhere(
     assert json.loads(done.stdout)["python"]["executable"] == agent_python
 
 
-def test_a_collection_compiles_the_agent_that_runs_once(agent_pyz: Path, tmp_path: Path) -> None:
-    agent = settled(tmp_path, agent_pyz)
+def test_a_collection_compiles_the_agent_that_runs_once(
+    agent_as_sent: Path, tmp_path: Path
+) -> None:
+    agent = settled(tmp_path, agent_as_sent)
     made = []
     for _ in range(2):
         with Host(command(agent, tmp_path)) as host:
@@ -96,8 +98,8 @@ def test_a_collection_compiles_the_agent_that_runs_once(agent_pyz: Path, tmp_pat
     assert copies(agent) == [copy] and agent.exists()
 
 
-def test_a_damaged_copy_and_another_pythons_make_place(agent_pyz: Path, tmp_path: Path) -> None:
-    agent = settled(tmp_path, agent_pyz)
+def test_a_damaged_copy_and_another_pythons_make_place(agent_as_sent: Path, tmp_path: Path) -> None:
+    agent = settled(tmp_path, agent_as_sent)
     compiled.keep(Layout(tmp_path), agent)
     [copy] = copies(agent)
     whole = copy.read_bytes()
@@ -112,9 +114,9 @@ def test_a_damaged_copy_and_another_pythons_make_place(agent_pyz: Path, tmp_path
 
 
 def test_an_agent_that_is_not_what_its_name_says_is_not_compiled(
-    agent_pyz: Path, tmp_path: Path
+    agent_as_sent: Path, tmp_path: Path
 ) -> None:
-    agent = settled(tmp_path, agent_pyz)
+    agent = settled(tmp_path, agent_as_sent)
     agent.write_bytes(agent.read_bytes()[:-1])
     compiled.keep(Layout(tmp_path), agent)
     assert copies(agent) == []
@@ -122,10 +124,10 @@ def test_an_agent_that_is_not_what_its_name_says_is_not_compiled(
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_full_disk_and_one_that_cannot_be_written_have_no_copy(
-    read_only: bool, agent_pyz: Path, tmp_path: Path
+    read_only: bool, agent_as_sent: Path, tmp_path: Path
 ) -> None:
     with mounted(tmp_path, "2m") as root:
-        agent = settled(root, agent_pyz)
+        agent = settled(root, agent_as_sent)
         if read_only:
             subprocess.run(["mount", "-o", "remount,ro", str(root.parent)], check=True)
         else:
@@ -134,8 +136,8 @@ def test_a_full_disk_and_one_that_cannot_be_written_have_no_copy(
         assert copies(agent) == [] and list(Layout(root).incoming.iterdir()) == []
 
 
-def test_copies_go_with_their_agents(agent_pyz: Path, tmp_path: Path) -> None:
-    agent = settled(tmp_path, agent_pyz)
+def test_copies_go_with_their_agents(agent_as_sent: Path, tmp_path: Path) -> None:
+    agent = settled(tmp_path, agent_as_sent)
     for age_s, name in enumerate(("b" * 64, "a" * 64)):
         for path in (f"{name}.pyz", f"{name}.cpython-38.{'0' * 64}.pyz"):
             (agent.parent / path).write_bytes(b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,19 +82,32 @@ def job(release: Path, tmp_path: Path) -> Dict[str, Any]:
     return {"release": release, "root": root, "reserve_bytes": 0}
 
 
+@pytest.fixture(scope="module")
+def first_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first test leaves of it for the others."""
+    return tmp_path_factory.mktemp("first")
+
+
 @pytest.fixture
-def lent(run: Run, job: Dict[str, Any], tmp_path: Path) -> Lent:
+def lent(run: Run, job: Dict[str, Any], tmp_path: Path, first_board: Path) -> Lent:
     """An engine of a first board with its golden outputs, and what was told of it."""
-    first = {**job, "root": tmp_path / "first"}
-    built = run("build", first)
-    assert built["event"] == "result", built
-    files = {"plan": tmp_path / "lent.plan", "golden": tmp_path / "lent.npz"}
-    told = run("lend", {**first, "fingerprint": built["fingerprint"], **files})
-    assert told["event"] == "result", told
-    assert {name: sha256(file.read_bytes()) for name, file in files.items()} == {
-        name: told[name] for name in files
-    }
-    return {**{name: told[name] for name in ("fields", "plan", "golden", "build_s")}}
+    names = {"plan": "lent.plan", "golden": "lent.npz"}
+    if not (first_board / "told.json").exists():
+        first = {**job, "root": first_board / "root"}
+        built = run("build", first)
+        assert built["event"] == "result", built
+        files = {key: first_board / name for key, name in names.items()}
+        told = run("lend", {**first, "fingerprint": built["fingerprint"], **files})
+        assert told["event"] == "result", told
+        assert {key: sha256(file.read_bytes()) for key, file in files.items()} == {
+            key: told[key] for key in files
+        }
+        (first_board / "told.json").write_text(json.dumps(told))
+        shutil.move(str(tmp_path / "log"), str(first_board / "log"))
+    for name in (*names.values(), "log"):
+        shutil.copy(str(first_board / name), str(tmp_path / name))
+    told = json.loads((first_board / "told.json").read_text())
+    return {name: told[name] for name in ("fields", "plan", "golden", "build_s")}
 
 
 def put(job: Dict[str, Any], *contents: bytes) -> List[str]:

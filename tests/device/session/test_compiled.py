@@ -1,4 +1,4 @@
-"""What the agent compiled of itself: run by the loader only where nobody else can have made it."""
+"""A compiled agent: made by the loader that may write, run only where nobody else can have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.device.session.loader import LOADER
+from tests.agent.store.test_full_disk import fill, mounted
 from tests.device.session.test_loader import AGENT, DIGEST, load
 
 START = f"{DIGEST}.{sys.implementation.cache_tag}"
@@ -100,6 +101,72 @@ def test_one_that_somebody_else_can_have_made_is_not(
 ) -> None:
     spoil(placed(tmp_path))
     assert runs(tmp_path) == "ready"
+
+
+def says_where() -> bytes:
+    """An agent that tells which file it runs from."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(AGENT)) as agent, zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("__main__.py", """import sys; print('{"edgeq": "%s"}' % sys.path[0])""")
+        name = "agent/store/bytecode.py"
+        archive.writestr(name, agent.read(name))
+    return content.getvalue()
+
+
+SMALL = says_where()
+SMALL_HASH = hashlib.sha256(SMALL).hexdigest()
+
+
+def ran(root: Path, sent: bytes = b"", mode: str = "keep") -> Path:
+    """The file that an agent ran from which is sent or there."""
+    status, lines = load(root, sent, SMALL_HASH, mode, size=len(SMALL))
+    assert status == 0
+    return Path(lines[-1]["edgeq"])
+
+
+def of_small(root: Path) -> list[Path]:
+    return sorted((root / "agent").iterdir())
+
+
+def test_one_that_comes_is_compiled_at_once_and_then_found(tmp_path: Path) -> None:
+    copy = ran(tmp_path, SMALL)
+    found = hashlib.sha256(copy.read_bytes()).hexdigest()
+    assert copy.name == f"{SMALL_HASH}.{sys.implementation.cache_tag}.{found}.pyz"
+    inode = copy.stat().st_ino
+    assert [ran(tmp_path, mode=mode) for mode in ("keep", "memory")] == [copy, copy]
+    assert of_small(tmp_path) == [copy, tmp_path / "agent" / f"{SMALL_HASH}.pyz"]
+    assert copy.stat().st_ino == inode
+
+
+def test_one_that_is_there_is_compiled_by_who_may_write_alone(tmp_path: Path) -> None:
+    copy = ran(tmp_path, SMALL)
+    copy.write_bytes(b"damaged")
+    assert ran(tmp_path, mode="memory").name == f"{SMALL_HASH}.pyz"
+    assert len(of_small(tmp_path)) == 2 and copy.read_bytes() == b"damaged"
+    again = ran(tmp_path)
+    assert again.name.split(".")[2] == hashlib.sha256(again.read_bytes()).hexdigest()
+
+
+def test_nothing_is_compiled_where_others_may_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent").chmod(0o777)
+    agent = tmp_path / "agent" / f"{SMALL_HASH}.pyz"
+    assert ran(tmp_path, SMALL) == agent and of_small(tmp_path) == [agent]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_agent_runs_from_its_sources_where_no_copy_can_be_written(
+    read_only: bool, tmp_path: Path
+) -> None:
+    with mounted(tmp_path, "2m") as root:
+        agent = root / "agent" / f"{SMALL_HASH}.pyz"
+        agent.parent.mkdir(parents=True)
+        agent.write_bytes(SMALL)
+        if read_only:
+            subprocess.run(["mount", "-o", "remount,ro", str(root.parent)], check=True)
+        else:
+            fill(root)
+        assert ran(root) == agent and of_small(root) == [agent]
 
 
 def tidy_up(root: Path) -> list[str]:

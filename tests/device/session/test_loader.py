@@ -29,10 +29,11 @@ def load(
     digest: str = DIGEST,
     mode: str | None = "keep",
     python: str = sys.executable,
+    size: int = len(AGENT),
     **options: Any,
 ) -> tuple[int, list[Any]]:
     """The status and the lines of a loader that gets these bytes and then the end of input."""
-    arguments = [str(root), digest, str(len(AGENT)), *([mode] if mode else [])]
+    arguments = [str(root), digest, str(size), *([mode] if mode else [])]
     done = subprocess.run(
         [python, "-IS", "-c", LOADER, *arguments],
         input=sent,
@@ -78,7 +79,7 @@ def test_agent_is_sent_once(tmp_path: Path) -> None:
     root = tmp_path / "a root" / "deeper"
     status, lines = load(root, AGENT)
     assert status == 0 and [line["edgeq"] for line in lines] == ["send", "ready"]
-    assert [path.name for path in (root / "agent").iterdir()] == [f"{DIGEST}.pyz"]
+    assert (root / "agent" / f"{DIGEST}.pyz").read_bytes() == AGENT
     status, lines = load(root)
     assert status == 0 and [line["edgeq"] for line in lines] == ["ready"]
     assert lines[0]["root"] == str(root)
@@ -89,7 +90,7 @@ def test_nobody_else_may_write_whatever_the_umask(tmp_path: Path, mask: int, mod
     root = tmp_path / "root"
     assert load(root, AGENT, umask=mask)[0] == 0
     paths = [root, *root.rglob("*")]
-    assert len(paths) == 3
+    assert len(paths) == 4
     assert not any(path.stat().st_mode & mode for path in paths)
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from edgeq.errors import InputError, InputErrors
+from edgeq.spec import target as targets
 from edgeq.spec.document import read
 from edgeq.spec.fleet.file import load
 from edgeq.spec.fleet.inventory import EVERYWHERE, Inventory
 from edgeq.spec.fleet.inventory_files import of_ini, of_yaml
+from edgeq.spec.fleet.variable_files import read_beside
 
 INI = """\
 # by hand
@@ -94,6 +96,69 @@ def test_inventory_means_what_it_means_to_ansible(tmp_path: Path, name: str, tex
         assert found == members(theirs, group), group
     wanted = {g for g in theirs if g not in ("_meta", "all") and members(theirs, g)}
     assert {group for group, found in ours.members().items() if found} == wanted
+
+
+BESIDE = {
+    "group_vars/all.yml": "site: of all files\nansible_port: 2200\nonly_all: !unsafe '{% x %}'\n",
+    "group_vars/barns/b.yaml": "---\nansible_user: b\nlast: b\n",
+    "group_vars/barns/a.json": '{"ansible_user": "a", "first": 1}',
+    "group_vars/barns/.hidden.yml": "last: hidden\n",
+    "group_vars/barns/old.yml~": "last: old\n",
+    "group_vars/barns/notes.txt": "last: text\n",
+    "group_vars/barns/more/c.yml": "deep: true\n",
+    "group_vars/barns/empty.yml": "# nothing\n---\n",
+    "group_vars/eu": "site: of the file of eu\n",
+    "group_vars/eu.yml": "site: is not read, as the other is there\n",
+    "group_vars/nobody.yml": "site: of no group\n",
+    "host_vars/barn01.yml": "ansible_port: 2299\nansible_user: own\n",
+}
+"""The folders beside an inventory, of which not all counts."""
+
+
+def beside(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(("name", "text"), [("hosts.ini", INI), ("hosts.yaml", YAML)])
+def test_folders_beside_an_inventory_mean_what_they_mean_to_ansible(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    beside(tmp_path, BESIDE)
+    theirs, ours = listed(path), read_beside(inventory(path))
+    found = {host: {k: v.value for k, v in given.items()} for host, given in ours.variables()}
+    expected = {
+        host: theirs["_meta"]["hostvars"].get(host, {}) for host in members(theirs, EVERYWHERE)
+    }
+    for values in expected.values():
+        if "only_all" in values:
+            values["only_all"] = "{% x %}"  # which the listing has with its tag
+    assert found == expected
+    [barn] = [one for one in load(path).devices if one.name == "barn01"]
+    assert barn.address == "own@barn01:2299"
+
+
+def test_what_is_encrypted_is_passed_over_unless_it_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("[all:vars]\nedgeq_target=board.yaml\n[barns]\nbarn1\n")
+    target = Path(targets.names()["raspberry-pi-5"]).read_text()
+    (tmp_path / "board.yaml").write_text(target)
+    vault = "$ANSIBLE_VAULT;1.1;AES256\n61626364\n"
+    value = "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  61626364\n"
+    beside(tmp_path, {"group_vars/all/vault.yml": vault, "group_vars/barns.yml": f"a: {value}"})
+    [device] = load(path).devices
+    # A target's file is looked for from the inventory, wherever one works.
+    assert device.target.runtime == "onnxruntime"
+    beside(tmp_path, {"host_vars/barn1.yml": f"ansible_user: {value}"})
+    with pytest.raises(InputError, match=r"barn1\.yml:1: ansible_user is encrypted, and edgeq"):
+        load(path)
+    beside(tmp_path, {"host_vars/barn1.yml": "ansible_user: [\n"})
+    with pytest.raises(InputError, match=r"host_vars/barn1\.yml:\d"):
+        load(path)
 
 
 @pytest.mark.parametrize(("name", "text"), [("hosts.ini", INI), ("hosts.yaml", YAML)])
