@@ -46,6 +46,7 @@ def older(hosts: Barn, kept: Path) -> str:
         states(edgeq.start_rollout(hosts.recipe, hosts.fleet, strategy, on="name=cam0"))
         hosts.boards["cam0"].rename(kept)
     for root in hosts.boards.values():
+        shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(kept, root, symlinks=True)
     hosts.next_release()
     [release] = set(hosts.current().values())
@@ -370,8 +371,10 @@ def test_host_that_is_off_goes_back_when_it_is_there_again(
             status = agreed(hosts, rollout, older)
             assert status.state == "rolling back" and "cam1" in status.reason
             assert of(status, "cam0").state == "rolled back"
-    assert states(edgeq.resume_rollout(rollout)) == {"cam1": BACK, "": ["rolled back"]}
-    assert agreed(hosts, rollout, older).state == "rolled back"
+    assert states(edgeq.resume_rollout(rollout)) == {"cam1": BACK[1:], "": BACK}
+    status = agreed(hosts, rollout, older)
+    assert (status.state, status.reason) == ("rolled back", "")
+    assert (of(status, "cam1").failure, of(status, "cam1").reason) == (None, "")
     assert states(edgeq.roll_back_rollout(rollout)) == {"": BACK}
     assert set(hosts.current().values()) == {older}
 
@@ -392,4 +395,7 @@ def test_host_that_is_lost_while_all_go_back_is_not_forgotten(
     assert set(seen) == {"cam0", ""} and seen["cam0"][-1] == "rolled back"
     status = agreed(hosts, rollout, older)
     assert (status.state, status.exit_code) == ("stopped", 1)
+    assert "devices are bad" in status.reason and "cam0" not in status.reason
+    home = of(status, "cam0")
+    assert (home.failure, home.reason) == (None, "")
     assert hosts.current() == dict.fromkeys(hosts.boards, older)
