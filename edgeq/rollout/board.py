@@ -203,7 +203,9 @@ class _Hand:
         # What somebody else made current meanwhile is not ours to take away.
         if board.status().current == self.row.artifact_id:
             board.restore(self.row.before, trust.signers(self.device.target), self._generation)
-        self._to("rolled back", soaks_until=None)
+        # What made it go back stays; trouble on the way is over.
+        over = {} if self.row.failure in AGAINST else {"failure": None, "reason": ""}
+        self._to("rolled back", soaks_until=None, **over)
 
     @property
     def has_before(self) -> bool:

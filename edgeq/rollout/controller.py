@@ -61,6 +61,7 @@ _BEAT_S = LEASE_S / 30
 _LOOK_S = 0.2
 _NAMED = 6
 _INTERRUPTED = "its controller was interrupted"
+_SO_FAR = "; so far: "
 
 
 class Halt(Exception):
@@ -150,10 +151,9 @@ class Controller:
         """Somebody wants this process to end now."""
         self._ask_to_halt(Halt("paused", _INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
-        reason = f"{self._why}; {_INTERRUPTED}" if self._why else _INTERRUPTED
         self._over.set()
         with suppress(EdgeqError):  # the lease runs out by itself
-            journal.settle(state, reason, release=True)
+            journal.settle(state, _with(self._why, _INTERRUPTED), release=True)
 
     # The heart's thread.
 
@@ -201,7 +201,9 @@ class Controller:
     def _went(self) -> tuple[RolloutState, str]:
         began = self._began_as
         if began.state in BACKWARD:
-            return self._backward(began.state, began.reason)
+            # Nobody says why a release is taken back that did not stop by itself.
+            why = began.reason.partition(_SO_FAR)[0] if began.state == "stopping" else ""
+            return self._backward(began.state, why)
         try:
             self._forward()
         except Halt as halt:
@@ -211,7 +213,7 @@ class Controller:
             self._halt = None
             return self._backward("stopping", halt.reason)
         open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
-        return ("paused", _unreached(open_ones)) if open_ones else ("done", "")
+        return ("paused", _unfinished(open_ones)) if open_ones else ("done", "")
 
     def _forward(self) -> None:
         self._look()  # who found the reason to stop may have died before it was written
@@ -336,14 +338,19 @@ class Controller:
         try:
             self._each(self._do.go_back, rows)
         except Halt as halt:  # it is gone on with in the same direction
-            return phase, f"{reason}; {halt.reason}" if reason else halt.reason
+            return phase, _with(reason, halt.reason)
         left = [row for row in self._rows.values() if row.wave >= first and row.may_have_it]
         if left:
-            return phase, _unreached(left)
+            return phase, _with(reason, _unfinished(left))
         return ("stopped" if phase == "stopping" else "rolled back"), reason
 
 
-def _unreached(rows: Sequence[DeviceProgress]) -> str:
+def _with(why: str, so_far: str) -> str:
+    """Why it goes back, which is told to its end, and how far it got."""
+    return f"{why}{_SO_FAR}{so_far}" if why else so_far
+
+
+def _unfinished(rows: Sequence[DeviceProgress]) -> str:
     names = listed([row.device for row in rows], _NAMED)
     noun = "device" if len(rows) == 1 else "devices"
-    return f"{len(rows)} {noun} could not be reached, resume it later: {names}"
+    return f"{len(rows)} {noun} could not be finished, resume it later: {names}"

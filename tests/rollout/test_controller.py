@@ -231,11 +231,28 @@ def test_boards_that_cannot_be_taken_back_are_said(store: Store) -> None:
     states(controller(store, lease, QUICK, world).run())
     status = rollouts.status(store, lease.rollout)
     assert (status.state, status.exit_code) == ("rolling back", 4)
-    assert status.reason == "1 device could not be reached, resume it later: cam2"
+    assert status.reason == "1 device could not be finished, resume it later: cam2"
     world.fates = {}
     lease = rollouts.take(store, lease.rollout, "ben", "rolling back")
     states(controller(store, lease, QUICK, world).run())
     assert rollouts.status(store, lease.rollout).state == "rolled back"
+    assert set(world.runs.values()) == {OLD}
+
+
+def test_why_it_stopped_is_told_when_all_went_back(store: Store) -> None:
+    lease = begin(store, [5, 2])
+    strategy = Strategy(canary=Canary(count=5), stop=StopAt(then="roll-back-all"))
+    world = World({"cam0": ["stuck"], "cam3": ["bad"], "cam4": ["bad"]})
+    for _ in range(2):
+        states(controller(store, lease, strategy, world).run())
+        status = rollouts.status(store, lease.rollout)
+        assert status.state == "stopping" and status.reason.startswith("2 of ")
+        assert status.reason.count("could not be finished, resume it later: cam0") == 1
+        lease = rollouts.take(store, lease.rollout, "ben", "stopping")
+    world.fates = {}
+    states(controller(store, lease, strategy, world).run())
+    after = rollouts.status(store, lease.rollout)
+    assert after.state == "stopped" and status.reason.startswith(f"{after.reason}; so far: ")
     assert set(world.runs.values()) == {OLD}
 
 
