@@ -15,7 +15,7 @@ from typing import Protocol
 from edgeq.device.asking import Prompt, Prompts
 from edgeq.device.connection import Address, asking
 from edgeq.device.ssh.shared import Shared
-from edgeq.errors import EdgeqError, listed
+from edgeq.errors import EdgeqError
 from edgeq.records.rollout import (
     BACKWARD,
     ENDED,
@@ -24,6 +24,7 @@ from edgeq.records.rollout import (
     RolloutState,
 )
 from edgeq.rollout.approval import refusal
+from edgeq.rollout.halt import INTERRUPTED, Halt, unfinished, with_progress, without_progress
 from edgeq.rollout.memory import keep_little
 from edgeq.rollout.stopping import reason_to_stop, trouble
 from edgeq.spec.fleet.fleet import FleetDevice
@@ -59,18 +60,6 @@ class Steps(Protocol):
 
 _BEAT_S = LEASE_S / 30
 _LOOK_S = 0.2
-_NAMED = 6
-_INTERRUPTED = "its controller was interrupted"
-_SO_FAR = "; so far: "
-
-
-class Halt(Exception):
-    """The end of a controller's work before all devices are done, and how the roll-out stands."""
-
-    def __init__(self, state: RolloutState, reason: str) -> None:
-        super().__init__(reason)
-        self.state = state
-        self.reason = reason
 
 
 class Controller:
@@ -131,7 +120,7 @@ class Controller:
                     except Empty:
                         continue
             except GeneratorExit:
-                self._ask_to_halt(Halt("paused", _INTERRUPTED))
+                self._ask_to_halt(Halt("paused", INTERRUPTED))
                 worker.join()
                 raise
             except BaseException:
@@ -149,11 +138,11 @@ class Controller:
 
     def _leave(self, journal: RolloutJournal) -> None:
         """Somebody wants this process to end now."""
-        self._ask_to_halt(Halt("paused", _INTERRUPTED))
+        self._ask_to_halt(Halt("paused", INTERRUPTED))
         state: RolloutState = "paused" if self._phase == "running" else self._phase
         self._over.set()
         with suppress(EdgeqError):  # the lease runs out by itself
-            journal.settle(state, _with(self._why, _INTERRUPTED), release=True)
+            journal.settle(state, with_progress(self._why, INTERRUPTED), release=True)
 
     # The heart's thread.
 
@@ -202,7 +191,7 @@ class Controller:
         began = self._began_as
         if began.state in BACKWARD:
             # Nobody says why a release is taken back that did not stop by itself.
-            why = began.reason.partition(_SO_FAR)[0] if began.state == "stopping" else ""
+            why = without_progress(began.reason) if began.state == "stopping" else ""
             return self._backward(began.state, why)
         try:
             self._forward()
@@ -213,7 +202,7 @@ class Controller:
             self._halt = None
             return self._backward("stopping", halt.reason)
         open_ones = [row for row in self._rows.values() if row.state not in (*ENDED, "deferred")]
-        return ("paused", _unfinished(open_ones)) if open_ones else ("done", "")
+        return ("paused", unfinished(open_ones)) if open_ones else ("done", "")
 
     def _forward(self) -> None:
         self._look()  # who found the reason to stop may have died before it was written
@@ -338,19 +327,8 @@ class Controller:
         try:
             self._each(self._do.go_back, rows)
         except Halt as halt:  # it is gone on with in the same direction
-            return phase, _with(reason, halt.reason)
+            return phase, with_progress(reason, halt.reason)
         left = [row for row in self._rows.values() if row.wave >= first and row.may_have_it]
         if left:
-            return phase, _with(reason, _unfinished(left))
+            return phase, with_progress(reason, unfinished(left))
         return ("stopped" if phase == "stopping" else "rolled back"), reason
-
-
-def _with(why: str, so_far: str) -> str:
-    """Why it goes back, which is told to its end, and how far it got."""
-    return f"{why}{_SO_FAR}{so_far}" if why else so_far
-
-
-def _unfinished(rows: Sequence[DeviceProgress]) -> str:
-    names = listed([row.device for row in rows], _NAMED)
-    noun = "device" if len(rows) == 1 else "devices"
-    return f"{len(rows)} {noun} could not be finished, resume it later: {names}"
