@@ -27,7 +27,8 @@ MEASURE = "{warmup_s: 0, max_warmup_s: 1, min_duration_s: 0.1, min_count: 2, max
 # Boards share the cores of this machine with each other: how long something takes says nothing.
 BOARD = {**QUICK, "slower_by": "90%", "larger_by": "90%"}
 STOP = {"slower_by": "90%"}
-RATE_BITS_PER_S = 16e3
+# A push takes some 15 s; at half of it nothing would be heard of the board for too long.
+RATE_BITS_PER_S = 32e3
 
 
 @contextmanager
@@ -140,5 +141,5 @@ def test_slow_link_of_one_board_holds_up_no_other(
                 if set(others) <= set(healthy):
                     known[slow].rate(None)
     # It has one of two places for as long as it takes, and they go through the other one.
-    assert set(begun[:3]) == {"cam0", slow, others[0]} and len(begun) == 4
+    assert set(begun[:3]) == {"cam0", slow, others[0]}
     assert healthy == ["cam0", *others, slow]
