@@ -268,9 +268,9 @@ class Controller:
             return
         reason = reason_to_stop(self._strategy, self._rows.values())
         if reason and self._phase not in BACKWARD:
+            self._ask_to_halt(Halt("stopped", reason))
             # Before those at work are done: should this controller die, they must not undo it.
             self._enter("stopping", reason)
-            self._ask_to_halt(Halt("stopped", reason))
 
     def _may_begin(self) -> bool:
         """Whether a device may be begun, once its hour has come."""

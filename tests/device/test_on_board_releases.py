@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.device.session.bundle import bundle
 from edgeq.records.device import Holder
 from edgeq.verbs.releases import rollback, status
 
@@ -203,8 +202,9 @@ def test_old_releases_are_removed_and_what_they_share_stays(host: Board) -> None
 
 
 def test_limit_of_the_target_is_kept(host: Board) -> None:
-    # The agent, and one release of some 100 kB.
-    limit_bytes = len(bundle()) + 110_000
+    # The agent, as it was sent and compiled, and one release of some 100 kB.
+    with device(host) as board:
+        limit_bytes = board.status().used_bytes + 110_000
     with device(host, limit_bytes=limit_bytes) as board:
         install(board, made(1))
         error = refusal(lambda: board.send(made(2)), "no-room")

@@ -566,7 +566,8 @@ def test_reason_to_stop_outlives_the_controller_that_found_it(
     status = rollouts.status(store, lease.rollout)
     assert status.state == "stopped" and "1 of " in status.reason
     assert world.runs["cam0"] == (OLD if then == "roll-back-all" else NEW)
-    assert world.runs["cam2"] == world.runs["cam5"] == OLD
+    # Whoever was free may have begun one more before that was heard.
+    assert world.runs["cam2"] == world.runs["cam7"] == OLD
 
 
 def test_interrupt_while_it_stops_keeps_the_reason(store: Store) -> None:
