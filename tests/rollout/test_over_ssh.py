@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -105,7 +106,7 @@ def agreed(barn: Barn, rollout: str) -> RolloutStatus:
         expected = _expected(device)
         assert (current.resolve().name if current.exists() else None) in expected, device
         if current.exists():
-            _require_whole(current.resolve())
+            require_whole(current.resolve())
     return status
 
 
@@ -118,7 +119,7 @@ def _expected(device: DeviceProgress) -> set[str | None]:
     return {device.before}
 
 
-def _require_whole(release: Path) -> None:
+def require_whole(release: Path) -> None:
     manifest = (release / "manifest.json").read_bytes()
     assert hashlib.sha256(manifest).hexdigest() == release.name
     for name, file in json.loads(manifest)["files"].items():
@@ -168,6 +169,14 @@ def test_half_of_a_wave_is_bad_and_all_go_back(hosts: Barn) -> None:
         assert states(edgeq.roll_back_rollout(second)) == {"": ["rolling back", "rolled back"]}
         agreed(hosts, second)
     assert hosts.current() == dict.fromkeys(hosts.boards, older)
+
+
+def mount(folder: Path, size: str) -> None:
+    """Have a folder be a disk of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs the root user, to mount a small disk")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    subprocess.run(command, check=True)
 
 
 STATES = ("checking", "pushing", "verifying", "measuring", "activating", "soaking")
@@ -228,7 +237,7 @@ def test_boards_in_trouble_of_their_own_hold_up_nobody(
     known = site.home.known_hosts.read_text().splitlines()
     known[2] = f"{known[2].split()[0]} {other}"
     site.home.known_hosts.write_text("\n".join([*known, ""]))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", full], check=True)
+    mount(full, "2m")
     try:
         rollout = start(hosts, stop={"trouble": "60%"})
         status = agreed(hosts, rollout)

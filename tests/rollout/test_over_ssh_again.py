@@ -23,7 +23,7 @@ from tests.device.sshd import USER, Sshd, generate
 from .barn import Barn
 from .pretended import states
 from .test_boards import INSTALLED, damage
-from .test_over_ssh import At, Site, _require_whole, at_state, hosts, site, start, two
+from .test_over_ssh import At, Site, at_state, hosts, mount, require_whole, site, start, two
 
 __all__ = ["at_state", "hosts", "site"]
 
@@ -61,7 +61,7 @@ def agreed(barn: Barn, rollout: str, older: str) -> RolloutStatus:
     for device in status.devices:
         current = (barn.boards[device.device] / "current").resolve(strict=True)
         assert current.name in _expected(device, older), (device, current.name)
-        _require_whole(current)
+        require_whole(current)
         assert not list(barn.boards[device.device].glob("releases/.*"))
     return status
 
@@ -304,7 +304,7 @@ def small_disk(root: Path) -> Iterator[Path]:
     copy = root.with_name("copy")
     root.rename(copy)
     root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", root], check=True)
+    mount(root, "96m")
     try:
         shutil.copytree(copy, root, symlinks=True, dirs_exist_ok=True)
         yield root / "ballast"
