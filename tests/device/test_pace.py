@@ -53,7 +53,7 @@ def test_no_more_goes_out_than_the_rates_allow(rate: float, total: float, sizes:
         before = sum(size for _, size in found[:number])
         assert before <= slower * moment * (1 + 1e-9) + 1e-6
         assert moment <= before / slower * (1 + 1e-9) + 1e-6, size
-    assert pace.piece_bytes <= max(1, slower / 4)
+    assert pace.piece_bytes <= max(1, slower / 20)
 
 
 def test_senders_of_one_pace_share_it() -> None:
