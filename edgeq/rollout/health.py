@@ -28,7 +28,7 @@ from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.judged_turns import judged_turns
 from edgeq.stages.outputs import decoder_of
-from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, asked, raw_outputs
+from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, answered, raw_outputs
 from edgeq.verbs.deploy import attempt
 
 SURE_DB = 40.0
@@ -160,7 +160,7 @@ def _golden(work: Work, checked: Checked, built: Build) -> PartsDivergence:
     manner = Manner(count, keep_count=DIVERGENCE_IMAGES, is_known=False)
     images = golden_images(checked)
     expected = work.simulated(checked, built).outputs
-    found = asked(checked.device, built.artifact, images, manner, silent, "golden")
+    found = answered(checked.device, built.artifact, images, manner, silent, "golden")
     with work.comparing:
         outputs = found.outputs()
         try:

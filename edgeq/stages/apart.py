@@ -5,6 +5,7 @@ A process that works for hours on many boards must not keep what one build took.
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -39,8 +40,11 @@ def _make(prepared: Prepared) -> None:
 
 def main() -> None:
     """Build what standard input has, into the cache; an error of edgeq goes to standard output."""
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no answer
     prepared = pickle.load(sys.stdin.buffer)
     try:
         build(prepared)
     except EdgeqError as error:
-        sys.stdout.buffer.write(pickle.dumps(error))
+        with os.fdopen(answer, "wb") as stream:
+            pickle.dump(error, stream)

@@ -79,7 +79,7 @@ def predict(
     known = CACHE.read(key) if manner.is_known else None
     if known is not None:
         return _decoded(known)
-    found = asked(device, artifact, files, manner, progress, label)
+    found = answered(device, artifact, files, manner, progress, label)
     outputs = found.outputs() if manner.keep_count else {}
     if manner.is_known:
         CACHE.write(key, _encoded(found.images, outputs))
@@ -87,7 +87,7 @@ def predict(
 
 
 @dataclass(frozen=True)
-class Asked:
+class Answered:
     """What a device found on images; the raw outputs of the first `kept` are still there."""
 
     device: Device
@@ -103,14 +103,14 @@ class Asked:
         return outputs
 
 
-def asked(
+def answered(
     device: Device,
     artifact: Artifact,
     files: Mapping[int, Image],
     manner: Manner,
     progress: Progress,
     label: str,
-) -> Asked:
+) -> Answered:
     """As `predict`, but nothing is remembered, and raw outputs are taken when somebody wants to."""
     release = device.push(artifact, progress, manner.graph_optimization)
     placed = device.files.put(files.values(), progress)
@@ -139,7 +139,7 @@ def asked(
     _require_answers(images, files, len(artifact.manifest.task.classes), device.address)
     if not manner.is_known:
         _require_masks(images, device.address)
-    return Asked(device, tuple(images), [str(id_) for id_ in files][: manner.keep_count], name)
+    return Answered(device, tuple(images), [str(id_) for id_ in files][: manner.keep_count], name)
 
 
 def _require_answers(

@@ -192,10 +192,10 @@ def test_signed_release_of_before_is_not_rolled_out_again_unless_that_is_meant(
     shutil.copy(rolled_out / "store.sqlite", edgeq_home)
     key, text = generate(tmp_path / "key"), barn.recipe.read_text()
 
-    def goes(**options: object) -> list[str]:
+    def goes(allow_downgrade: bool = False) -> list[str]:
         strategy = barn.strategy(canary=1, signed=True)
-        arguments = barn.recipe, barn.fleet, strategy, "name=cam0", None, key
-        return states(edgeq.start_rollout(*arguments, **options))["cam0"]  # type: ignore[arg-type]
+        arguments = barn.recipe, barn.fleet, strategy, "name=cam0", None, key, allow_downgrade
+        return states(edgeq.start_rollout(*arguments))["cam0"]
 
     barn.next_release()
     assert goes() == INSTALLED

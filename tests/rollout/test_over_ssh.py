@@ -9,13 +9,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 import edgeq
-from edgeq.records.rollout import DeviceProgress, RolloutStatus
+from edgeq.records.rollout import DeviceProgress, DeviceState, RolloutStatus
 from edgeq.store.journal import RolloutJournal
 from tests.device.sshd import USER, Home, Sshd, generate, need, public
 from tests.verbs.test_fleet import TARGET
@@ -134,9 +134,9 @@ def at_state(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Callable[[]
     move = RolloutJournal.move
 
     def moved(
-        self: RolloutJournal, device: DeviceProgress, state: str, **changed: object
+        self: RolloutJournal, device: DeviceProgress, state: DeviceState, **changed: Any
     ) -> DeviceProgress:
-        after = move(self, device, state, **changed)  # type: ignore[arg-type]
+        after = move(self, device, state, **changed)
         waiting.pop((device.device, state), lambda: None)()
         return after
 

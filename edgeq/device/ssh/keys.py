@@ -6,19 +6,19 @@ import base64
 import binascii
 import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
 from paramiko.pkey import PublicBlob, UnknownKeyType
 
+from edgeq.device.asking import Ask
 from edgeq.device.ssh.config import Hop
 from edgeq.device.ssh.shared import Shared
 from edgeq.device.ssh.stream import LOOK_AT_THE_WAY
 from edgeq.errors import AUTH_FAILED, LINK_LOST, PASSPHRASE, UNREACHABLE
 
-Ask = Callable[[str], str]
 _ATTEMPTS = 3
 _ENCRYPTED = "needs its passphrase"
 

@@ -13,6 +13,7 @@ from typing import Any
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from edgeq.device.asking import Ask
 from edgeq.device.ssh import host_keys
 from edgeq.device.ssh import keys as ssh_keys
 from edgeq.device.ssh.config import Hop
@@ -64,7 +65,7 @@ class Link:
             self._transport.join(timeout_s)
         return not self.alive
 
-    def log_in(self, ask: ssh_keys.Ask | None, shared: Shared | None = None) -> None:
+    def log_in(self, ask: Ask | None, shared: Shared | None = None) -> None:
         """Exchange keys, know the host, log in. Raises DeviceError."""
         keys = host_keys.known_keys(self.hop)
         transport = self._greet(host_keys.algorithms(self.hop, keys))
@@ -194,9 +195,7 @@ class Link:
         return self.hop.error(what, remedy, NOT_SSH)
 
 
-def open_link(
-    hop: Hop, ask: ssh_keys.Ask | None, timeout_s: float, shared: Shared | None = None
-) -> Link:
+def open_link(hop: Hop, ask: Ask | None, timeout_s: float, shared: Shared | None = None) -> Link:
     """Connect to a host, through its jump hosts first. Raises DeviceError."""
     before = None
     if hop.behind is not None:
