@@ -12,6 +12,7 @@ from edgeq.calibration import statistics
 from edgeq.calibration.inputs import evenly
 from edgeq.device.connection import HERE, Address
 from edgeq.errors import InputError, Key
+from edgeq.evaluation.agreement import own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.graph.layers import Layer, layers
 from edgeq.progress import Progress, silent
@@ -29,7 +30,7 @@ from edgeq.tuning.correlation import spearman
 from edgeq.tuning.energies import energies
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.predicting import FLOAT, predict
-from edgeq.tuning.scoring import Drops, drops, own_labels
+from edgeq.tuning.scoring import Drops, drops
 from edgeq.tuning.stopping import Budget
 
 IMAGES = 32

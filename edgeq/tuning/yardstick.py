@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
+from edgeq.evaluation.agreement import LABEL_SCORE, own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
@@ -16,7 +17,6 @@ from edgeq.spec.images import Image
 from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import float_artifact
-from edgeq.tuning.scoring import LABEL_SCORE, own_labels
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from edgeq.calibration import statistics
 from edgeq.device.connection import host
+from edgeq.evaluation.agreement import own_labels
 from edgeq.progress import silent
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec import recipe as recipes
@@ -23,7 +24,7 @@ from edgeq.stages.references import float_artifact, simulation
 from edgeq.tuning import variants
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.predicting import FLOAT, predict
-from edgeq.tuning.scoring import drops, own_labels
+from edgeq.tuning.scoring import drops
 from edgeq.tuning.stopping import Budget
 
 
