@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgeq.evaluation import bootstrap
 from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
 from edgeq.evaluation.dataset import Dataset
+from edgeq.evaluation.evaluator import KINDS
+from edgeq.evaluation.matches import match
 from edgeq.evaluation.segmentation import extent
-from edgeq.records.accuracy import ImagePrediction
+from edgeq.records.accuracy import Agreement, ImagePrediction
 from edgeq.spec.images import Image
 
 LABEL_SCORE = 0.25
@@ -45,3 +48,13 @@ def own_labels(
         instances=tuple(instances),
     )
     return Dataset(annotations, dict(files), {i: i for i in range(len(classes))})
+
+
+def agreement(own: Dataset, found: Sequence[ImagePrediction]) -> Agreement | None:
+    """How well predictions agree with the float model's `own_labels`, with intervals.
+
+    None where it finds nothing.
+    """
+    matches = match(own.annotations, found, own.categories, list(own.files))
+    mask, box = (bootstrap.precision(matches, kind) for kind in KINDS)
+    return Agreement(mask=mask, box=box) if mask and box else None

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from edgeq.agent.vision.detections import Parts
 from edgeq.evaluation.bootstrap import interval
-from edgeq.evaluation.evaluator import Kind
+from edgeq.evaluation.evaluator import KINDS, Kind
 from edgeq.evaluation.matches import KindMatches, Matches
 from edgeq.evaluation.parts import matching_rows
 from edgeq.records.accuracy import AtThreshold, Deployed, ImagePrediction, Interval
 
-_KINDS: tuple[Kind, ...] = ("mask", "box")
 _AT_50 = 0
 """Index of IoU .5 among the thresholds of a match."""
 _CHUNK_ELEMENTS = 4_000_000
@@ -65,7 +64,7 @@ def deployed(side: Scored, threshold: float, reference: Scored | None = None) ->
     and the threshold that gives its recall of masks back, each with a 95% paired bootstrap interval
     over the images. Counts are of all classes together; crowds do not count.
     """
-    mask, box = (_at(side, threshold, kind, reference) for kind in _KINDS)
+    mask, box = (_at(side, threshold, kind, reference) for kind in KINDS)
     if reference is None:
         return Deployed(threshold=threshold, mask=mask, box=box)
     shift, matched, of = _score_shift(reference.images, side.images, threshold)

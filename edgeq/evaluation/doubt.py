@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeq.evaluation import bootstrap, score
-from edgeq.evaluation.evaluator import Kind
+from edgeq.evaluation.evaluator import KINDS, Kind
 from edgeq.evaluation.matches import Matches, match
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _OTHER_PLACES = (
 )
 _RESAMPLES = 200
 """Enough to see whether an interval reaches 0."""
-_KINDS: tuple[Kind, ...] = ("mask", "box")
 
 
 class Doubt(NamedTuple):
@@ -53,7 +52,7 @@ def doubt(
     Its AP is below the floor, or the interval of that reaches 0: then int8 loses nothing to it,
     whatever it does.
     """
-    found = [(kind, bootstrap.precision(matches, kind, _RESAMPLES)) for kind in _KINDS]
+    found = [(kind, bootstrap.precision(matches, kind, _RESAMPLES)) for kind in KINDS]
     low = {k: one for k, one in found if one and (one.estimate < floor or one.low <= 0)}
     if not low:
         return Doubt()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgeq.records.accuracy import RunLength
 
 Kind = Literal["mask", "box"]
+KINDS: tuple[Kind, Kind] = ("mask", "box")
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)

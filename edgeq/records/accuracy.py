@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -46,6 +46,18 @@ class Accuracy(Record):
     box: AveragePrecision
     images: int
     instances: int
+
+
+class Agreement(Record):
+    """AP of mask and box against what the float model itself finds, of which that has 1."""
+
+    mask: Interval
+    box: Interval
+
+    @property
+    def worse(self) -> tuple[Literal["mask", "box"], Interval]:
+        """The kind that agrees less, and how much; mask where both agree as well."""
+        return ("box", self.box) if self.box.estimate < self.mask.estimate else ("mask", self.mask)
 
 
 class AtThreshold(Record):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, computed_field
 
-from edgeq.records.accuracy import Accuracy, Deployed, Interval
+from edgeq.records.accuracy import Accuracy, Agreement, Deployed, Interval
 from edgeq.records.calibration import CalibrationSeen
 from edgeq.records.measurement import Measurement
 from edgeq.records.record import Record
@@ -90,7 +90,8 @@ class Column(Record):
     fp16 is the float model on the device, where its engine computes in float16. Where it does not,
     the float column's accuracy is the host's, and its measurement the device's, in its own engine;
     `unmeasured` says why there is none. Of the float model, `doubtful` are the kinds of AP that are
-    too low for a loss to say anything, `doubt` says why. `deployed` is there where the recipe has a
+    too low for a loss to say anything, `doubt` says why. `agreement` is with what the float model
+    finds in the same images, None where that is nothing. `deployed` is there where the recipe has a
     `task.deploy_threshold`.
     """
 
@@ -99,6 +100,7 @@ class Column(Record):
     accuracy: Accuracy | None = None
     mask_ap_drop: Interval | None = None
     box_ap_drop: Interval | None = None
+    agreement: Agreement | None = None
     deployed: Deployed | None = None
     measurement: Measurement | None = None
     model_bytes: int | None = None

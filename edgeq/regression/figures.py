@@ -32,6 +32,9 @@ def of_report(report: Report) -> Iterator[Figure]:
             drop = drops[kind]
             if drop is not None:
                 yield f"{kind}_ap_drop", drop.estimate
+        if device.agreement is not None:
+            yield "mask_agreement", device.agreement.mask.estimate
+            yield "box_agreement", device.agreement.box.estimate
 
 
 def of_comparison(found: Comparison) -> Iterator[Figure]:

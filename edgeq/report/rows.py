@@ -49,19 +49,19 @@ def _of_measurement(get: Callable[[Measurement], str], column: Column) -> str:
     return get(column.measurement) if column.measurement else NOT_MEASURED
 
 
-def _of_drop(
+def _of_interval(
     get: Callable[[Column], Interval | None],
     write: Callable[[Interval], str],
     column: Column,
 ) -> str:
     if column.name == "float":
         return NOT_APPLICABLE
-    drop = get(column)
-    return NOT_MEASURED if drop is None else write(drop)
+    found = get(column)
+    return NOT_MEASURED if found is None else write(found)
 
 
-def _estimate(drop: Interval) -> str:
-    return average_precision(drop.estimate)
+def _estimate(found: Interval) -> str:
+    return average_precision(found.estimate)
 
 
 def _latency(stage: Stage, q: float, measurement: Measurement) -> str:
@@ -86,10 +86,10 @@ def _measured(label: str, get: Callable[[Measurement], str]) -> Row:
     return Row(label, partial(_of_measurement, get))
 
 
-def _drop(label: str, get: Callable[[Column], Interval | None]) -> tuple[Row, Row]:
+def _against_float(label: str, get: Callable[[Column], Interval | None]) -> tuple[Row, Row]:
     return (
-        Row(label, partial(_of_drop, get, _estimate)),
-        Row("  95% interval", partial(_of_drop, get, interval)),
+        Row(label, partial(_of_interval, get, _estimate)),
+        Row("  95% interval", partial(_of_interval, get, interval)),
     )
 
 
@@ -106,9 +106,11 @@ SECTIONS = (
             _accuracy("  small", lambda accuracy: accuracy.mask.small),
             _accuracy("  medium", lambda accuracy: accuracy.mask.medium),
             _accuracy("  large", lambda accuracy: accuracy.mask.large),
-            *_drop("mask AP drop", lambda column: column.mask_ap_drop),
+            *_against_float("mask AP drop", lambda column: column.mask_ap_drop),
             _accuracy("box AP", lambda accuracy: accuracy.box.ap),
-            *_drop("box AP drop", lambda column: column.box_ap_drop),
+            *_against_float("box AP drop", lambda column: column.box_ap_drop),
+            *_against_float("mask agreement", lambda c: c.agreement.mask if c.agreement else None),
+            *_against_float("box agreement", lambda c: c.agreement.box if c.agreement else None),
         ),
     ),
     Section(

@@ -106,6 +106,20 @@ def _drop(kind: Literal["mask", "box"], gate: str, limit: float, evidence: Outco
     return _resolved(_at_most(gate, limit, drop.estimate), drop, limit)
 
 
+def _agreement(gate: str, limit: float, evidence: Outcome) -> Verdict:
+    """On the worse of mask and box, which need no labels: only what the float model finds."""
+    device = evidence.device
+    if device is None or device.accuracy is None:
+        reason = "no device was measured" if device is None else "nothing was predicted to compare"
+        return _not_measured(gate, limit, reason)
+    if device.agreement is None:
+        reason = "the float model itself finds nothing in the evaluation images to agree with"
+        return _not_judged(gate, limit, reason)
+    kind, found = device.agreement.worse
+    verdict = _resolved(_at_least(gate, limit, found.estimate), found, limit)
+    return verdict.model_copy(update={"reason": "; ".join(filter(None, (kind, verdict.reason)))})
+
+
 Figure = Literal["precision", "recall", "f1"]
 
 
@@ -211,8 +225,7 @@ def _gain(beside: Literal["fp16", "float"], gate: str, limit: float, evidence: O
         return _not_measured(gate, limit, f"the device has no {beside} model to compare with")
     if any(measurement.emulated for measurement in both):
         return _not_measured(gate, limit, "emulated")
-    status: VerdictStatus = "passed" if speedup.ratio >= limit else "failed"
-    verdict = Verdict(gate=gate, limit=limit, measured=speedup.ratio, status=status)
+    verdict = _at_least(gate, limit, speedup.ratio)
     for measurement in both:
         verdict = _stable(verdict, measurement)
     return verdict
@@ -239,14 +252,17 @@ def _divergence_snr(gate: str, limit_db: float, evidence: Outcome) -> Verdict:
         return Verdict(
             gate=gate, limit=limit_db, measured=None, status="passed", reason="bit for bit equal"
         )
-    status: VerdictStatus = "passed" if worst_db >= limit_db else "failed"
-    return Verdict(
-        gate=gate, limit=limit_db, measured=worst_db, status=status, reason=f"part '{output}'"
-    )
+    verdict = _at_least(gate, limit_db, worst_db)
+    return verdict.model_copy(update={"reason": f"part '{output}'"})
 
 
 def _at_most(gate: str, limit: float, measured: float) -> Verdict:
     status: VerdictStatus = "passed" if measured <= limit else "failed"
+    return Verdict(gate=gate, limit=limit, measured=measured, status=status)
+
+
+def _at_least(gate: str, limit: float, measured: float) -> Verdict:
+    status: VerdictStatus = "passed" if measured >= limit else "failed"
     return Verdict(gate=gate, limit=limit, measured=measured, status=status)
 
 
@@ -279,6 +295,10 @@ class Gates(Part):
     box_ap_drop: Annotated[
         Drop | None, Gate(partial(_drop, "box"), "AP", needs_annotations=True)
     ] = None
+    agreement: Annotated[
+        Fraction | None, Gate(_agreement, "AP", at_least=True, needs_annotations=True)
+    ] = None
+    """AP against what the float model itself finds, the worse of mask and box, at least"""
     mask_precision_drop: Annotated[
         Drop | None, _at_threshold(partial(_deployed_drop, "mask", "precision"))
     ] = None

@@ -12,9 +12,11 @@ from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.errors import DeviceError
 from edgeq.evaluation import bootstrap, score
+from edgeq.evaluation.agreement import agreement, own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.deployed import Scored, deployed
 from edgeq.evaluation.doubt import doubt
+from edgeq.evaluation.evaluator import KINDS
 from edgeq.evaluation.matches import Matches, match
 from edgeq.evaluation.parts import parts_divergence
 from edgeq.progress import Progress
@@ -51,15 +53,18 @@ def evaluate(
     where |= {"fp16": address, "device": address} if half else {"device": address}
     found = _predicted(checked, built, here, half, progress)
     matches = {name: _matches(checked, predictions) for name, predictions in found.items()}
+    own = _own_labels(checked, found)
     columns = []
     for name in where:
         drops: dict[str, Any] = {}
         scored = matches.get(name)
-        if scored is not None and name != "float":
-            for kind in ("mask", "box"):
-                progress(f"resample {name}", 0, 1)
+        if scored is not None and own is not None and name != "float":
+            for done, kind in enumerate(KINDS):
+                progress(f"resample {name}", done, len(KINDS) + 1)
                 drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
-                progress(f"resample {name}", 1, 1)
+            progress(f"resample {name}", len(KINDS), len(KINDS) + 1)
+            drops["agreement"] = agreement(own, found[name].images)
+            progress(f"resample {name}", len(KINDS) + 1, len(KINDS) + 1)
         accuracy = score.accuracy(scored) if scored is not None else None
         threshold = checked.prepared.recipe.task.deploy_threshold
         if scored is not None and threshold is not None:
@@ -82,6 +87,14 @@ def evaluate(
         raw_outputs(found["simulated"].outputs, found["device"].outputs),
     )
     return tuple(columns), Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
+
+
+def _own_labels(checked: Checked, found: Mapping[str, Predictions]) -> Dataset | None:
+    """What the float model finds in the evaluation images, as labels."""
+    if checked.evaluation is None:
+        return None
+    classes = checked.prepared.recipe.task.classes
+    return own_labels(found["float"].images, checked.evaluation.files, classes)
 
 
 def _doubted(

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edgeq.evaluation import bootstrap
 from edgeq.evaluation.dataset import Dataset
-from edgeq.evaluation.evaluator import Kind
+from edgeq.evaluation.evaluator import KINDS, Kind
 from edgeq.evaluation.matches import match
 from edgeq.records.accuracy import ImagePrediction, Interval
 
-KINDS: tuple[Kind, Kind] = ("mask", "box")
 Drops = dict[Kind, Interval | None]
 
 

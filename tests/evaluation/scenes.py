@@ -12,6 +12,8 @@ from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, 
 from edgeq.records.accuracy import ImagePrediction, RunLength
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 110, 140  # large objects begin at 96 x 96 pixels
@@ -121,6 +123,21 @@ def _blob(rng: np.random.Generator, box: Box) -> NDArray[np.bool_]:
     if rng.random() < 0.5:
         bitmap &= ~((columns < x + width / 4) & (rows < y + height / 4))
     return np.asarray(bitmap)
+
+
+def thinned(found: Sequence[ImagePrediction]) -> tuple[ImagePrediction, ...]:
+    """Every second detection of each image."""
+    return tuple(
+        image.model_copy(
+            update={
+                "boxes": image.boxes[::2],
+                "labels": image.labels[::2],
+                "scores": image.scores[::2],
+                "masks": image.masks[::2],
+            }
+        )
+        for image in found
+    )
 
 
 def repeated(scene: Scene, counts: list[int]) -> Scene:

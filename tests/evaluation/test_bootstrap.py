@@ -14,7 +14,7 @@ from edgeq.evaluation.matches import Matches, match
 from edgeq.evaluation.score import accuracy
 
 from .reference import pycocotools
-from .scenes import Scene, draw, repeated
+from .scenes import Scene, draw, repeated, thinned
 
 if TYPE_CHECKING:
     from edgeq.evaluation.evaluator import Kind
@@ -26,18 +26,7 @@ def _match(scene: Scene) -> Matches:
 
 def _worse(scene: Scene) -> Scene:
     """The same images with another model's detections: every second one is missing."""
-    thinned = tuple(
-        p.model_copy(
-            update={
-                "boxes": p.boxes[::2],
-                "labels": p.labels[::2],
-                "scores": p.scores[::2],
-                "masks": p.masks[::2],
-            }
-        )
-        for p in scene.predictions
-    )
-    return replace(scene, predictions=thinned)
+    return replace(scene, predictions=thinned(scene.predictions))
 
 
 @pytest.mark.parametrize("kind", ["mask", "box"])

@@ -5,7 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Literal
 
-from edgeq.records.accuracy import Accuracy, AtThreshold, AveragePrecision, Deployed, Interval
+from edgeq.records.accuracy import (
+    Accuracy,
+    Agreement,
+    AtThreshold,
+    AveragePrecision,
+    Deployed,
+    Interval,
+)
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Column, Divergence, Report
 
@@ -57,6 +64,12 @@ def interval(estimate: float = 0.0063, low: float = -0.0021, high: float = 0.013
     return Interval(estimate=estimate, low=low, high=high, resamples=1000)
 
 
+def agreement(mask: float = 0.887, box: float = 0.87) -> Agreement:
+    """With intervals of .015 to both sides."""
+    both = (interval(ap, ap - 0.015, ap + 0.015) for ap in (mask, box))
+    return Agreement(**dict(zip(("mask", "box"), both, strict=True)))
+
+
 def deployed() -> Deployed:
     at = AtThreshold(
         precision=0.81,
@@ -95,6 +108,7 @@ def column(
         accuracy=None if ap is None else accuracy(ap, classes or {"pig": ap, "cow": None}),
         mask_ap_drop=drop,
         box_ap_drop=drop,
+        agreement=agreement() if drop else None,
         measurement=measured,
         model_bytes=model_bytes,
     )

@@ -7,7 +7,15 @@ import pytest
 from edgeq.records.report import Divergence, Gain, Speedup
 from edgeq.spec.gates import Gates, judge, percentiles
 
-from ..report.reports import ARTIFACT_BYTES, column, divergence, full_columns, interval, measurement
+from ..report.reports import (
+    ARTIFACT_BYTES,
+    agreement,
+    column,
+    divergence,
+    full_columns,
+    interval,
+    measurement,
+)
 
 if TYPE_CHECKING:
     from edgeq.records.report import Column, Verdict
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 ALL: dict[str, Any] = {
     "mask_ap_drop": 0.02,
     "box_ap_drop": 0.02,
+    "agreement": 0.85,
     "mask_precision_drop": 0.02,
     "mask_recall_drop": 0.02,
     "mask_f1_drop": 0.02,
@@ -65,6 +74,7 @@ def test_no_gates_no_verdicts() -> None:
     [
         ("mask_ap_drop", 0.0062, 0.0063),
         ("box_ap_drop", 0.0062, 0.0063),
+        ("agreement", 0.8701, 0.87),
         *((name, 0.0062, 0.0063) for name in ALL if name.endswith(("precision_drop", "f1_drop"))),
         ("mask_recall_drop", 0.0062, 0.0063),
         ("box_recall_drop", 0.0062, 0.0063),
@@ -101,6 +111,30 @@ def test_drop_says_when_the_interval_does_not_resolve_the_limit() -> None:
     assert "not resolved" in inside.reason
     assert "-0.0021 to 0.0134" in inside.reason
     assert _judge(full_columns(), mask_ap_drop=0.02)["mask_ap_drop"].reason == ""
+
+
+@pytest.mark.parametrize(("mask", "box", "worse"), [(0.9, 0.86, "box"), (0.86, 0.9, "mask")])
+def test_agreement_is_judged_on_the_worse_of_mask_and_box(
+    mask: float, box: float, worse: str
+) -> None:
+    device = column("device", 0.25, drop=interval()).model_copy(
+        update={"agreement": agreement(mask, box)}
+    )
+    passed = _judge((device,), agreement=0.84)["agreement"]
+    assert (passed.status, passed.measured, passed.reason) == ("passed", 0.86, worse)
+    near = _judge((device,), agreement=0.87)["agreement"]
+    assert near.status == "failed"
+    assert near.reason.startswith(f"{worse}; not resolved: the limit lies inside the 95% interval")
+    assert "0.8450 to 0.8750" in near.reason
+    assert _judge((device,), agreement=0.88)["agreement"].reason == worse
+
+
+def test_agreement_with_a_float_model_that_finds_nothing_is_not_judged() -> None:
+    silent = column("device", 0.25)
+    verdict = _judge((silent,), agreement=0.9)["agreement"]
+    assert (verdict.status, verdict.measured) == ("not judged", None)
+    assert "finds nothing" in verdict.reason
+    assert _judge((column("device"),), agreement=0.9)["agreement"].status == "not measured"
 
 
 def test_device_that_gains_passes() -> None:

@@ -128,6 +128,11 @@ def test_deploy_measures_float_simulation_and_device(first: First) -> None:
     assert len(device.measurement.inference_ns) >= 5
     assert device.mask_ap_drop is not None
     assert device.mask_ap_drop.low <= device.mask_ap_drop.estimate <= device.mask_ap_drop.high
+    assert report.columns[0].agreement is None
+    for column in report.columns[1:]:
+        assert column.agreement is not None
+        for one in (column.agreement.mask, column.agreement.box):
+            assert 0.5 < one.low <= one.estimate <= one.high <= 1
     assert report.divergence is not None and set(report.divergence.snr_db) == {
         "boxes",
         "scores",

@@ -57,6 +57,9 @@ def test_figures_of_the_three_columns_stand_in_one_line_each(width: int) -> None
     assert _row(text, "  medium") == ["-", "-", "-"]
     assert _row(text, "mask AP drop") == ["0.0063", "0.0063"]
     assert _row(text, "box AP") == ["0.3025", "0.2991", "0.2962"]
+    assert _row(text, "mask agreement") == ["0.8870", "0.8870"]
+    assert _row(text, "box agreement") == ["0.8700", "0.8700"]
+    assert text.count("0.8550 to 0.8850") == 2
     assert _row(text, "inference p50, ms") == ["not measured", "not measured", "40.0 (<= 40.4)"]
     assert _row(text, "postprocess p99, ms")[2] == "0.494 (<= 0.495)"
     assert _row(text, "frame p90, ms")[2] == "47.0 (<= 47.3)"
