@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgeq.agent.system.cpuinfo import parse_cpuinfo
 
-# An x86 without VNNI adds two int8 products in 16 bits, so that `local` takes 7-bit weights there.
+# An x86 without VNNI adds two products in 16 bits, so that `local` takes bounded pairs there.
 CpuClass = Literal["VNNI", "AVX2 only", "ARM"]
 
 

@@ -23,12 +23,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class WeightScale:
-    """Scales of one layer's weight: [c] along `axis`, or one for the whole tensor (axis None)."""
+    """Scales of one layer's weight: [c] along `axis`, or one for the whole tensor (axis None).
+
+    `pair_limit` is what two neighbours of one sign may sum to, None where the kernel does not mind.
+    """
 
     tensor: str
     scales: tuple[float, ...]
     axis: int | None
     bits: int
+    pair_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Plan:
         data: dict[str, Any] = json.loads(text)
         data["tensors"] = {name: Scale(**value) for name, value in data["tensors"].items()}
         data["weights"] = {
-            name: WeightScale(value["tensor"], tuple(value["scales"]), value["axis"], value["bits"])
+            name: WeightScale(**{**value, "scales": tuple(value["scales"])})
             for name, value in data["weights"].items()
         }
         data["reads"] = {node: tuple(names) for node, names in data["reads"].items()}

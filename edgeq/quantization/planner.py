@@ -21,6 +21,7 @@ from edgeq.quantization.bias import bias_of, has_bias
 from edgeq.quantization.decide import Choices, decide
 from edgeq.quantization.groups import sources_of_scale
 from edgeq.quantization.half import kept_float32
+from edgeq.quantization.neighbours import bounded_scales, neighbours_of, rows_of
 from edgeq.quantization.plan import Decision, Plan, WeightScale
 from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Form, Placement, Rule
@@ -230,9 +231,15 @@ def _weight(
         ]
     )
     scales = arithmetic.weight_scales(limits, placement.weight_bits)
+    pair_limit = placement.pair_limit
+    if pair_limit is not None:
+        neighbours = neighbours_of(node, values.shape, pair_limit)
+        if neighbours is not None:
+            scales = bounded_scales(rows_of(node, values), scales, neighbours)
     if placement.form == "float16":
         scales = np.array([arithmetic.representable(s, np.float16) for s in scales], np.float32)
     if placement.quantized_bias and has_bias(node):
         input_scale = tensors[node.input[0]].scale
         scales = arithmetic.widened_for_bias(scales, bias_of(model, node), input_scale)
-    return WeightScale(node.input[1], tuple(float(s) for s in scales), axis, placement.weight_bits)
+    found = tuple(float(s) for s in scales)
+    return WeightScale(node.input[1], found, axis, placement.weight_bits, pair_limit)

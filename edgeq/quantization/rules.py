@@ -89,8 +89,10 @@ class Placement:
     `scheme` is what recipe scheme `target` means for activations; `quantized_bias` says whether
     biases become int32, `layer_outputs` whether a layer writes integers, rather than floats that
     its readers quantize, `fuses` whether int8 is what the engine makes of Q/DQ pairs, rather than
-    a kernel that it has for an operator. `ios` are the types that inputs and outputs can have,
-    `dynamic` says whether the first extent of what is int8 may be open until it runs.
+    a kernel that it has for an operator. `pair_limit` is the most that two weights of one sign may
+    sum to which a kernel multiplies side by side, None where it does not matter. `ios` are the
+    types that inputs and outputs can have, `dynamic` says whether the first extent of what is int8
+    may be open until it runs.
     """
 
     runtime: str
@@ -105,6 +107,7 @@ class Placement:
     fuses: bool = True
     ios: tuple[InputOutput, ...] = ("float32",)
     dynamic: bool = False
+    pair_limit: int | None = None
 
     def rule(self, model: Model, node: onnx.NodeProto) -> Rule | None:
         """The rule for a node, None where the runtime has none."""

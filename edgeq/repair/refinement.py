@@ -19,6 +19,7 @@ from edgeq.graph.model import Model, attribute
 from edgeq.progress import Progress, silent
 from edgeq.quantization import arithmetic
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
+from edgeq.quantization.neighbours import neighbours_of
 from edgeq.quantization.plan import Plan, WeightScale
 from edgeq.repair.rounding import Problem, adaround
 from edgeq.repair.samples import Doubles, Floats, LayerSample, SampledLayer, channel_mean, sample
@@ -183,7 +184,9 @@ def _round(
         x = x - x.mean(axis=1, keepdims=True)
         lacking = lacking - lacking.mean(axis=2, keepdims=True)
     gram = x.transpose(0, 2, 1) @ x
-    problem = Problem(weights, gram.astype(np.float64), lacking @ x, steps)
+    limit = planned.pair_limit
+    neighbours = None if limit is None else neighbours_of(stop.node, original.shape, limit)
+    problem = Problem(weights, gram.astype(np.float64), lacking @ x, steps, neighbours)
     integers = adaround(problem, repair.adaround.iterations)
     moved = integers != problem.nearest
     rest = float(np.square(lacking).sum())

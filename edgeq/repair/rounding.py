@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeq.quantization.neighbours import Neighbours
+
 Doubles = NDArray[np.float64]
 
 ZETA, GAMMA = 1.1, -0.1
@@ -33,13 +35,14 @@ class Problem:
 
     The error of integers q is e G e^T - 2 e p^T (+ a constant) by output, with e = q - weights,
     Gram matrix G [groups, k, k] of the inputs and p [groups, outputs, k], the product of the inputs
-    with what is to be made up for. `steps` bounds the integers.
+    with what is to be made up for. `steps` bounds the integers, `neighbours`, if any, bound pairs.
     """
 
     weights: Doubles
     gram: Doubles
     pull: Doubles
     steps: int
+    neighbours: Neighbours | None = None
 
     def error(self, integers: Doubles) -> Doubles:
         """The squared error of each output [groups, outputs], but for a constant."""
@@ -55,12 +58,15 @@ class Problem:
 def adaround(problem: Problem, iterations: int) -> Doubles:
     """The integers; an output's are those of the nearest rounding where these are no worse.
 
-    A weight at the end of the integers' range stays there, as the scale depends on it.
+    A weight at the end of the integers' range stays there, as the scale depends on it. So do two
+    neighbours that would sum to more than they may, which the nearest never do.
     """
     nearest = problem.nearest
     found = _optimized(problem, iterations)
     fixed = np.abs(problem.weights) > problem.steps - 0.5
     found = np.where(fixed, nearest, np.clip(found, -problem.steps, problem.steps))
+    if problem.neighbours is not None:
+        found = np.where(problem.neighbours.over(found), nearest, found)
     better = problem.error(found) < problem.error(nearest)
     return np.where(better[..., np.newaxis], found, nearest)
 

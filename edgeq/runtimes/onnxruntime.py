@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgeq.errors import InputError
 from edgeq.graph.model import Model
+from edgeq.quantization.neighbours import PAIR_LIMIT
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.records.answers import Probe
@@ -103,18 +104,19 @@ class OnnxRuntime:
 
         Raises InputError when the activation type has to be probed and there is no device.
         """
-        dtype, bits, note = _integers(target, probe)
+        integers = _integers(target, probe)
         placement = Placement(
             self.name,
             RULES,
-            dtype,
-            bits,
+            integers.activation_type,
+            integers.weight_bits,
             "affine",
             ("scale", "affine"),
             quantized_bias=True,
             dynamic=True,
+            pair_limit=PAIR_LIMIT if integers.bounded_pairs else None,
         )
-        return placement, note
+        return placement, integers.note
 
     def requirements(self, python: tuple[int, int]) -> list[str]:
         """All packages, in the newest versions that fit."""
@@ -152,25 +154,37 @@ class OnnxRuntime:
         return {self.written.model: write_qdq(model, plan)}
 
 
-def _integers(
-    target: Target, probe: Probe | None
-) -> tuple[Literal["int8", "uint8"], Literal[7, 8], str]:
-    """Activation type and weight bits, stated by the target or by what the CPU has.
+class _Integers(NamedTuple):
+    """What weights and activations become, and a note where a probe decided it."""
+
+    activation_type: Literal["int8", "uint8"]
+    weight_bits: Literal[7, 8]
+    bounded_pairs: bool
+    note: str = ""
+
+
+def _integers(target: Target, probe: Probe | None) -> _Integers:
+    """What the target states, or what the CPU needs.
 
     x86 multiplies uint8 by int8. Without VNNI it adds two products in 16 bits, which saturates
-    with 8-bit weights; with 7 bits it cannot. ARM's dot product takes int8 by int8.
+    with 8-bit weights unless their steps are chosen for it. ARM's dot product takes int8 by int8.
     """
+    bits, bounded = target.weight_bits or 8, bool(target.bounded_pairs)
     if target.activation_type != "probe":
-        return target.activation_type, target.weight_bits or 8, ""
+        return _Integers(target.activation_type, bits, bounded)
     if probe is None:
         remedy = "state 'activation_type: uint8' (x86) or int8 (ARM) in the target"
         raise InputError(f"target {target.name}", "activation type has to be probed", remedy)
     if probe.arch not in ("x86_64", "AMD64"):
-        return "int8", target.weight_bits or 8, f"{probe.arch}: int8 activations (S8S8)"
+        return _Integers("int8", bits, bounded, f"{probe.arch}: int8 activations (S8S8)")
     if probe.cpu.has_dot_product:
-        return "uint8", target.weight_bits or 8, "x86 with VNNI: uint8 activations (U8S8)"
-    note = "x86 without VNNI: uint8 activations, 7-bit weights (8-bit ones would saturate)"
-    return "uint8", target.weight_bits or 7, note
+        return _Integers("uint8", bits, bounded, "x86 with VNNI: uint8 activations (U8S8)")
+    if target.bounded_pairs is None:
+        bounded = target.weight_bits is None
+    weights = f"{bits}-bit weights"
+    if bounded:
+        weights += " in steps of which no two neighbours saturate"
+    return _Integers("uint8", bits, bounded, f"x86 without VNNI: uint8 activations, {weights}")
 
 
 RUNTIME = OnnxRuntime()

@@ -68,7 +68,11 @@ class Target(BaseModel):
     activation_type: Literal["probe", "int8", "uint8"]
     """of quantized activations; probe: the agent looks what the CPU does well"""
     weight_bits: Literal[7, 8] | None = None
-    """7 avoids saturation of uint8 x int8 on x86 without VNNI; default: 8, or as probed"""
+    """default: 8; 7 avoids saturation of uint8 x int8 on x86 without VNNI, more coarsely than
+    bounded_pairs"""
+    bounded_pairs: bool | None = None
+    """of ONNX Runtime: whether weights get steps with which no two neighbours' products overflow
+    the 16 bits that x86 without VNNI adds them in; default: as probed"""
     engine_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)*$")] | None = None
     """of TensorRT, to build for without the board; default: what the agent finds there"""
     typing: Literal["weak", "strong"] | None = None

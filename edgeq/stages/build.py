@@ -122,6 +122,7 @@ def key_of(prepared: Prepared) -> str:
             placement.runtime,
             placement.activation_type,
             placement.weight_bits,
+            placement.pair_limit,
             placement.form,
         ],
         "target": prepared.target.model_dump(mode="json", exclude=WITHOUT_EFFECT),

@@ -48,6 +48,7 @@ alternatives: [litert]
 architecture: aarch64
 activation_type: probe
 weight_bits: 7
+bounded_pairs: true
 threads: 4
 transport: ssh
 root: ~/edgeq

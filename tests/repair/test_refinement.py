@@ -11,6 +11,7 @@ import pytest
 
 from edgeq.graph.model import Model
 from edgeq.quantization.arithmetic import quantize_weights
+from edgeq.quantization.neighbours import PAIR_LIMIT, neighbours_of, rows_of
 from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import with_constants
 from edgeq.repair.refinement import Refinement, constants_of, plan_for, refine
@@ -201,3 +202,27 @@ def test_weight_that_two_layers_share_is_rounded_for_each(tmp_path: Path) -> Non
         expected = quantize_weights(weight, scales, 0, plan.weights[name].bits)
         assert (stored[f"{name}/weight/q"] == expected).all()
     assert (stored["first/weight/q"] != stored["second/weight/q"]).any()
+
+
+def test_refined_weights_keep_their_pairs_bounded(tmp_path: Path) -> None:
+    model = deep(tmp_path)
+    images = inputs_of(model, 3)
+    rules = replace(placement(bits=8), pair_limit=PAIR_LIMIT)
+    plan = plan_of(model, Quantize(head="quantize"), images, rules)
+    both = Repair(bias_correction=True, adaround=AdaRound(iterations=300))
+
+    repaired, found = refined(model, plan, both, images)
+
+    assert found.moved
+    made = plan_for(repaired, plan)
+    layers = [node for node in repaired.nodes if node.name in made.weights]
+    assert {node.name for node in layers} >= {"first", "last"}
+    for node in layers:
+        planned = made.weights[node.name]
+        assert planned.pair_limit == PAIR_LIMIT
+        weight = np.asarray(repaired.constant(planned.tensor), np.float32)
+        neighbours = neighbours_of(node, weight.shape, PAIR_LIMIT)
+        if neighbours is not None:  # "deep" is depthwise
+            scales = np.array(planned.scales, np.float32)
+            integers = quantize_weights(weight, scales, 0, 8).astype(np.float32)
+            assert not neighbours.over(rows_of(node, integers)).any()

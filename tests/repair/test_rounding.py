@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from edgeq.quantization.neighbours import Neighbours, neighbours_of
 from edgeq.repair.rounding import Problem, adaround
 
 
@@ -60,6 +63,32 @@ def test_weight_at_the_end_of_the_range_stays_there() -> None:
     posed = problem(3, 8)
     posed.weights[0, :, 0] = 7 - 1e-9  # what float32 makes of the weight that the scale is from
     assert (adaround(posed, 300)[0, :, 0] == 7).all()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_neighbours_never_sum_to_more_than_they_may(seed: int, k: int) -> None:
+    posed = problem(seed, k, 3)
+    neighbours = neighbours_of(onnx.NodeProto(op_type="MatMul"), (k, 3), 8)
+    assert neighbours is not None
+    weights = np.where(neighbours.over(posed.nearest), 0.3, posed.weights)
+    posed = replace(posed, weights=weights, neighbours=neighbours)
+    assume(not neighbours.over(posed.nearest).any())
+
+    found = adaround(posed, 50)
+
+    first, second = found[..., : k // 2 * 2 : 2], found[..., 1::2]
+    assert (np.abs(first + second)[first * second > 0] <= 8).all()
+    assert (posed.error(found) <= posed.error(posed.nearest)).all()
+
+
+def test_rounding_both_neighbours_up_is_taken_back() -> None:
+    # Both together lack what is missing, so both would go up, to a sum of 10.
+    weights, lacking = np.full((1, 1, 2), 4.4), np.full((1, 1, 1), 1.2)
+    ones = np.ones((1, 2, 2))
+    free = Problem(weights, ones, np.broadcast_to(lacking, (1, 1, 2)), 7)
+    assert adaround(free, 500).tolist() == [[[5, 5]]]
+    bounded = replace(free, neighbours=Neighbours(np.array([1, 0]), 8))
+    assert adaround(bounded, 500).tolist() == [[[4, 4]]]
 
 
 def test_error_is_the_squared_error_of_the_output() -> None:

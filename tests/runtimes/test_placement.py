@@ -8,6 +8,7 @@ import pytest
 
 from edgeq.device.connection import host
 from edgeq.errors import InputError
+from edgeq.quantization.neighbours import PAIR_LIMIT
 from edgeq.records.answers import Probe
 from edgeq.runtimes import runtime
 from edgeq.spec import target
@@ -31,25 +32,28 @@ def probe(arch: str, *flags: str) -> Probe:
 def test_x86_with_vnni_gets_uint8_activations_and_8_bit_weights(flag: str) -> None:
     placement, note = ENGINE.placement(board(), probe("x86_64", "sse2", flag))
     assert (placement.activation_type, placement.weight_bits) == ("uint8", 8)
+    assert placement.pair_limit is None
     assert "with VNNI" in note
 
 
-def test_x86_without_vnni_gets_7_bit_weights_and_says_so() -> None:
+def test_x86_without_vnni_gets_bounded_pairs_and_says_so() -> None:
     placement, note = ENGINE.placement(board(), probe("x86_64", "sse2", "avx2"))
-    assert (placement.activation_type, placement.weight_bits) == ("uint8", 7)
+    assert (placement.activation_type, placement.weight_bits) == ("uint8", 8)
+    assert placement.pair_limit == PAIR_LIMIT
     assert "without VNNI" in note
-    assert "7-bit weights" in note
+    assert "8-bit weights in steps of which no two neighbours saturate" in note
 
 
 def test_arm_gets_int8_activations() -> None:
     placement, note = ENGINE.placement(board(), probe("aarch64", "asimd", "asimddp"))
     assert (placement.activation_type, placement.weight_bits) == ("int8", 8)
+    assert placement.pair_limit is None
     assert "aarch64" in note
 
 
 def test_cpu_whose_flags_cannot_be_read_counts_as_one_without() -> None:
     unread = probes.probe(arch="x86_64")
-    assert ENGINE.placement(board(), unread)[0].weight_bits == 7
+    assert ENGINE.placement(board(), unread)[0].pair_limit == PAIR_LIMIT
 
 
 @pytest.mark.parametrize("stated", ["int8", "uint8"])
@@ -60,9 +64,21 @@ def test_what_the_target_states_needs_no_probe(stated: str, bits: int | None) ->
     assert note == ""
 
 
-def test_weight_bits_of_the_target_win_over_the_probe() -> None:
-    placement, _ = ENGINE.placement(board(weight_bits=8), probe("x86_64", "sse2"))
-    assert placement.weight_bits == 8
+@pytest.mark.parametrize("bits", [7, 8])
+def test_weight_bits_of_the_target_win_over_the_probe(bits: int) -> None:
+    placement, note = ENGINE.placement(board(weight_bits=bits), probe("x86_64", "sse2"))
+    assert (placement.weight_bits, placement.pair_limit) == (bits, None)
+    assert note.endswith(f"{bits}-bit weights")
+
+
+@pytest.mark.parametrize("flag", ["avx2", "avx_vnni"])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_bounded_pairs_of_the_target_win_over_the_probe(flag: str, bounded: bool) -> None:
+    expected = PAIR_LIMIT if bounded else None
+    stated = board(bounded_pairs=bounded)
+    assert ENGINE.placement(stated, probe("x86_64", flag))[0].pair_limit == expected
+    without = stated.model_copy(update={"activation_type": "uint8"})
+    assert ENGINE.placement(without, None)[0].pair_limit == expected
 
 
 def test_nothing_to_probe_is_a_clear_error() -> None:
@@ -73,5 +89,6 @@ def test_nothing_to_probe_is_a_clear_error() -> None:
 def test_probe_of_this_machine_is_understood() -> None:
     placement, note = ENGINE.placement(board(), host().probe())
     assert placement.activation_type == ("int8" if cpu_class() == "ARM" else "uint8")
-    assert placement.weight_bits == (7 if cpu_class() == "AVX2 only" else 8)
+    assert placement.weight_bits == 8
+    assert placement.pair_limit == (PAIR_LIMIT if cpu_class() == "AVX2 only" else None)
     assert note

@@ -46,6 +46,7 @@ OTHER: dict[str, object] = {
     "architecture": "x86_64",
     "activation_type": "uint8",
     "weight_bits": 7,
+    "bounded_pairs": True,
     "engine_version": "10.16",
     "typing": "strong",
     "xnnpack": False,
