@@ -39,9 +39,9 @@ def _measured(subject: inputs.Subject, folder: Path) -> Iterator[Figure]:
     from edgeq.spec import recipe as recipes
     from edgeq.spec import target as targets
     from edgeq.spec.header import read_header
+    from edgeq.stages.one_file import float_artifact
     from edgeq.stages.predict import Manner, predict
     from edgeq.stages.prepare import prepare
-    from edgeq.stages.references import float_artifact
 
     file = folder / "recipe.json"
     file.write_text(json.dumps(_recipe(subject)), encoding="utf-8")

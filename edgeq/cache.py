@@ -28,6 +28,7 @@ Name = Literal[
     "images",
     "statistics",
     "repairs",
+    "segments",
     "builds",
     "artifacts",
     "predictions",

@@ -11,6 +11,7 @@ A failed gate (1) and an unstable measurement (4) are verdicts of a report, not 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -162,6 +163,12 @@ class Problems:
         raise_all(self.found)
 
 
+def check_present(module: str, extra: str) -> None:
+    """InputError, as `require` would raise it later, unless a module can be found; cheap."""
+    if importlib.util.find_spec(module) is None:
+        raise _lacking(module, "is not installed", extra)
+
+
 def require(module: str, extra: str = "") -> ModuleType:
     """Import a heavy package where it is used; InputError says what to install when it is missing.
 
@@ -173,7 +180,9 @@ def require(module: str, extra: str = "") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as exc:
-        wanted = f"'edgeq[{extra}]'" if extra else f"--force-reinstall {module}"
-        raise InputError(
-            module, f"cannot be imported ({exc})", f"run: pip install {wanted}"
-        ) from exc
+        raise _lacking(module, f"cannot be imported ({exc})", extra) from exc
+
+
+def _lacking(module: str, what: str, extra: str) -> InputError:
+    wanted = f"'edgeq[{extra}]'" if extra else f"--force-reinstall {module}"
+    return InputError(module, what, f"run: pip install {wanted}")

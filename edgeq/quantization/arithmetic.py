@@ -69,7 +69,7 @@ def quantize_weights(
 ) -> NDArray[np.int8]:
     """Symmetric int8 weights in [-127, 127] (or [-63, 63]); `axis` None means one scale for all."""
     steps = 2 ** (bits - 1) - 1
-    divided = weights.astype(np.float64) / _along(scales.astype(np.float64), weights.ndim, axis)
+    divided = weights.astype(np.float64) / along(scales.astype(np.float64), weights.ndim, axis)
     return np.asarray(np.clip(np.rint(divided), -steps, steps), np.int8)
 
 
@@ -77,8 +77,8 @@ def dequantize_weights(
     integers: NDArray[np.int8], scales: NDArray[np.float32], axis: int | None
 ) -> Floats:
     """Real values of integers that `quantize_weights` gave."""
-    along = _along(scales.astype(np.float64), integers.ndim, axis).astype(np.float32)
-    return np.asarray(integers.astype(np.float32) * along)
+    stretched = along(scales.astype(np.float64), integers.ndim, axis).astype(np.float32)
+    return np.asarray(integers.astype(np.float32) * stretched)
 
 
 def quantize(values: Floats, scale: Scale) -> Integers:
@@ -120,7 +120,8 @@ def widened_for_bias(
     return np.maximum(scales, needed.astype(np.float32))
 
 
-def _along(values: NDArray[np.float64], rank: int, axis: int | None) -> NDArray[np.float64]:
+def along(values: NDArray[np.float64], rank: int, axis: int | None) -> NDArray[np.float64]:
+    """Values [c] in the shape in which they go along an axis of something; [] where it is None."""
     if axis is None:
         return values.reshape(())
     shape = [1] * rank

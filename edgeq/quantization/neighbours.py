@@ -11,6 +11,7 @@ the group. Depthwise convolutions multiply in 32 bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ PAIR_LIMIT = 128
 """The most that two neighbours of one sign may sum to."""
 _STEPS = 127
 
+Number = TypeVar("Number", bound=np.generic)
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
@@ -61,7 +63,7 @@ def neighbours_of(node: onnx.NodeProto, shape: tuple[int, ...], limit: int) -> N
     return Neighbours(beside, limit)
 
 
-def rows_of(node: onnx.NodeProto, weight: Floats) -> Floats:
+def rows_of(node: onnx.NodeProto, weight: NDArray[Number]) -> NDArray[Number]:
     """A weight as rows [output channels, k], in the order of `Neighbours.beside`."""
     if node.op_type == "Conv":
         return weight.reshape(len(weight), -1)
@@ -70,6 +72,19 @@ def rows_of(node: onnx.NodeProto, weight: Floats) -> Floats:
     if weight.ndim == 1:
         return weight[np.newaxis]
     return np.moveaxis(weight, -1, 0).reshape(weight.shape[-1], -1)
+
+
+def from_rows(
+    node: onnx.NodeProto, rows: NDArray[Number], shape: tuple[int, ...]
+) -> NDArray[Number]:
+    """A weight of that shape of the rows that `rows_of` made of one."""
+    if node.op_type == "Conv":
+        return rows.reshape(shape)
+    if node.op_type == "Gemm":
+        return rows if attribute(node, "transB", 0) else rows.T
+    if len(shape) == 1:
+        return np.asarray(rows[0])
+    return np.moveaxis(rows.reshape(shape[-1], *shape[:-1]), 0, -1)
 
 
 def bounded_scales(rows: Floats, scales: Floats, neighbours: Neighbours) -> Floats:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -50,3 +53,20 @@ def is_own(model: Model, tensor: str) -> bool:
     readers = model.consumers.get(tensor, [])
     reads = sum(name == tensor for node in readers for name in node.input)
     return len(readers) == 1 and reads == 1 and tensor not in model.outputs
+
+
+def encoded(constants: Constants, about: Mapping[str, Any]) -> bytes:
+    """Constants, and what is to be known of them, as they are kept."""
+    described = json.dumps({"inputs": [list(key) for key in constants], "about": dict(about)})
+    content = io.BytesIO()
+    np.savez(content, np.array(described), *constants.values())
+    return content.getvalue()
+
+
+def decoded(content: bytes) -> tuple[dict[tuple[str, int], Floats], dict[str, Any]]:
+    """What `encoded` was given."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        described = json.loads(str(stored["arr_0"]))
+        keys = [(str(name), int(index)) for name, index in described["inputs"]]
+        values = [np.asarray(stored[f"arr_{i + 1}"], np.float32) for i in range(len(keys))]
+    return dict(zip(keys, values, strict=True)), described["about"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +13,7 @@ from edgeq.calibration.inputs import evenly, tensors
 from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent
 from edgeq.quantization.plan import Plan
-from edgeq.repair.constants import Floats, with_constants
+from edgeq.repair.constants import decoded, encoded, with_constants
 from edgeq.repair.refinement import Refinement, Simulation, constants_of, refine
 from edgeq.repair.repaired import Repaired
 from edgeq.spec.images import Image
@@ -50,15 +48,16 @@ def refined(
     if not repair.needs_plan:
         return Repaired(model)
     files = evenly(images.files, repair.images)
-    key = _key(model, plan, repair, files, images.preprocess)
+    key = key_of(model, plan, repair, files, images.preprocess)
     content = CACHE.read(key)
     if content is not None:
-        constants, notes = _decoded(content)
+        constants, about = decoded(content)
+        notes = tuple(about["notes"])
     else:
         inputs = list(tensors(files, images.preprocess))
         found = refine(model, plan, repair, inputs, simulation, threads, progress)
         constants, notes = constants_of(model, found), _notes(found, repair, len(files))
-        CACHE.write(key, _encoded(constants, notes))
+        CACHE.write(key, encoded(constants, {"notes": notes}))
     return Repaired(with_constants(model, constants, key), notes)
 
 
@@ -75,9 +74,10 @@ def _notes(found: Refinement, repair: Repair, images: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _key(
+def key_of(
     model: Model, plan: Plan, repair: Repair, files: Sequence[Image], preprocess: Preprocess
 ) -> str:
+    """Hash of all that a repair depends on."""
     described = {
         "model": hashlib.sha256(model.proto.SerializeToString(deterministic=True)).hexdigest(),
         "plan": plan.to_json(),
@@ -86,18 +86,3 @@ def _key(
         "preprocess": preprocess.model_dump(mode="json"),
     }
     return cache.key(described)
-
-
-def _encoded(constants: dict[tuple[str, int], Floats], notes: tuple[str, ...]) -> bytes:
-    about = json.dumps({"inputs": [list(key) for key in constants], "notes": notes})
-    content = io.BytesIO()
-    np.savez(content, np.array(about), *constants.values())
-    return content.getvalue()
-
-
-def _decoded(content: bytes) -> tuple[dict[tuple[str, int], Floats], tuple[str, ...]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        about = json.loads(str(stored["arr_0"]))
-        keys = [(str(name), int(index)) for name, index in about["inputs"]]
-        values = [np.asarray(stored[f"arr_{i + 1}"], np.float32) for i in range(len(keys))]
-    return dict(zip(keys, values, strict=True)), tuple(about["notes"])

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import onnx
 
-from edgeq.graph.model import Model, attribute
+from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent
 from edgeq.quantization import arithmetic
-from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel
+from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel, takes_bias
 from edgeq.quantization.neighbours import neighbours_of
 from edgeq.quantization.plan import Plan, WeightScale
 from edgeq.repair.rounding import Problem, adaround
@@ -75,7 +74,7 @@ def refine(
         if repair.adaround is not None and layer.windows is not None:
             weight = _round(model, plan, repair, stop, layer.windows, reference, found)
         outputs = list(walk.outputs(stop, weight))
-        if repair.bias_correction and _takes_bias(model, stop.node):
+        if repair.bias_correction and takes_bias(model, stop.node):
             means = [channel_mean(output, layer.axis) for output in outputs]
             shift = reference.mean - np.mean(means, axis=0)
             found.shifts[layer.name] = shift
@@ -137,14 +136,6 @@ def _layers(model: Model, plan: Plan, repair: Repair) -> dict[str, SampledLayer]
     return found
 
 
-def _takes_bias(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether a constant can be added to each channel of a layer."""
-    if node.op_type == "MatMul" or attribute(node, "beta", 1.0) != 1.0:
-        return False
-    original = next(other for other in model.nodes if other.name == node.name)
-    return not has_bias(original) or original.input[2] in model.initializers
-
-
 def _raised(output: Floats, shift: Doubles, axis: int) -> Floats:
     shape = [1] * output.ndim
     shape[axis] = len(shift)
@@ -179,7 +170,7 @@ def _round(
         inputs.append(under)
         missing.append((wanted - bias - made) / along)
     x, lacking = np.concatenate(inputs, axis=1), np.concatenate(missing, axis=2)
-    if repair.bias_correction and _takes_bias(model, stop.node):
+    if repair.bias_correction and takes_bias(model, stop.node):
         # The mean is made up for by the bias.
         x = x - x.mean(axis=1, keepdims=True)
         lacking = lacking - lacking.mean(axis=2, keepdims=True)

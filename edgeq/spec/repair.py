@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     Field,
     field_validator,
+    model_validator,
 )
 
 from edgeq.spec.values import (
@@ -21,6 +22,25 @@ class AdaRound(Part):
 
     iterations: PositiveInt = 1000
     """steps of the optimizer, for each layer"""
+
+
+class Reconstruct(Part):
+    """How blocks of layers are trained to put out what the float ones do (Li et al. 2021)."""
+
+    weights: bool = True
+    """learn weights; without them biases alone, which brings most of the gain in less time"""
+    biases: bool = True
+    """learn biases"""
+    iterations: PositiveInt = 100
+    """steps of the optimizer, for each block of about seven layers"""
+    crops: PositiveInt = 96
+    """parts of calibration images that blocks are trained on"""
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> Self:
+        if not (self.weights or self.biases):
+            raise ValueError("learns neither weights nor biases; leave 'reconstruct' out")
+        return self
 
 
 class Repair(Part):
@@ -38,12 +58,15 @@ class Repair(Part):
     adaround: Annotated[AdaRound | None, Or({"type": "boolean"})] = None
     """true, or how long: choose by the layer's output which weights are rounded up and which
     down, instead of each to the nearest"""
+    reconstruct: Annotated[Reconstruct | None, Or({"type": "boolean"})] = None
+    """true, or how: train weights and biases, block after block, with the float model as the
+    teacher; needs edgeq[train], and is kept only where the quantized model then agrees better"""
     seed: Annotated[int, Field(ge=0)] = 0
-    """which places of the images adaround looks at"""
+    """which places of the images adaround looks at, and which crops reconstruct trains on"""
     images: PositiveInt = 16
     """how many of the calibration images are looked at, spread evenly; all if there are fewer"""
 
-    @field_validator("adaround", mode="before")
+    @field_validator("adaround", "reconstruct", mode="before")
     @classmethod
     def _by_default(cls, value: object) -> object:
         if isinstance(value, bool):
@@ -53,7 +76,7 @@ class Repair(Part):
     @property
     def is_wanted(self) -> bool:
         """Whether anything is to be repaired."""
-        return self.equalize or self.needs_plan
+        return self.equalize or self.needs_plan or self.reconstruct is not None
 
     @property
     def needs_plan(self) -> bool:

@@ -26,10 +26,11 @@ from edgeq.spec.recipe import Measure
 from edgeq.stages.bench import asked, bench, shortened, shown_images, threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.outputs import decoder_of
 from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, Predictions, predict, raw_outputs
 from edgeq.stages.prepare import Prepared, cores
-from edgeq.stages.references import float_artifact, float_on_device, fp16_artifact, simulation
+from edgeq.stages.references import float_on_device, fp16_artifact, simulation
 
 _COMPARED = ("simulated", "device")
 _UNABLE = (BAD_ARTIFACT, DIED, ENGINE, OUT_OF_MEMORY)

@@ -7,10 +7,11 @@ from edgeq.device.connection import host
 from edgeq.evaluation.parts import parts_divergence
 from edgeq.progress import Progress
 from edgeq.stages.build import Build
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.outputs import decoder_of
 from edgeq.stages.predict import DIVERGENCE_IMAGES, Manner, predict, raw_outputs
 from edgeq.stages.prepare import Prepared, cores
-from edgeq.stages.references import float_artifact, simulation
+from edgeq.stages.references import simulation
 
 LEAST_DB = 10.0
 """Below this ratio the noise in a part is a third of its values and more."""

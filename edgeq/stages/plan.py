@@ -20,6 +20,7 @@ from edgeq.runtimes.qdq import write_qdq
 from edgeq.spec.images import Image
 from edgeq.spec.recipe import Preprocess
 from edgeq.stages.prepare import Prepared, cores
+from edgeq.stages.reconstructed import reconstructed
 
 MIXING_IMAGES = 4
 """Images that the range-mixing lint looks at; ranges of pixels and scores differ at the first."""
@@ -52,12 +53,15 @@ def planned(prepared: Prepared, progress: Progress = silent) -> Planned:
         lambda done: progress("calibrate", done, len(images)),
     )
     plan = make_plan(start.model, seen, prepared.tail, prepared.choices, prepared.placement)
-    if not recipe.repair.needs_plan:
-        return Planned(start.model, plan, seen.key, start.notes)
-    looked_at = Images(images, recipe.preprocess)
-    made = refined(start.model, plan, recipe.repair, looked_at, write_qdq, cores(), progress)
-    plan = plan_for(made.model, plan)
-    return Planned(made.model, plan, seen.key, (*start.notes, *made.notes))
+    notes = start.notes
+    if recipe.repair.needs_plan:
+        looked_at = Images(images, recipe.preprocess)
+        start = refined(start.model, plan, recipe.repair, looked_at, write_qdq, cores(), progress)
+        plan, notes = plan_for(start.model, plan), (*notes, *start.notes)
+    if recipe.repair.reconstruct is not None:
+        start = reconstructed(prepared, start, plan, progress)
+        plan, notes = plan_for(start.model, plan), (*notes, *start.notes)
+    return Planned(start.model, plan, seen.key, notes)
 
 
 def _equalized(prepared: Prepared) -> Repaired:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from edgeq.artifact.manifest import Input
 from edgeq.calibration import statistics
 from edgeq.calibration.inputs import choose, shared
-from edgeq.errors import InputError, Key, Problems
+from edgeq.errors import InputError, Key, Problems, check_present
 from edgeq.graph.model import Model
 from edgeq.graph.tail import Tail, find_tail
 from edgeq.quantization.coverage import Coverage, coverage
@@ -72,6 +72,8 @@ def prepare(
     images = problems.attempt(
         lambda: images_of(choose(image_files(named.images, key, named.recursive), named.count))
     )
+    if recipe.repair.reconstruct is not None:
+        problems.attempt(lambda: check_present("torch", "train"))
     model = problems.attempt(lambda: load_model(recipe))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from edgeq.artifact import shelf
 from edgeq.artifact.folder import Artifact
-from edgeq.artifact.manifest import Manifest, RuntimeEntry, describe
+from edgeq.artifact.manifest import RuntimeEntry
 from edgeq.runtimes import REFERENCE, runtime
-from edgeq.runtimes.base import Layout
 from edgeq.stages.build import Build
-from edgeq.stages.outputs import task_of
+from edgeq.stages.one_file import float_artifact, of_one_file, on_host
 from edgeq.stages.plan import planned
-from edgeq.stages.prepare import Prepared, input_of
-from edgeq.versions import versions
-
-
-def float_artifact(prepared: Prepared) -> Artifact:
-    """The float model as an artifact: what the reference figures are measured on."""
-    content = prepared.model.proto.SerializeToString(deterministic=True)
-    return _of_one_file(prepared, content, RuntimeEntry(name=REFERENCE, model="model.onnx"))
+from edgeq.stages.prepare import Prepared
 
 
 def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
@@ -28,7 +19,7 @@ def fp16_artifact(prepared: Prepared, built: Build) -> Artifact | None:
         return None
     content = engine.write_float(prepared.model, built.plan)
     made_for = RuntimeEntry(name=engine.name, model="model.onnx", compile=compiled)
-    return _of_one_file(prepared, content, made_for)
+    return of_one_file(prepared, content, made_for)
 
 
 def float_on_device(prepared: Prepared, built: Build) -> Artifact:
@@ -42,7 +33,7 @@ def float_on_device(prepared: Prepared, built: Build) -> Artifact:
         model=engine.written.model,
         delegate=engine.delegate(prepared.target),
     )
-    return _of_one_file(prepared, content, entry, engine.written.layout)
+    return of_one_file(prepared, content, entry, engine.written.layout)
 
 
 def simulation(prepared: Prepared, built: Build) -> Artifact:
@@ -54,18 +45,4 @@ def simulation(prepared: Prepared, built: Build) -> Artifact:
     content = made.path(made.manifest.runtime.model).read_bytes()
     model = planned(prepared).model if prepared.recipe.repair.is_wanted else prepared.model
     content = engine.write_simulation(model, built.plan, content)
-    return _of_one_file(prepared, content, RuntimeEntry(name=REFERENCE, model="model.onnx"))
-
-
-def _of_one_file(
-    prepared: Prepared, content: bytes, engine: RuntimeEntry, layout: Layout = "nchw"
-) -> Artifact:
-    files = {engine.model: content}
-    manifest = Manifest(
-        runtime=engine,
-        task=task_of(prepared.recipe),
-        preprocess=input_of(prepared.recipe.preprocess).model_copy(update={"layout": layout}),
-        files=describe(files),
-        provenance={"model": prepared.model.sha256, "versions": versions()},
-    )
-    return shelf.keep(manifest, files)
+    return on_host(prepared, content)

@@ -26,9 +26,10 @@ from edgeq.repair.constants import with_constants
 from edgeq.spec.recipe import Recipe
 from edgeq.stages import plan as planning
 from edgeq.stages.build import Build, build
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
-from edgeq.stages.references import float_artifact, simulation
+from edgeq.stages.references import simulation
 from edgeq.tuning.yardstick import Yardstick
 
 CACHE = cache.Cache("trials")

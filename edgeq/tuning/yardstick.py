@@ -14,9 +14,9 @@ from edgeq.evaluation.matches import Matches, match
 from edgeq.progress import Progress
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec.images import Image
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
-from edgeq.stages.references import float_artifact
 
 
 @dataclass(frozen=True)

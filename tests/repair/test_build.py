@@ -13,9 +13,10 @@ from edgeq.spec import target as targets
 from edgeq.spec.repair import AdaRound, Repair
 from edgeq.stages import plan
 from edgeq.stages.build import build
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.plan import is_calibrated
 from edgeq.stages.prepare import Prepared, prepare
-from edgeq.stages.references import float_artifact, simulation
+from edgeq.stages.references import simulation
 from edgeq.verbs.build import steps_of
 
 from ..nets import Net

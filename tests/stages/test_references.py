@@ -15,10 +15,11 @@ from edgeq.spec import target as targets
 from edgeq.spec.recipe import Measure
 from edgeq.stages.bench import shortened
 from edgeq.stages.build import build
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.outputs import decoder_of
 from edgeq.stages.predict import Manner, predict, raw_outputs
 from edgeq.stages.prepare import prepare
-from edgeq.stages.references import float_artifact, float_on_device
+from edgeq.stages.references import float_on_device
 
 from .projects import project
 from .test_outputs import V8, yolo

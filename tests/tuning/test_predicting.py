@@ -18,9 +18,10 @@ from edgeq.spec import target as targets
 from edgeq.spec.images import image_of
 from edgeq.stages import predict as prediction
 from edgeq.stages.build import build
+from edgeq.stages.one_file import float_artifact
 from edgeq.stages.predict import Manner
 from edgeq.stages.prepare import Prepared, prepare
-from edgeq.stages.references import float_artifact, simulation
+from edgeq.stages.references import simulation
 from edgeq.tuning import variants
 from edgeq.tuning.journal import Journal
 from edgeq.tuning.predicting import FLOAT, predict

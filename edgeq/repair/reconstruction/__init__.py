@@ -1,0 +1,1 @@
+"""Blocks of the quantized network trained until they put out what the float ones do."""

@@ -1,0 +1,83 @@
+"""The Q/DQ graph of a plan in the segments of its float model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+
+from edgeq.graph.model import Model
+from edgeq.repair.reconstruction.segments import Segment
+from edgeq.repair.reconstruction.training import Part
+
+_PAIR = ("QuantizeLinear", "DequantizeLinear")
+
+
+def float_parts(model: Model, found: Sequence[Segment]) -> list[Part]:
+    """The float model's nodes by segment."""
+    names = {name for segment in found for name in segment.nodes}
+    nodes = [node for node in model.nodes if node.name in names]
+    return _parts(nodes, found, set(model.inputs), set(model.initializers))
+
+
+def quantized_parts(model: Model, proto: onnx.ModelProto, found: Sequence[Segment]) -> list[Part]:
+    """The nodes of a Q/DQ graph by segment, without those that make a layer's weight of integers.
+
+    Weights and biases are what is trained: they come from outside.
+    """
+    layers = {name for segment in found for name in segment.layers}
+    wanted = {name for segment in found for name in segment.outputs}
+    kept = []
+    for node in reversed(proto.graph.node):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(_computed(model, node) if node.name in layers else node.input)
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return _parts(kept[::-1], found, set(model.inputs), constants)
+
+
+def _computed(model: Model, layer: onnx.NodeProto) -> list[str]:
+    """What a layer reads beside its weight and a constant bias."""
+    original = next(node for node in model.nodes if node.name == layer.name)
+    return [
+        name
+        for index, (name, source) in enumerate(zip(layer.input, original.input, strict=False))
+        if index != 1 and source not in model.initializers
+    ]
+
+
+def _parts(
+    nodes: Sequence[onnx.NodeProto],
+    found: Sequence[Segment],
+    inputs: set[str],
+    constants: set[str],
+) -> list[Part]:
+    ends = [_end(nodes, segment) for segment in found]
+    made = dict.fromkeys(inputs, -1)
+    made |= {name: index for index, node in enumerate(nodes) for name in node.output}
+    last = {name: index for index, node in enumerate(nodes) for name in node.input if name}
+    parts, begin = [], 0
+    for end, segment in zip(ends, found, strict=True):
+        live = [
+            name
+            for name, read in last.items()
+            if name not in constants and made.get(name, read) < end <= read
+        ]
+        parts.append(Part(nodes[begin:end], segment.outputs, live))
+        begin = end
+    return parts
+
+
+def _end(nodes: Sequence[onnx.NodeProto], segment: Segment) -> int:
+    """Behind the last node of a segment, and behind the Q and DQ through which its outputs go."""
+    end = 1 + max(i for i, node in enumerate(nodes) if node.name in segment.nodes)
+    carried = set(nodes[end - 1].output)
+    while end < len(nodes) and nodes[end].op_type in _PAIR:
+        node = nodes[end]
+        if node.input[0] not in carried:
+            break
+        if node.op_type == "DequantizeLinear" and node.output[0] not in segment.outputs:
+            break
+        carried.update(node.output)
+        end += 1
+    return end

@@ -1,0 +1,199 @@
+"""Segment after segment, trained behind the quantized ones before it towards the float network.
+
+After BRECQ (Li et al. 2021, arXiv 2102.05426) and its likes, with the paper's straight-through
+gradients; no labels are needed, as the float model is the teacher. Ranges stay what the calibrator
+made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeq import cache
+from edgeq.errors import require
+from edgeq.graph.model import Model
+from edgeq.progress import Progress
+from edgeq.quantization.plan import Plan
+from edgeq.repair.constants import decoded, encoded, with_constants
+from edgeq.repair.reconstruction.graphs import float_parts, quantized_parts
+from edgeq.repair.reconstruction.layers import Layer
+from edgeq.repair.reconstruction.network import Network, Values
+from edgeq.repair.reconstruction.segments import segments
+from edgeq.repair.reconstruction.training import AT_ONCE, Manner, computed, error, train
+from edgeq.spec.repair import Reconstruct
+
+torch = require("torch", "train")
+
+Floats = NDArray[np.float32]
+Constants = dict[tuple[str, int], Floats]
+CACHE = cache.Cache("segments")
+
+BATCH = 6
+"""Crops that an iteration looks at"""
+LEVELS = 255
+"""Steps of a bias over the range of what its layer puts out, as an activation has"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained: a model under a plan, on images [N,C,H,W].
+
+    A `rigid` model takes only images of its own size, one at a time.
+    """
+
+    model: Model
+    plan: Plan
+    images: Floats
+    rigid: bool
+
+
+@dataclass
+class Reconstruction:
+    """New constants by node and index of its input; by segment its loss to what it was before."""
+
+    constants: Constants = field(default_factory=dict)
+    gains: list[float] = field(default_factory=list)
+
+
+def reconstruct(
+    subject: Subject,
+    options: Reconstruct,
+    seed: int,
+    key: str,
+    simulation: Callable[[Model, Plan], bytes],
+    threads: int,
+    progress: Progress,
+) -> Reconstruction:
+    """The weights and biases with which segments come nearest to float.
+
+    `key` names all that it depends on: segments that were trained under it are taken from the
+    cache. Raises InputError for an operator that is not trained through.
+    """
+    torch.set_num_threads(threads)
+    work = _Work(subject, options, seed, simulation)
+    result, total = Reconstruction(), len(work.cut) * options.iterations
+    for index in range(len(work.cut)):
+
+        def told(done: int, before: int = index * options.iterations) -> None:
+            progress("reconstruct", before + done, total)
+
+        # A run that was killed goes on behind the segments that it had done.
+        known = CACHE.read(f"{key}/{index}")
+        if known is None:
+            constants, gain = work.trained(index, told)
+            CACHE.write(f"{key}/{index}", encoded(constants, {"gain": gain}))
+        else:
+            constants, about = decoded(known)
+            gain = float(about["gain"])
+        work.go_on(index, constants)
+        result.constants |= constants
+        result.gains.append(gain)
+        told(options.iterations)
+    return result
+
+
+class _Work:
+    """The values in front of the next segment, in float and behind what was trained so far."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        options: Reconstruct,
+        seed: int,
+        simulation: Callable[[Model, Plan], bytes],
+    ) -> None:
+        model, plan = subject.model, subject.plan
+        self._subject, self._options, self._seed = subject, options, seed
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        proto = onnx.load_model_from_string(simulation(model, plan))
+        self._exact = Network(model.proto, self._device)
+        self._rounded = Network(proto, self._device)
+        self.cut = segments(model, plan.weights)
+        self._whole = float_parts(model, self.cut)
+        self._parts = quantized_parts(model, proto, self.cut)
+        images = torch.from_numpy(subject.images)
+        name = next(iter(model.inputs))
+        self._floats: Values = {name: images.unsqueeze(1) if subject.rigid else images}
+        self._quantized = dict(self._floats)
+
+    def trained(self, index: int, progress: Callable[[int], None]) -> tuple[Constants, float]:
+        """What a segment learns, and its loss to what it was; nothing where it only got worse."""
+        part, manner, model = self._parts[index], self._manner(index), self._subject.model
+        targets = self._targets(index)
+        layers = self._layers(index, model, self._steps(index))
+        for layer in layers.values():
+            layer.learn(self._options.weights, self._options.biases)
+        before = self._error(index, targets, layers)
+        if not before:
+            return {}, 1.0
+        train(self._rounded, part, self._quantized, targets, layers, manner, progress)
+        after = self._error(index, targets, layers)
+        if not after < before:
+            return {}, 1.0
+        constants: Constants = {}
+        for name, layer in layers.items():
+            for place, value in enumerate(layer.trained(), 1):
+                if value is not None:
+                    constants[name, place] = value
+        return constants, after / before
+
+    def go_on(self, index: int, constants: Constants) -> None:
+        """Take the values behind a segment, whose layers have new constants."""
+        model = with_constants(self._subject.model, constants, "")
+        layers = self._layers(index, model, {})
+        whole, part, manner = self._whole[index], self._parts[index], self._manner(index)
+        self._floats = computed(self._exact, whole.nodes, self._floats, whole.live, manner)
+        found = computed(self._rounded, part.nodes, self._quantized, part.live, manner, layers)
+        self._quantized = found
+
+    def _manner(self, index: int) -> Manner:
+        rigid = self._subject.rigid
+        return Manner(
+            self._options.iterations,
+            1 if rigid else BATCH,
+            self._seed + index,
+            rigid,
+            self._device,
+        )
+
+    def _targets(self, index: int) -> Values:
+        whole = self._whole[index]
+        return computed(self._exact, whole.nodes, self._floats, whole.outputs, self._manner(index))
+
+    def _error(self, index: int, targets: Values, layers: Mapping[str, Layer]) -> float:
+        part = self._parts[index]
+        found = computed(
+            self._rounded, part.nodes, self._quantized, part.outputs, self._manner(index), layers
+        )
+        return error(found, targets)
+
+    def _steps(self, index: int) -> dict[str, float]:
+        """By layer, what a bias moves by: a step of what the layer puts out in float."""
+        nodes = {node.name: node for node in self._subject.model.nodes}
+        outputs = {name: nodes[name].output[0] for name in self.cut[index].layers}
+        few = {name: value[:AT_ONCE] for name, value in self._floats.items()}
+        whole, manner = self._whole[index], self._manner(index)
+        found = computed(self._exact, whole.nodes, few, list(outputs.values()), manner)
+        return {
+            name: float(found[output].max() - found[output].min()) / LEVELS
+            for name, output in outputs.items()
+        }
+
+    def _layers(self, index: int, model: Model, steps: Mapping[str, float]) -> dict[str, Layer]:
+        nodes = {node.name: node for node in model.nodes}
+        weights = self._subject.plan.weights
+        return {
+            name: Layer(
+                model,
+                nodes[name],
+                replace(weights[name], tensor=nodes[name].input[1]),
+                steps.get(name, 0.0),
+                self._device,
+            )
+            for name in self.cut[index].layers
+        }

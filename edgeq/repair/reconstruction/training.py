@@ -1,0 +1,147 @@
+"""One segment trained: its outputs come nearest to what float makes of the float network's inputs.
+
+The loss is each output's squared error over its variance in float, so that a map of pixels and one
+of scores weigh the same. Adam (Kingma and Ba 2015, arXiv 1412.6980), warmed up and annealed by
+cosine; the learning rate is in steps of quantization, which are what matters to a rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from edgeq.errors import require
+from edgeq.repair.reconstruction.layers import Layer
+from edgeq.repair.reconstruction.network import Network, Values
+from edgeq.repair.reconstruction.operators import Tensor
+
+torch = require("torch", "train")
+
+LEARNING_RATE = 0.002
+"""Steps of quantization; ten times as many diverge."""
+BETAS = 0.9, 0.99
+WARM_UP = 5
+"""Iterations"""
+AT_ONCE = 16
+"""Crops that are computed together where nothing is learned"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment of the Q/DQ graph: its nodes, its outputs by name, what the rest reads of it."""
+
+    nodes: Sequence[onnx.NodeProto]
+    outputs: Sequence[str]
+    live: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How long a segment is trained, on how many crops at a time, with which draws.
+
+    A `rigid` network takes its own batch of one only: values have one more dimension in front.
+    """
+
+    iterations: int
+    batch: int
+    seed: int
+    rigid: bool
+    device: str
+
+
+def computed(
+    network: Network,
+    nodes: Sequence[onnx.NodeProto],
+    values: Mapping[str, Tensor],
+    wanted: Sequence[str],
+    manner: Manner,
+    layers: Mapping[str, Layer] | None = None,
+) -> Values:
+    """What nodes make of all values, a few at a time and without gradients."""
+    count = len(next(iter(values.values())))
+    parts: dict[str, list[Tensor]] = {name: [] for name in wanted}
+    with torch.no_grad():
+        for start in range(0, count, AT_ONCE):
+            part = {name: value[start : start + AT_ONCE] for name, value in values.items()}
+            found = _run(network, nodes, part, wanted, manner, layers)
+            for name, value in found.items():
+                parts[name].append(value.cpu())
+    return {name: torch.cat(found) for name, found in parts.items()}
+
+
+def train(
+    network: Network,
+    part: Part,
+    values: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    layers: Mapping[str, Layer],
+    manner: Manner,
+    progress: Callable[[int], None],
+) -> None:
+    """Change what layers learn so that the part's outputs come nearest to the targets."""
+    parameters = [one for layer in layers.values() for one in layer.learned]
+    weights = {name: _weight(target) for name, target in targets.items()}
+    drawn = torch.Generator().manual_seed(manner.seed)
+    count = len(next(iter(values.values())))
+    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, betas=BETAS)
+    order: list[int] = []
+    for iteration in range(manner.iterations):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * _share(iteration, manner.iterations)
+        while len(order) < manner.batch:
+            order += torch.randperm(count, generator=drawn).tolist()
+        chosen, order = order[: manner.batch], order[manner.batch :]
+        batch = {name: value[chosen] for name, value in values.items()}
+        found = _run(network, part.nodes, batch, part.outputs, manner, layers)
+        wanted = {name: target[chosen].to(manner.device) for name, target in targets.items()}
+        loss = sum(
+            weights[name] * (found[name] - wanted[name]).square().mean() for name in part.outputs
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        progress(iteration + 1)
+
+
+def error(found: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> float:
+    """The loss of what was found, over all of it."""
+    return float(
+        sum(
+            _weight(target) * (found[name] - target).square().mean()
+            for name, target in targets.items()
+        )
+    )
+
+
+def _weight(target: Tensor) -> float:
+    variance = float(target.var())
+    return 1.0 / variance if variance > 0 else 0.0
+
+
+def _share(iteration: int, iterations: int) -> float:
+    """Of the learning rate, in an iteration."""
+    warm = min(1.0, (iteration + 1) / WARM_UP)
+    return warm * 0.5 * (1.0 + math.cos(math.pi * iteration / iterations))
+
+
+def _run(
+    network: Network,
+    nodes: Sequence[onnx.NodeProto],
+    values: Mapping[str, Tensor],
+    wanted: Sequence[str],
+    manner: Manner,
+    layers: Mapping[str, Layer] | None,
+) -> Values:
+    there = {name: value.to(manner.device) for name, value in values.items()}
+    replaced = None if layers is None else {name: one.tensors() for name, one in layers.items()}
+    if not manner.rigid:
+        return network.run(nodes, there, wanted, replaced)
+    count = len(next(iter(there.values())))
+    single = [
+        network.run(nodes, {name: value[i] for name, value in there.items()}, wanted, replaced)
+        for i in range(count)
+    ]
+    return {name: torch.stack([found[name] for found in single]) for name in wanted}
