@@ -37,6 +37,12 @@ def tune(
     max_box_drop: Annotated[
         str | None, typer.Option(metavar="0.003|1%", help="of box AP  [default: as --max-drop]")
     ] = None,
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="where AP cannot tell  [default: as the gate 'agreement', or 0.9]"
+        ),
+    ] = None,
     adaround: Annotated[
         bool, typer.Option("--adaround", help="also choose how each weight is rounded: minutes")
     ] = False,
@@ -54,7 +60,7 @@ def tune(
 
     box = max_drop if max_box_drop is None else max_box_drop
     limits = parse_limit(max_drop), parse_limit(box, "--max-box-drop")
-    wanted = Wanted(*limits, adaround, seconds_of(budget))
+    wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement)
     with shown() as progress:
         result = run(recipe, target, output, wanted, store, progress, address_of(host, identity))
     if as_json:

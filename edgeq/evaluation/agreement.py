@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edgeq.evaluation import bootstrap
 from edgeq.evaluation.annotations import AnnotatedImage, Annotations, Category, Instance
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.evaluator import KINDS
-from edgeq.evaluation.matches import match
+from edgeq.evaluation.matches import Matches, match
+from edgeq.evaluation.resampled import interval, resampled
 from edgeq.evaluation.segmentation import extent
 from edgeq.records.accuracy import Agreement, ImagePrediction
 from edgeq.spec.images import Image
@@ -50,11 +50,15 @@ def own_labels(
     return Dataset(annotations, dict(files), {i: i for i in range(len(classes))})
 
 
-def agreement(own: Dataset, found: Sequence[ImagePrediction]) -> Agreement | None:
-    """How well predictions agree with the float model's `own_labels`, with intervals.
+def agreeing(own: Dataset, found: Sequence[ImagePrediction]) -> Matches:
+    """Predictions matched to the float model's `own_labels`."""
+    return match(own.annotations, found, own.categories, list(own.files))
 
-    None where it finds nothing.
+
+def agreement(*sides: Matches) -> Agreement | None:
+    """How well one run agrees with the float model, or several of one plan on average.
+
+    `sides` are `agreeing`. None where the float model finds nothing.
     """
-    matches = match(own.annotations, found, own.categories, list(own.files))
-    mask, box = (bootstrap.precision(matches, kind) for kind in KINDS)
-    return Agreement(mask=mask, box=box) if mask and box else None
+    mask, box = (resampled(sides, kind) for kind in KINDS)
+    return Agreement(mask=interval(mask), box=interval(box)) if mask and box else None

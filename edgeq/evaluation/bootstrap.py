@@ -57,7 +57,7 @@ def loss(
     """As `drop`, with an interval of that confidence, and p of a two-sided test against none."""
     _check_same(reference, other)
     drops = partial(_drops, reference, other, kind)
-    found = _resampled(drops, len(reference.image_ids), resamples, seed=0)
+    found = resampled(drops, len(reference.image_ids), resamples, seed=0)
     if found is None:
         return None
     estimate, values = found
@@ -85,21 +85,23 @@ def interval(
 
     It gets how often each image is in each resample (R, I), and gives a value for each (R,).
     """
-    found = _resampled(statistic, images, resamples, seed)
-    if found is None:
-        return None
-    estimate, values = found
+    found = resampled(statistic, images, resamples, seed)
+    return None if found is None else of_values(*found)
+
+
+def of_values(estimate: float, values: NDArray[np.float64]) -> Interval:
+    """An estimate with the 95% interval that its values in resamples span."""
     low, high = _quantiles(estimate, values, _CONFIDENCE)
     return Interval(
         estimate=estimate, low=low, high=high, confidence=_CONFIDENCE, resamples=values.size
     )
 
 
-def _resampled(
+def resampled(
     statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     images: int,
-    resamples: int,
-    seed: int,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> tuple[float, NDArray[np.float64]] | None:
     """A statistic of all images, and of those resamples that have one; None if they have none."""
     estimate = statistic(np.ones((1, images), np.int64))[0]

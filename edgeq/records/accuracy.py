@@ -39,6 +39,16 @@ class Interval(Record):
     resamples: int
 
 
+class Resampled(Record):
+    """AP of all images, and of resamples of them: the same ones wherever the labels are the same.
+
+    Resamples without anything annotated are left out.
+    """
+
+    estimate: float
+    values: tuple[float, ...]
+
+
 class Accuracy(Record):
     """Mask and box AP of one set of predictions on one annotated set."""
 

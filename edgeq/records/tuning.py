@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edgeq.records.record import Record
 from edgeq.records.trial import Trial
 
 
 class Tuning(Record):
-    """What tuning came to; `reasons` are the comments of the tuned recipe."""
+    """What tuning came to; `reasons` are the comments of the tuned recipe.
+
+    `decided_by` says what told whether the contract is met: AP on labels where its intervals
+    resolve that, otherwise agreement with the float model; `resolved`, whether the interval of what
+    decided lies on one side of its limit. `images_needed` would have AP tell, None where it does or
+    no number would.
+    """
 
     recipe: str
     target: str
@@ -17,10 +25,13 @@ class Tuning(Record):
     float_box_ap: float | None
     largest_mask_drop: float
     largest_box_drop: float
+    least_agreement: float
     trials: tuple[Trial, ...]
     best: Trial
     met: bool
     resolved: bool
+    decided_by: Literal["AP", "agreement"]
+    images_needed: int | None = None
     ended: str
     reasons: tuple[str, ...]
     needed: tuple[str, ...]

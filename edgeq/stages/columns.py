@@ -12,7 +12,7 @@ from edgeq.artifact.folder import Artifact
 from edgeq.device.connection import host
 from edgeq.errors import DeviceError
 from edgeq.evaluation import bootstrap, score
-from edgeq.evaluation.agreement import agreement, own_labels
+from edgeq.evaluation.agreement import agreeing, agreement, own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.deployed import Scored, deployed
 from edgeq.evaluation.doubt import doubt
@@ -64,7 +64,7 @@ def evaluate(
                 progress(f"resample {name}", done, len(KINDS) + 1)
                 drops[f"{kind}_ap_drop"] = bootstrap.drop(matches["float"], scored, kind)
             progress(f"resample {name}", len(KINDS), len(KINDS) + 1)
-            drops["agreement"] = agreement(own, found[name].images)
+            drops["agreement"] = agreement(agreeing(own, found[name].images))
             progress(f"resample {name}", len(KINDS) + 1, len(KINDS) + 1)
         accuracy = score.accuracy(scored) if scored is not None else None
         threshold = checked.prepared.recipe.task.deploy_threshold

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from edgeq.errors import InputError
-from edgeq.records.accuracy import Interval
+from edgeq.records.accuracy import Agreement, Interval
 
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)")
+_LEAST = 1e-4
+"""For comparing, where nothing at all may be lost."""
 
 
 @dataclass(frozen=True)
@@ -34,32 +38,78 @@ def parse_limit(text: str, where: str = "--max-drop") -> Limit:
     return Limit(value, bool(found[2]))
 
 
+class Judgement(NamedTuple):
+    """Whether a contract is met, `by` which figure, and whether that figure's interval is sure.
+
+    `share` is what is lost, in units of what may be lost.
+    """
+
+    met: bool
+    by: Literal["AP", "agreement"]
+    resolved: bool
+    share: float
+
+
 @dataclass(frozen=True)
 class Contract:
-    """The largest drops of mask and box AP, absolute."""
+    """The largest drops of mask and box AP, absolute, and the least agreement."""
 
     mask: float
     box: float
+    agreement: float
 
     @staticmethod
-    def of(mask: Limit, box: Limit, float_mask: float, float_box: float) -> Contract:
+    def of(
+        mask: Limit, box: Limit, agreement: float, float_mask: float, float_box: float
+    ) -> Contract:
         """The contract for a float model of these APs."""
-        return Contract(mask.of(float_mask), box.of(float_box))
+        return Contract(mask.of(float_mask), box.of(float_box), agreement)
+
+    def decided(
+        self, mask: Interval | None, box: Interval | None, agreement: Agreement | None
+    ) -> Judgement:
+        """By AP where its drops on labels resolve their limits, otherwise by the worse agreement.
+
+        Where there is nothing to agree with, AP as it was measured has to do.
+        """
+        found = self._kinds(mask, box)
+        resolved = bool(found) and self.is_resolved(mask, box)
+        if resolved or agreement is None:
+            shares = [i.estimate / max(limit, _LEAST) for i, limit in found]
+            return Judgement(self.is_met(mask, box), "AP", resolved, max(shares, default=0.0))
+        _, worse = agreement.worse
+        sure = not worse.low <= self.agreement <= worse.high
+        share = (1 - worse.estimate) / max(1 - self.agreement, _LEAST)
+        return Judgement(worse.estimate >= self.agreement, "agreement", sure, share)
 
     def is_met(self, mask: Interval | None, box: Interval | None) -> bool:
         """Whether both drops, as measured, are within their limits."""
-        return self.excess(mask, box) <= 0
-
-    def excess(self, mask: Interval | None, box: Interval | None) -> float:
-        """By how much the worse of both exceeds its limit; negative where both keep it.
-
-        Kinds of which nothing is annotated do not count.
-        """
-        found = ((mask, self.mask), (box, self.box))
-        return max((i.estimate - limit for i, limit in found if i is not None), default=0.0)
+        return all(i.estimate <= limit for i, limit in self._kinds(mask, box))
 
     def is_resolved(self, mask: Interval | None, box: Interval | None) -> bool:
         """Whether the intervals lie on one side of the limits: enough images to be sure."""
-        found = [(i, limit) for i, limit in ((mask, self.mask), (box, self.box)) if i is not None]
+        found = self._kinds(mask, box)
         kept = all(i.high <= limit for i, limit in found)
         return kept or any(i.low > limit for i, limit in found)
+
+    def images_needed(self, images: int, mask: Interval | None, box: Interval | None) -> int | None:
+        """How many images like these would resolve the limits; None where no number would.
+
+        An interval shrinks with the root of the number of images, around what was measured.
+        """
+        found = self._kinds(mask, box)
+        beyond = [_times(i, limit) for i, limit in found if i.estimate > limit]
+        times = min(beyond) if beyond else max((_times(i, limit) for i, limit in found), default=0)
+        return math.ceil(images * times) if math.isfinite(times) else None
+
+    def _kinds(self, mask: Interval | None, box: Interval | None) -> list[tuple[Interval, float]]:
+        """The kinds that count, with their limits: those of which anything is annotated."""
+        found = (mask, self.mask), (box, self.box)
+        return [(interval, limit) for interval, limit in found if interval is not None]
+
+
+def _times(drop: Interval, limit: float) -> float:
+    """How many times as many images would take the limit out of an interval."""
+    distance = abs(drop.estimate - limit)
+    reach = drop.high - drop.estimate if drop.estimate <= limit else drop.estimate - drop.low
+    return math.inf if distance == 0 else (reach / distance) ** 2

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 
 from edgeq.records.trial import Trial
 from edgeq.spec.recipe import Recipe
-from edgeq.tuning.contract import Contract
+from edgeq.tuning.contract import Contract, Judgement
 from edgeq.tuning.trials import Trials
-
-_LEAST_LIMIT = 1e-4
-"""For comparing, where nothing at all may be lost."""
 
 
 class OutOfTimeError(Exception):
@@ -45,10 +42,8 @@ class Search:
             raise OutOfTimeError
 
     def loss(self, trial: Trial) -> float:
-        """What trials are ordered by: the worse of mask and box drop, in units of its limit."""
-        drops = (trial.mask_ap_drop, self.contract.mask), (trial.box_ap_drop, self.contract.box)
-        ratios = [drop.estimate / max(limit, _LEAST_LIMIT) for drop, limit in drops if drop]
-        return max(ratios, default=0.0)
+        """What trials are ordered by: how far the worse of mask and box is from agreement."""
+        return 1.0 if trial.agreement is None else 1 - trial.agreement.worse[1].estimate
 
     def take(self, recipe: Recipe, trial: Trial, reason: str) -> None:
         """Go on from this recipe."""
@@ -57,10 +52,20 @@ class Search:
 
     def is_met(self) -> bool:
         """Whether the best so far meets the contract, on the evaluation images if there are any."""
-        assert self.compared is not None
-        judged = self.compared
-        if self.trials.final is not None:
-            if self.final is None:
-                self.final = self.trials.run("final", self.compared.name, self.best, final=True)
-            judged = self.final
-        return self.contract.is_met(judged.mask_ap_drop, judged.box_ap_drop)
+        if self.trials.final is not None and self.final is None:
+            assert self.compared is not None
+            self.final = self.trials.run("final", self.compared.name, self.best, final=True)
+        return self.decided().met
+
+    @property
+    def judged(self) -> Trial:
+        """The best so far, on the evaluation images if it was tried there."""
+        found = self.final or self.compared
+        assert found is not None
+        return found
+
+    def decided(self) -> Judgement:
+        """What the contract says of the best so far, from what was measured."""
+        trial = self.judged
+        drops = (None, None) if trial.own_labels else (trial.mask_ap_drop, trial.box_ap_drop)
+        return self.contract.decided(*drops, trial.agreement)

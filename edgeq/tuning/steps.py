@@ -86,11 +86,12 @@ def _calibrators(search: Search) -> None:
 
 def _take_best(search: Search, found: Sequence[tuple[Recipe, Trial]]) -> None:
     recipe, trial = min(found, key=lambda pair: search.loss(pair[1]))
-    alike = [t.name for _, t in found if t is not trial and _is_alike(trial, t)]
+    alike = [t.name for _, t in found if t is not trial and _is_alike(search, trial, t)]
     words = f"; not told apart from it: {'; '.join(alike)}" if alike else ""
     reason = f"Of {len(found)} ways to calibrate: {trial.name}: {lost(trial)}{words}."
     if search.compared is None or search.loss(trial) < search.loss(search.compared):
-        search.take(recipe, trial, reason)
+        change = _change(search, search.compared, trial) if search.compared else ""
+        search.take(recipe, trial, f"{reason[:-1]}{change}.")
     else:
         search.reasons.append(f"{reason} No better than {lost(search.compared)}: not used.")
 
@@ -122,7 +123,9 @@ def _adaround(search: Search) -> None:
 def _take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> None:
     assert search.compared is not None
     if search.loss(trial) < search.loss(search.compared):
-        search.take(recipe, trial, f"{name}: {lost(trial)}, instead of {lost(search.compared)}.")
+        change = _change(search, search.compared, trial)
+        text = f"{name}: {lost(trial)}, instead of {lost(search.compared)}{change}."
+        search.take(recipe, trial, text)
     else:
         text = f"{name}: {lost(trial)}, no better than {lost(search.compared)}: not used."
         search.reasons.append(text)
@@ -204,15 +207,20 @@ def _ranked(search: Search) -> list[str]:
 def _share_allowed(search: Search) -> float:
     """Which share of the yardstick's loss may stay, so that the contract should be met.
 
-    Where choices are made on other images or labels than the contract is judged on, a drop there
-    is taken to shrink as one here does.
+    Where choices are made on other images or labels than the contract is judged on, what is lost
+    there is taken to shrink as it does here.
     """
-    judged = search.final or search.compared
-    assert judged is not None
-    return 1 / max(search.loss(judged), 1e-9)
+    return 1 / max(search.decided().share, 1e-9)
 
 
-def _is_alike(best: Trial, other: Trial) -> bool:
-    """Whether another trial's drops lie within the intervals of the best one's."""
-    pairs = (best.mask_ap_drop, other.mask_ap_drop), (best.box_ap_drop, other.box_ap_drop)
-    return all(a.low <= b.estimate <= a.high for a, b in pairs if a and b)
+def _change(search: Search, before: Trial, after: Trial) -> str:
+    """How much better the one agrees than the other, with intervals, in words."""
+    found = search.trials.gained(before, after).items()
+    words = [f"{kind} {i.estimate:+.4f} [{i.low:+.4f}, {i.high:+.4f}]" for kind, i in found]
+    return f"; agreement, paired: {', '.join(words)}" if words else ""
+
+
+def _is_alike(search: Search, best: Trial, other: Trial) -> bool:
+    """Whether the best agrees no better than another for sure, image by image."""
+    found = search.trials.gained(other, best).values()
+    return all(i.low <= 0 <= i.high for i in found)

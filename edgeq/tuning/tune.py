@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from edgeq.cost.profile import float_costs_ms
 from edgeq.device.connection import HERE, Address, host
 from edgeq.errors import InputError
 from edgeq.evaluation import score
+from edgeq.evaluation.agreement import LABEL_SCORE
 from edgeq.evaluation.dataset import Dataset, annotated, evaluation_of
 from edgeq.graph.layers import layers
 from edgeq.progress import Progress, silent
@@ -30,24 +30,32 @@ from edgeq.stages.check import prepared_for_build
 from edgeq.stages.prepare import Prepared
 from edgeq.store import open_store
 from edgeq.tuning import rewrite, yardstick
-from edgeq.tuning.contract import Contract, Limit
+from edgeq.tuning.conclusion import allowed, needed, undecided
+from edgeq.tuning.contract import Contract, Judgement, Limit
 from edgeq.tuning.search import Search
-from edgeq.tuning.steps import SPENT, searched
+from edgeq.tuning.steps import searched
 from edgeq.tuning.trials import Trials
 from edgeq.tuning.yardstick import Yardstick
 from edgeq.versions import version
 
 ALLOWED = Limit(0.003)
+AGREES = 0.9
+"""Agreement that will do where neither the caller nor a gate of the recipe says another."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How much AP may be lost, whether AdaRound may be tried, and how long all may take."""
+    """How much AP may be lost, whether AdaRound may be tried, and how long all may take.
+
+    Where AP on labels cannot tell, the `agreement` with the float model that will do: that of the
+    recipe's gate if there is one, otherwise .9.
+    """
 
     mask: Limit = ALLOWED
     box: Limit = ALLOWED
     adaround: bool = False
     budget_s: float | None = 1800.0
+    agreement: float | None = None
 
 
 def tune(
@@ -61,9 +69,9 @@ def tune(
 ) -> Tuning:
     """Find a recipe that meets the contract, stage by stage, and write it to `output`.
 
-    Choices are made on the recipe's `tune` images, or on the calibration images with what the float
-    model finds there; the evaluation images only say whether to go on. Trials that were made before
-    are taken from the cache. Raises InputError(s) before any work.
+    Choices are made by agreement with the float model on the recipe's `tune` images, or on the
+    calibration images; the evaluation images only say whether to go on. Trials that were made
+    before are taken from the cache. Raises InputError(s) before any work.
     """
     wanted = wanted or Wanted()
     budget_s = math.inf if wanted.budget_s is None else wanted.budget_s
@@ -85,7 +93,8 @@ def tune(
         else:
             scale = yardstick.annotated(here, prepared, compared, progress)
         final = yardstick.annotated(here, prepared, evaluation, progress) if evaluation else None
-        contract = _contract(final or scale, wanted)
+        _require_sure(scale, recipe)
+        contract = _contract(final or scale, wanted, prepared.recipe)
         trials = Trials(here, prepared, scale, final, progress, shelf.add_trial)
         search = Search(trials, contract, deadline, prepared.recipe, costs_ms)
         ended = searched(search, wanted.adaround)
@@ -107,9 +116,20 @@ def _named(recipe: Recipe, file: Path) -> Dataset | None:
     return found
 
 
-def _contract(judged: Yardstick, wanted: Wanted) -> Contract:
+def _require_sure(scale: Yardstick, file: Path) -> None:
+    """InputError where there is nothing that a trial could agree with."""
+    if not scale.own.annotations.instances:
+        what = f"tune: the float model finds nothing above {LABEL_SCORE} on {scale.source}"
+        where = document.read(file).at(("tune", "images"))
+        raise InputError(where, what, "name images of what it finds")
+
+
+def _contract(judged: Yardstick, wanted: Wanted, recipe: Recipe) -> Contract:
     accuracy = score.accuracy(judged.reference)
-    return Contract.of(wanted.mask, wanted.box, accuracy.mask.ap or 0.0, accuracy.box.ap or 0.0)
+    asked = (wanted.agreement, recipe.gates.agreement, AGREES)
+    least = next(value for value in asked if value is not None)
+    aps = (accuracy.mask.ap or 0.0, accuracy.box.ap or 0.0)
+    return Contract.of(wanted.mask, wanted.box, least, *aps)
 
 
 def _concluded(
@@ -125,16 +145,15 @@ def _concluded(
     if search.compared is None:
         what = "the budget did not reach for one trial"
         raise InputError("--budget", what, "give it more; what was done is kept")
-    judged = search.final or search.compared
-    met = contract.is_met(judged.mask_ap_drop, judged.box_ap_drop)
-    resolved = contract.is_resolved(judged.mask_ap_drop, judged.box_ap_drop)
-    allowed = f"mask AP -{contract.mask:.4f}, box AP -{contract.box:.4f}"
-    verdict = "meets" if met else "MISSES"
-    known = "" if resolved else "; the intervals reach beyond it, so more images may say otherwise"
+    judged, decision = search.judged, search.decided()
+    scale = _judging(search)
+    images = _images_needed(judged, contract, decision, len(scale.labels.files))
+    verdict = "meets" if decision.met else "MISSES"
     head = [
         f"Tuned for {prepared.target.name} by edgeq {version()} from {recipe.name}.",
-        f"It {verdict} the contract ({allowed}) on {_judged_on(search)}{known}.",
-        f"Compared on {search.trials.yardstick.source}.",
+        f"It {verdict} the contract ({allowed(contract, decision)}) on {scale.source}.",
+        *undecided(decision, judged.own_labels, images),
+        f"Compared by agreement on {search.trials.yardstick.source}.",
     ]
     reasons = (*head, *search.reasons, f"Ended: {ended}.")
     tuned = rewrite.rewritten(text, search.best, reasons)
@@ -145,38 +164,34 @@ def _concluded(
         recipe=str(recipe),
         target=prepared.target.name,
         compared_on=search.trials.yardstick.source,
-        judged_on=_judged_on(search),
+        judged_on=scale.source,
         float_mask_ap=reference.mask.ap,
         float_box_ap=reference.box.ap,
         largest_mask_drop=contract.mask,
         largest_box_drop=contract.box,
+        least_agreement=contract.agreement,
         trials=tuple(search.trials.done),
         best=judged,
-        met=met,
-        resolved=resolved,
+        met=decision.met,
+        resolved=decision.resolved,
+        decided_by=decision.by,
+        images_needed=images,
         ended=ended,
         reasons=reasons,
-        needed=() if met else tuple(_needed(search, judged, contract, ended)),
+        needed=() if decision.met else tuple(needed(search, ended)),
         output=str(output),
     )
 
 
-def _judged_on(search: Search) -> str:
+def _judging(search: Search) -> Yardstick:
     final = search.trials.final
-    return search.trials.yardstick.source if final is None or search.final is None else final.source
+    return search.trials.yardstick if final is None or search.final is None else final
 
 
-def _needed(search: Search, judged: Trial, contract: Contract, ended: str) -> Iterator[str]:
-    """What it would take to meet the contract."""
-    kinds = ("mask", judged.mask_ap_drop, contract.mask), ("box", judged.box_ap_drop, contract.box)
-    for kind, drop, limit in kinds:
-        if drop is not None and drop.estimate > limit:
-            more = drop.estimate - limit
-            yield f"{kind} AP {more:.4f} higher: {drop.estimate:.4f} is lost, {limit:.4f} allowed"
-    if ended == SPENT:
-        yield "more time (--budget): not all stages were tried, and what was is kept"
-    yield "more layers in float than one in ten ('exclude:'), at the cost of speed"
-    is_tried = any(trial.stage == "adaround" for trial in search.trials.done)
-    if not is_tried and search.best.repair.adaround is None:
-        yield "AdaRound (--adaround), which takes minutes and costs nothing on the device"
-    yield "training with quantization (Wu et al. 2020, section 6), which edgeq does not do yet"
+def _images_needed(
+    judged: Trial, contract: Contract, decision: Judgement, images: int
+) -> int | None:
+    """How many annotated images would have AP decide; None where it does, or there are none."""
+    if judged.own_labels or (decision.by == "AP" and decision.resolved):
+        return None
+    return contract.images_needed(images, judged.mask_ap_drop, judged.box_ap_drop)

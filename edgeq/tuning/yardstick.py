@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgeq.device.device import Device
 from edgeq.errors import InputError, Key
-from edgeq.evaluation.agreement import LABEL_SCORE, own_labels
+from edgeq.evaluation.agreement import LABEL_SCORE, agreeing, own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.doubt import doubt
 from edgeq.evaluation.matches import Matches, match
@@ -21,15 +21,28 @@ from edgeq.stages.prepare import Prepared, cores
 
 @dataclass(frozen=True)
 class Yardstick:
-    """Images with labels, and how the float model scores on them; `source` in words."""
+    """Images with labels, and how the float model scores on them; `source` in words.
+
+    `own` are the float model's own detections as labels, the same ones where nobody made others.
+    """
 
     source: str
     labels: Dataset
     reference: Matches
+    own: Dataset
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether people made the labels."""
+        return self.labels is not self.own
 
     def matches(self, predictions: Sequence[ImagePrediction]) -> Matches:
         """What another model found, against the same labels."""
         return _matched(self.labels, predictions)
+
+    def agreeing(self, predictions: Sequence[ImagePrediction], matches: Matches) -> Matches:
+        """What another model found, whose `matches` are these, against the float model's own."""
+        return agreeing(self.own, predictions) if self.is_annotated else matches
 
 
 def annotated(here: Device, prepared: Prepared, labels: Dataset, progress: Progress) -> Yardstick:
@@ -39,7 +52,8 @@ def annotated(here: Device, prepared: Prepared, labels: Dataset, progress: Progr
     reason = doubt(matches, labels.annotations, found, labels.float_ap_floor).reason
     if reason:
         raise InputError(labels.annotations.where, reason, "see to these before anything is tuned")
-    return Yardstick(f"{len(labels.files)} annotated images", labels, matches)
+    own = own_labels(found, labels.files, prepared.recipe.task.classes)
+    return Yardstick(f"{len(labels.files)} annotated images", labels, matches, own)
 
 
 def self_labelled(
@@ -58,7 +72,7 @@ def self_labelled(
         remedy = "name annotated images under 'tune:', or calibrate with images of what it finds"
         raise InputError(Key("calibration", "images"), what, remedy)
     source = f"{len(by_id)} calibration images with {count} detections of the float model as labels"
-    return Yardstick(source, labels, _matched(labels, found))
+    return Yardstick(source, labels, _matched(labels, found), labels)
 
 
 def _float(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeq.evaluation.agreement import LABEL_SCORE, agreement, own_labels
+from edgeq.evaluation.agreement import LABEL_SCORE, agreeing, agreement, own_labels
 from edgeq.evaluation.annotations import Category, Instance
 from edgeq.spec.images import Image
 
@@ -44,7 +44,7 @@ def without_scores_below(found: Sequence[ImagePrediction], least: float) -> list
 def test_float_model_agrees_with_itself_whatever_it_finds(seed: int, images: int) -> None:
     scene = draw(seed, images=images, ties=False)
     labels = own(scene)
-    found = agreement(labels, scene.predictions)
+    found = agreement(agreeing(labels, scene.predictions))
     if not labels.annotations.instances:
         assert found is None
         return
@@ -73,7 +73,7 @@ def test_agreement_is_pycocotools_ap_on_the_sure_detections(kind: Kind, seed: in
         {n: n for n in scene.class_to_category},
     )
     expected = pycocotools(labelled, kind).ap
-    found = agreement(own(scene), labelled.predictions)
+    found = agreement(agreeing(own(scene), labelled.predictions))
     assert (found is None) == (expected is None)
     if found is not None:
         one = getattr(found, kind)
@@ -87,10 +87,12 @@ def test_what_the_float_model_is_not_sure_of_is_no_label_and_costs_nothing() -> 
     assert sum(len(image.scores) for image in sure) < sum(
         len(image.scores) for image in scene.predictions
     )
-    assert agreement(own(scene), sure) == agreement(own(scene, sure), scene.predictions)
+    assert agreement(agreeing(own(scene), sure)) == agreement(
+        agreeing(own(scene, sure), scene.predictions)
+    )
 
 
 def test_there_is_nothing_to_agree_with_where_the_float_model_is_sure_of_nothing() -> None:
     scene = draw(21, images=3)
     labels = own(scene, without_scores_below(scene.predictions, 2))
-    assert agreement(labels, scene.predictions) is None
+    assert agreement(agreeing(labels, scene.predictions)) is None

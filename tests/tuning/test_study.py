@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.errors import InputError
-from edgeq.records.accuracy import Interval
+from edgeq.records.accuracy import Agreement, Interval
 from edgeq.records.study import Study
 from edgeq.records.trial import Trial, lost
 from edgeq.report.pictures import study as pictures
@@ -54,6 +54,15 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study").write_text("")
     with pytest.raises(InputError, match="is a file; name a folder"):
         pictures.check(tmp_path / "study")
+
+
+def test_agreement_is_told_first_and_alone_where_nobody_annotated() -> None:
+    ap = {"mask": 0.9012, "box": 0.89}
+    found = {k: Interval(estimate=v, low=v, high=v, resamples=9) for k, v in ap.items()}
+    agreed = {"agreement": Agreement(mask=found["mask"], box=found["box"])}
+    tried = trial("mse", 0.0123).model_copy(update=agreed)
+    assert lost(tried) == "agreement 0.9012/0.8900, mask AP -0.0123"
+    assert lost(tried.model_copy(update={"own_labels": True})) == "agreement 0.9012/0.8900"
 
 
 def trial(name: str, drop: float, layers_float: int = 2) -> Trial:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,8 +96,8 @@ def unreadable_run(project: Path) -> Run:
 
 
 def loss(trial: Trial) -> float:
-    drops = [drop.estimate for drop in (trial.mask_ap_drop, trial.box_ap_drop) if drop]
-    return max(drops)
+    assert trial.agreement is not None
+    return 1 - min(trial.agreement.mask.estimate, trial.agreement.box.estimate)
 
 
 def test_contract_that_holds_already_ends_the_search_at_once(project: Path) -> None:
@@ -117,6 +118,52 @@ def test_every_stage_is_tried_before_the_contract_is_called_missed(searched: Tun
     # Both schemes of ONNX Runtime with max, entropy, mse and four percentiles.
     names = [trial.name for trial in searched.trials if trial.stage == "calibrator"]
     assert len(names) == len(set(names)) == 14
+
+
+def test_trial_is_the_mean_of_the_simulation_and_of_the_engine_that_is_here(
+    searched: Tuning,
+) -> None:
+    weights = [trial for trial in searched.trials if trial.stage == "weights"]
+    for trial in searched.trials:
+        is_alone = trial in weights and not trial.name.endswith("with activations")
+        assert trial.arithmetics == (("float",) if is_alone else ("simulated", "device"))
+        assert trial.own_labels == (not trial.final)
+        assert trial.agreement is not None
+        if trial.own_labels:
+            assert trial.agreement.mask.estimate == trial.mask_ap
+            assert trial.agreement.box.estimate == trial.box_ap
+
+
+def test_ap_decides_where_it_resolves_the_limit(searched: Tuning) -> None:
+    assert (searched.decided_by, searched.resolved, searched.images_needed) == ("AP", True, None)
+    assert not any("Agreement with the float model decided" in r for r in searched.reasons)
+
+
+def test_change_that_is_taken_is_told_with_its_paired_interval(searched: Tuning) -> None:
+    (chosen,) = [reason for reason in searched.reasons if "ways to calibrate" in reason]
+    start = next(trial for trial in searched.trials if trial.stage == "start")
+    best = min((t for t in searched.trials if t.stage == "calibrator"), key=loss)
+    assert start.agreement is not None and best.agreement is not None
+    for kind in ("mask", "box"):
+        gain = getattr(best.agreement, kind).estimate - getattr(start.agreement, kind).estimate
+        assert f"{kind} {gain:+.4f} [" in chosen
+
+
+@pytest.mark.parametrize(("least", "met"), [(0.01, True), (1.5, False)])
+@pytest.mark.usefixtures("searched")  # its trials are known
+def test_agreement_decides_where_nobody_annotated(project: Path, least: float, met: bool) -> None:
+    recipe = project / "unlabelled.yaml"
+    text = (project / "clipped.yaml").read_text()
+    text = re.sub(r"(?m)^evaluate:\n  images: .*\n  annotations: .*\n", "", text)
+    recipe.write_text(re.sub(r"(?m)^  mask_ap_drop: .*\n", "", text))
+    wanted = Wanted(Limit(0.0), Limit(0.0), agreement=least)
+    found = tune(recipe, "local", project / "agreed.yaml", wanted)
+
+    assert (found.met, found.decided_by, found.images_needed) == (met, "agreement", None)
+    assert found.best.own_labels and not found.best.final
+    assert found.least_agreement == least
+    assert any("no image is annotated" in reason for reason in found.reasons)
+    assert any("agreement" in need for need in found.needed) != met
 
 
 def test_choices_are_made_on_calibration_images_and_judged_on_evaluation(
@@ -198,6 +245,7 @@ def test_killed_tuning_goes_on_from_the_trials_that_were_done(
     monkeypatch.setenv("EDGEQ_HOME", str(tmp_path))
     arguments = ["tune", str(project / "clipped.yaml"), "-t", "local"]
     arguments += ["-o", str(project / "killed.yaml"), "--max-drop", "0"]
+    arguments += ["--min-agreement", "1"]
     command = [sys.executable, "-m", "edgeq", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         deadline = time.monotonic() + 120
@@ -233,7 +281,8 @@ def test_command_says_what_came_of_it_and_returns_it(project: Path) -> None:
     arguments = ["tune", str(project / "clipped.yaml"), "-t", "local", "--max-drop", "50%"]
     done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml")])
     assert done.exit_code == 0, done.output
-    assert "CONTRACT MET" in done.output and "said.yaml" in done.output
+    assert "Decided by AP." in done.output and "CONTRACT MET" in done.output
+    assert "said.yaml" in done.output
     assert "note: report rotten" in " ".join(done.output.split())
     done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml"), "--json"])
     assert Tuning.model_validate_json(done.stdout).met

@@ -16,7 +16,10 @@ from edgeq.records.trial import Trial, lost
 from edgeq.records.tuning import Tuning
 from edgeq.report.figures import NOTHING
 
-_HEADINGS = ("mask AP", "box AP", "mask AP drop [95%]", "box AP drop [95%]", "float layers")
+_HEADINGS = (
+    *("mask agreement [95%]", "box agreement [95%]"),
+    *("mask AP", "box AP", "mask AP drop [95%]", "box AP drop [95%]", "float layers"),
+)
 
 
 def render_tuning(found: Tuning) -> RenderableType:
@@ -69,10 +72,10 @@ def _tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
 
 def _verdict(found: Tuning) -> Iterator[str]:
     allowed = f"mask AP -{found.largest_mask_drop:.4f}, box AP -{found.largest_box_drop:.4f}"
-    yield f"Compared on {found.compared_on}; judged on {found.judged_on}."
-    yield f"Allowed: {allowed}. Best: {found.best.name}, {lost(found.best)}."
-    if not found.resolved:
-        yield "The intervals reach beyond what is allowed: more images may say otherwise."
+    yield f"Compared by agreement on {found.compared_on}; judged on {found.judged_on}."
+    yield f"Allowed: {allowed}; where AP cannot tell, agreement {found.least_agreement:g}."
+    yield f"Best: {found.best.name}, {lost(found.best)}."
+    yield f"Decided by {found.decided_by}{_doubts(found)}."
     yield f"Ended: {found.ended}. {'CONTRACT MET' if found.met else 'CONTRACT MISSED'}."
     if found.needed:
         yield "It would take:"
@@ -80,6 +83,18 @@ def _verdict(found: Tuning) -> Iterator[str]:
         yield f"- {need}"
     yield from (f"note: {note}" for note in found.notes)
     yield f"tuned recipe: {found.output}"
+
+
+def _doubts(found: Tuning) -> str:
+    """Why it was not AP, how many images would change that, and whether it is sure."""
+    words = []
+    if found.best.own_labels:
+        words.append("no image is annotated")
+    elif found.images_needed:
+        words.append(f"for AP to tell, about {found.images_needed} images like these are needed")
+    if not found.resolved:
+        words.append("its interval reaches beyond the limit")
+    return f": {'; '.join(words)}" if words else ""
 
 
 def _staged(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
@@ -91,7 +106,10 @@ def _named(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
 
 
 def _figures(trial: Trial) -> tuple[str, ...]:
+    agreed = trial.agreement
     return (
+        _interval(agreed.mask if agreed else None),
+        _interval(agreed.box if agreed else None),
         _ap(trial.mask_ap),
         _ap(trial.box_ap),
         _interval(trial.mask_ap_drop),
@@ -104,10 +122,10 @@ def _ap(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4f}"
 
 
-def _interval(drop: Interval | None) -> str:
-    if drop is None:
+def _interval(found: Interval | None) -> str:
+    if found is None:
         return NOTHING
-    return f"{drop.estimate:.4f} [{drop.low:.4f}, {drop.high:.4f}]"
+    return f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
 def _table(first: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:

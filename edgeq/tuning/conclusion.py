@@ -1,0 +1,58 @@
+"""What tuning came to in words: what decided, whether that is sure, and what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeq.tuning.contract import Contract, Judgement
+from edgeq.tuning.search import Search
+from edgeq.tuning.steps import SPENT
+
+
+def allowed(contract: Contract, decision: Judgement) -> str:
+    """What was demanded of the figure that decided."""
+    if decision.by == "agreement":
+        return f"agreement {contract.agreement:g}"
+    return f"mask AP -{contract.mask:.4f}, box AP -{contract.box:.4f}"
+
+
+def undecided(decision: Judgement, own_labels: bool, images: int | None) -> Iterator[str]:
+    """Why something else than AP decided, and whether that is sure."""
+    if decision.by == "agreement":
+        if own_labels:
+            yield "Agreement with the float model decided: no image is annotated."
+        else:
+            enough = f"about {images} images would" if images else "no number of images would"
+            yield f"Agreement with the float model decided: AP does not resolve it, {enough}."
+        if not decision.resolved:
+            yield "Its interval reaches beyond that, too."
+    elif not decision.resolved:
+        enough = f"; about {images} images would resolve it" if images else ""
+        yield f"AP decided, as the float model is sure of nothing there{enough}."
+
+
+def needed(search: Search, ended: str) -> Iterator[str]:
+    """What it would take to meet the contract."""
+    yield from _short(search)
+    if ended == SPENT:
+        yield "more time (--budget): not all stages were tried, and what was is kept"
+    yield "more layers in float than one in ten ('exclude:'), at the cost of speed"
+    is_tried = any(trial.stage == "adaround" for trial in search.trials.done)
+    if not is_tried and search.best.repair.adaround is None:
+        yield "AdaRound (--adaround), which takes minutes and costs nothing on the device"
+    yield "training with quantization (Wu et al. 2020, section 6), which edgeq does not do yet"
+
+
+def _short(search: Search) -> Iterator[str]:
+    """By how much the figure that decided falls short."""
+    contract, trial = search.contract, search.judged
+    if search.decided().by == "agreement" and trial.agreement is not None:
+        worse, found = trial.agreement.worse
+        more = contract.agreement - found.estimate
+        yield f"{worse} agreement {more:.4f} higher: it is {found.estimate:.4f}"
+        return
+    drops = ("mask", trial.mask_ap_drop, contract.mask), ("box", trial.box_ap_drop, contract.box)
+    for kind, drop, limit in drops:
+        if drop is not None and drop.estimate > limit:
+            more = drop.estimate - limit
+            yield f"{kind} AP {more:.4f} higher: {drop.estimate:.4f} is lost, {limit:.4f} allowed"
