@@ -110,6 +110,7 @@ def recipe_check(
     as_json: Json = False,
 ) -> None:
     """Check a recipe; with --target also model, images and what the engine can do."""
+    notes = []
     with code_scanning(sarif) as findings:
         if target is None:
             from edgeq.spec import recipe as recipes
@@ -117,10 +118,16 @@ def recipe_check(
             recipes.load(recipe)
         else:
             from edgeq.stages.check import check
+            from edgeq.stages.plan import overclipped
 
-            check(recipe, target, address_of(host, identity), keep=False).device.close()
+            checked = check(recipe, target, address_of(host, identity), keep=False)
+            checked.device.close()
+            notes += [said] if (said := overclipped(checked.prepared)) else []
         findings.problems(())
-    say(json.dumps({"problems": []}) if as_json else f"{recipe}: nothing wrong")
+    if as_json:
+        say(json.dumps({"problems": [], "notes": notes}))
+    else:
+        say("\n".join([f"{recipe}: nothing wrong", *(f"note: {note}" for note in notes)]))
 
 
 @recipe_app.command("schema", epilog="Example: edgeq recipe schema > recipe.schema.json")

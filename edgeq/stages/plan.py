@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from edgeq.calibration import collect, statistics
 from edgeq.calibration.inputs import tensors
+from edgeq.calibration.statistics import Statistics
 from edgeq.graph.mixing import Mixing, concat_inputs, mixing
 from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent
+from edgeq.quantization.overclipping import overclipping
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.planner import make_plan
 from edgeq.repair.equalization import equalized
@@ -53,7 +55,8 @@ def planned(prepared: Prepared, progress: Progress = silent) -> Planned:
         lambda done: progress("calibrate", done, len(images)),
     )
     plan = make_plan(start.model, seen, prepared.tail, prepared.choices, prepared.placement)
-    notes = start.notes
+    said = _said_of_entropy(prepared, start.model, seen)
+    notes = (*start.notes, said) if said else start.notes
     if recipe.repair.needs_plan:
         looked_at = Images(images, recipe.preprocess)
         start = refined(start.model, plan, recipe.repair, looked_at, write_qdq, cores(), progress)
@@ -72,10 +75,25 @@ def _equalized(prepared: Prepared) -> Repaired:
 
 def is_calibrated(prepared: Prepared) -> bool:
     """Whether the statistics are in the cache."""
-    model = _equalized(prepared).model
-    return statistics.is_cached(
-        model, prepared.wanted, prepared.calibration, prepared.recipe.preprocess
-    )
+    return _is_calibrated(prepared, _equalized(prepared).model)
+
+
+def _is_calibrated(prepared: Prepared, model: Model) -> bool:
+    wanted, images = prepared.wanted, prepared.calibration
+    return statistics.is_cached(model, wanted, images, prepared.recipe.preprocess)
+
+
+def overclipped(prepared: Prepared) -> str | None:
+    """What is to be said of entropy; with figures where the statistics are in the cache."""
+    model, seen = _equalized(prepared).model, None
+    if _is_calibrated(prepared, model):
+        wanted, images = prepared.wanted, prepared.calibration
+        seen = statistics.gather(model, wanted, images, prepared.recipe.preprocess, cores())
+    return _said_of_entropy(prepared, model, seen)
+
+
+def _said_of_entropy(prepared: Prepared, model: Model, seen: Statistics | None) -> str | None:
+    return overclipping(model, prepared.wanted, prepared.choices, prepared.placement, seen)
 
 
 def measured_mixing(

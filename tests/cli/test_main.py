@@ -186,7 +186,26 @@ def test_recipe_check_finds_nothing_wrong_with_the_demo(small_demo: Path) -> Non
     whole = edgeq("recipe", "check", small_demo / "recipe.yaml", "--target", "local", "--json")
 
     assert (alone.returncode, whole.returncode) == (0, 0), whole.stderr
-    assert json.loads(whole.stdout) == {"problems": []}
+    assert json.loads(whole.stdout) == {"problems": [], "notes": []}
+
+
+def test_recipe_check_says_what_entropy_does_to_silu(small_demo: Path) -> None:
+    recipe = small_demo / "entropy.yaml"
+    asked = yaml.safe_load((small_demo / "recipe.yaml").read_text())
+    asked["quantize"] = {"activations": {"calibrator": "entropy"}}
+    recipe.write_text(yaml.safe_dump(asked))
+    target = ("--target", "local")
+
+    before = edgeq("recipe", "check", recipe, *target, "--json")
+    built = edgeq("build", recipe, *target)
+    after = edgeq("recipe", "check", recipe, *target)
+
+    [note] = json.loads(before.stdout)["notes"]
+    assert note.startswith("entropy clips SiLU too early")
+    assert note.endswith("percentile 99.99 and mse keep more")
+    # Where the statistics are there, it knows by how much.
+    assert "by 99.99%" in built.stdout
+    assert "by 99.99%" in after.stdout
 
 
 def test_schema_accepts_the_demo_recipe(small_demo: Path) -> None:

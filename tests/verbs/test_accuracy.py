@@ -44,8 +44,8 @@ FLOAT = {(320, SOME): (0.2295, 0.2663), (320, ALL): (0.2104, 0.2575), (640, ALL)
 SIMULATED = {
     (320, "8 bits", SOME): (0.2269, 0.2643),
     (320, "8 bits", ALL): (0.2081, 0.2515),
-    (640, "8 bits", ALL): (0.2513, 0.2889),
-    (640, "bounded", ALL): (0.2558, 0.2974),
+    (640, "8 bits", ALL): (0.2539, 0.2918),  # .2513 and .2889 on one machine, .2565 and .2946
+    (640, "bounded", ALL): (0.2545, 0.2945),  # .2558 and .2974 where 8 bits had the latter
     (640, "7 bits", ALL): (0.2461, 0.2838),
 }
 # What TensorRT's graph in the simulation and LiteRT's kernels may lose.
