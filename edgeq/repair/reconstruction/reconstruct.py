@@ -43,7 +43,7 @@ LEVELS = 255
 class Subject:
     """What is trained: a model under a plan, on images [N,C,H,W].
 
-    A `rigid` model takes only images of its own size, one at a time.
+    A `rigid` model takes only inputs of its own shape, one at a time: images are [N,1,C,H,W] then.
     """
 
     model: Model
@@ -118,7 +118,7 @@ class _Work:
         self._parts = quantized_parts(model, proto, self.cut)
         images = torch.from_numpy(subject.images)
         name = next(iter(model.inputs))
-        self._floats: Values = {name: images.unsqueeze(1) if subject.rigid else images}
+        self._floats: Values = {name: images}
         self._quantized = dict(self._floats)
 
     def trained(self, index: int, progress: Callable[[int], None]) -> tuple[Constants, float]:

@@ -20,7 +20,7 @@ from edgeq.repair.reconstruction.operators import Tensor
 
 torch = require("torch", "train")
 
-LEARNING_RATE = 0.002
+LEARNING_RATE = 0.006
 """Steps of quantization; ten times as many diverge."""
 BETAS = 0.9, 0.99
 WARM_UP = 5
