@@ -46,6 +46,10 @@ def tune(
     adaround: Annotated[
         bool, typer.Option("--adaround", help="also choose how each weight is rounded: minutes")
     ] = False,
+    reconstruct: Annotated[
+        bool,
+        typer.Option("--reconstruct", help="also train blocks towards the float model: minutes"),
+    ] = False,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -60,7 +64,7 @@ def tune(
 
     box = max_drop if max_box_drop is None else max_box_drop
     limits = parse_limit(max_drop), parse_limit(box, "--max-box-drop")
-    wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement)
+    wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement, reconstruct)
     with shown() as progress:
         result = run(recipe, target, output, wanted, store, progress, address_of(host, identity))
     if as_json:

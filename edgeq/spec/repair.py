@@ -20,7 +20,7 @@ from edgeq.spec.values import (
 class AdaRound(Part):
     """How long rounding is optimized, by adaptive rounding (Nagel et al. 2020)."""
 
-    iterations: PositiveInt = 1000
+    iterations: PositiveInt = 1500
     """steps of the optimizer, for each layer"""
 
 
@@ -31,9 +31,9 @@ class Reconstruct(Part):
     """learn weights; without them biases alone, which brings most of the gain in less time"""
     biases: bool = True
     """learn biases"""
-    iterations: PositiveInt = 100
+    iterations: PositiveInt = 150
     """steps of the optimizer, for each block of about seven layers"""
-    crops: PositiveInt = 96
+    crops: PositiveInt = 128
     """parts of calibration images that blocks are trained on"""
 
     @model_validator(mode="after")

@@ -109,9 +109,7 @@ def _agreements(
         exact = predict(here, float_artifact(prepared), files, Manner(cores()), progress, "float")
         own = own_labels(exact.images, files, prepared.recipe.task.classes)
         if not own.annotations.instances:
-            what = (
-                f"the float model finds nothing above {LABEL_SCORE} on those held out to judge by"
-            )
+            what = f"the float model finds nothing above {LABEL_SCORE} on those held out"
             remedy = "calibrate with images of what it finds, or leave 'reconstruct' out"
             raise InputError(Key("calibration", "images"), what, remedy)
 

@@ -9,7 +9,7 @@ from edgeq.records.trial import Trial, lost
 from edgeq.repair.equalization import equalized
 from edgeq.repair.pairs import find_pairs
 from edgeq.spec.recipe import Recipe
-from edgeq.spec.repair import AdaRound
+from edgeq.spec.repair import AdaRound, Reconstruct
 from edgeq.tuning.changes import (
     calibrators,
     left_float,
@@ -26,7 +26,7 @@ LARGEST_SHARE = 0.1
 """Of the layers, that partial quantization may leave in float."""
 
 
-def searched(search: Search, adaround: bool) -> str:
+def searched(search: Search, adaround: bool, reconstruct: bool = False) -> str:
     """Run stage after stage on the search; why it ended, in words."""
     stages: list[tuple[str, Callable[[Search], None]]] = [
         ("the recipe as it was", _as_it_was),
@@ -37,6 +37,8 @@ def searched(search: Search, adaround: bool) -> str:
     ]
     if adaround:
         stages.append(("AdaRound", _adaround))
+    if reconstruct:
+        stages.append(("reconstruction", _reconstruction))
     try:
         for name, stage in stages:
             stage(search)
@@ -118,6 +120,16 @@ def _adaround(search: Search) -> None:
         return
     recipe = repaired(search.best, adaround=AdaRound())
     _take_if_better(search, recipe, search.run("adaround", "AdaRound", recipe), "AdaRound")
+
+
+def _reconstruction(search: Search) -> None:
+    """Blocks trained towards the float model; it has images of its own to be judged by first."""
+    if search.best.repair.reconstruct is not None:
+        search.reasons.append("Reconstruction: stays, the recipe has it.")
+        return
+    recipe = repaired(search.best, reconstruct=Reconstruct())
+    trial = search.run("reconstruction", "reconstruction", recipe)
+    _take_if_better(search, recipe, trial, "Reconstruction")
 
 
 def _take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> None:

@@ -1,7 +1,7 @@
 """Accuracy recovery in stages, after Wu et al. 2020 (arXiv 2004.09602), section 6.
 
-Weights alone, calibrators, repairs, partial quantization, AdaRound: until the contract is met. What
-is learned in training (quantization-aware training) would come behind these.
+Weights alone, calibrators, repairs, partial quantization, AdaRound, reconstruction: until the
+contract is met. What is learned from labels would come behind these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgeq import places
 from edgeq.calibration.inputs import shared
 from edgeq.cost.profile import float_costs_ms
 from edgeq.device.connection import HERE, Address, host
-from edgeq.errors import InputError
+from edgeq.errors import InputError, check_present
 from edgeq.evaluation import score
 from edgeq.evaluation.agreement import LABEL_SCORE
 from edgeq.evaluation.dataset import Dataset, annotated, evaluation_of
@@ -45,7 +45,7 @@ AGREES = 0.9
 
 @dataclass(frozen=True)
 class Wanted:
-    """How much AP may be lost, whether AdaRound may be tried, and how long all may take.
+    """How much AP may be lost, what that takes minutes may be tried, and how long all may take.
 
     Where AP on labels cannot tell, the `agreement` with the float model that will do: that of the
     recipe's gate if there is one, otherwise .9.
@@ -56,6 +56,7 @@ class Wanted:
     adaround: bool = False
     budget_s: float | None = 1800.0
     agreement: float | None = None
+    reconstruct: bool = False
 
 
 def tune(
@@ -74,6 +75,8 @@ def tune(
     before are taken from the cache. Raises InputError(s) before any work.
     """
     wanted = wanted or Wanted()
+    if wanted.reconstruct:
+        check_present("torch", "train")
     budget_s = math.inf if wanted.budget_s is None else wanted.budget_s
     deadline = time.monotonic() + budget_s
     rewrite.check_output(recipe, output)
@@ -97,7 +100,7 @@ def tune(
         contract = _contract(final or scale, wanted, prepared.recipe)
         trials = Trials(here, prepared, scale, final, progress, shelf.add_trial)
         search = Search(trials, contract, deadline, prepared.recipe, costs_ms)
-        ended = searched(search, wanted.adaround)
+        ended = searched(search, wanted.adaround, wanted.reconstruct)
     found = _concluded(search, prepared, text, recipe, output, ended, contract)
     return found.model_copy(update={"notes": tuple(shelf.notes)})
 

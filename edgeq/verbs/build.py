@@ -96,3 +96,5 @@ def _repair_steps(repair: Repair, images: int) -> Iterator[str]:
         yield f"choose the rounding of the layers' weights over {images} images (AdaRound)"
     if repair.bias_correction:
         yield f"correct the layers' biases over {images} images"
+    if repair.reconstruct is not None:
+        yield "train blocks of layers towards the float model: minutes; kept if it agrees better"

@@ -293,7 +293,7 @@ def by_name(name: str) -> str:
         (
             GOOD + "repair: {bias_corection: true}\n",
             "24: 'bias_corection' is unknown; did you mean 'bias_correction'? (adaround, "
-            "bias_correction, equalize, images, seed)",
+            "bias_correction, equalize, images, reconstruct, seed)",
         ),
         (
             GOOD + "repair:\n  adaround: {iteration: 5}\n",

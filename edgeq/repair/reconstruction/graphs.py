@@ -8,19 +8,21 @@ import onnx
 
 from edgeq.graph.model import Model
 from edgeq.repair.reconstruction.segments import Segment
-from edgeq.repair.reconstruction.training import Part
+from edgeq.repair.reconstruction.training import GraphPart
 
 _PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
-def float_parts(model: Model, found: Sequence[Segment]) -> list[Part]:
+def float_parts(model: Model, found: Sequence[Segment]) -> list[GraphPart]:
     """The float model's nodes by segment."""
     names = {name for segment in found for name in segment.nodes}
     nodes = [node for node in model.nodes if node.name in names]
     return _parts(nodes, found, set(model.inputs), set(model.initializers))
 
 
-def quantized_parts(model: Model, proto: onnx.ModelProto, found: Sequence[Segment]) -> list[Part]:
+def quantized_parts(
+    model: Model, proto: onnx.ModelProto, found: Sequence[Segment]
+) -> list[GraphPart]:
     """The nodes of a Q/DQ graph by segment, without those that make a layer's weight of integers.
 
     Weights and biases are what is trained: they come from outside.
@@ -51,7 +53,7 @@ def _parts(
     found: Sequence[Segment],
     inputs: set[str],
     constants: set[str],
-) -> list[Part]:
+) -> list[GraphPart]:
     ends = [_end(nodes, segment) for segment in found]
     made = dict.fromkeys(inputs, -1)
     made |= {name: index for index, node in enumerate(nodes) for name in node.output}
@@ -63,7 +65,7 @@ def _parts(
             for name, read in last.items()
             if name not in constants and made.get(name, read) < end <= read
         ]
-        parts.append(Part(nodes[begin:end], segment.outputs, live))
+        parts.append(GraphPart(nodes[begin:end], segment.outputs, live))
         begin = end
     return parts
 

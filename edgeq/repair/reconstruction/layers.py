@@ -19,7 +19,7 @@ torch = require("torch", "train")
 Floats = NDArray[np.float32]
 
 
-class Layer:
+class TrainedLayer:
     """Weight and bias of one layer, as a training loop sees them.
 
     `weight_steps` and `bias_steps` are what is learned, in units of the weight's scale and of

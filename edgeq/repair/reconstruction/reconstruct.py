@@ -21,10 +21,10 @@ from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import decoded, encoded, with_constants
 from edgeq.repair.reconstruction.graphs import float_parts, quantized_parts
-from edgeq.repair.reconstruction.layers import Layer
+from edgeq.repair.reconstruction.layers import TrainedLayer
 from edgeq.repair.reconstruction.network import Network, Values
 from edgeq.repair.reconstruction.segments import segments
-from edgeq.repair.reconstruction.training import AT_ONCE, Manner, computed, error, train
+from edgeq.repair.reconstruction.training import AT_ONCE, Schedule, computed, error, train
 from edgeq.spec.repair import Reconstruct
 
 torch = require("torch", "train")
@@ -123,7 +123,7 @@ class _Work:
 
     def trained(self, index: int, progress: Callable[[int], None]) -> tuple[Constants, float]:
         """What a segment learns, and its loss to what it was; nothing where it only got worse."""
-        part, manner, model = self._parts[index], self._manner(index), self._subject.model
+        part, schedule, model = self._parts[index], self._schedule(index), self._subject.model
         targets = self._targets(index)
         layers = self._layers(index, model, self._steps(index))
         for layer in layers.values():
@@ -131,7 +131,7 @@ class _Work:
         before = self._error(index, targets, layers)
         if not before:
             return {}, 1.0
-        train(self._rounded, part, self._quantized, targets, layers, manner, progress)
+        train(self._rounded, part, self._quantized, targets, layers, schedule, progress)
         after = self._error(index, targets, layers)
         if not after < before:
             return {}, 1.0
@@ -146,14 +146,14 @@ class _Work:
         """Take the values behind a segment, whose layers have new constants."""
         model = with_constants(self._subject.model, constants, "")
         layers = self._layers(index, model, {})
-        whole, part, manner = self._whole[index], self._parts[index], self._manner(index)
-        self._floats = computed(self._exact, whole.nodes, self._floats, whole.live, manner)
-        found = computed(self._rounded, part.nodes, self._quantized, part.live, manner, layers)
+        whole, part, schedule = self._whole[index], self._parts[index], self._schedule(index)
+        self._floats = computed(self._exact, whole.nodes, self._floats, whole.live, schedule)
+        found = computed(self._rounded, part.nodes, self._quantized, part.live, schedule, layers)
         self._quantized = found
 
-    def _manner(self, index: int) -> Manner:
+    def _schedule(self, index: int) -> Schedule:
         rigid = self._subject.rigid
-        return Manner(
+        return Schedule(
             self._options.iterations,
             1 if rigid else BATCH,
             self._seed + index,
@@ -163,12 +163,14 @@ class _Work:
 
     def _targets(self, index: int) -> Values:
         whole = self._whole[index]
-        return computed(self._exact, whole.nodes, self._floats, whole.outputs, self._manner(index))
+        return computed(
+            self._exact, whole.nodes, self._floats, whole.outputs, self._schedule(index)
+        )
 
-    def _error(self, index: int, targets: Values, layers: Mapping[str, Layer]) -> float:
+    def _error(self, index: int, targets: Values, layers: Mapping[str, TrainedLayer]) -> float:
         part = self._parts[index]
         found = computed(
-            self._rounded, part.nodes, self._quantized, part.outputs, self._manner(index), layers
+            self._rounded, part.nodes, self._quantized, part.outputs, self._schedule(index), layers
         )
         return error(found, targets)
 
@@ -177,18 +179,20 @@ class _Work:
         nodes = {node.name: node for node in self._subject.model.nodes}
         outputs = {name: nodes[name].output[0] for name in self.cut[index].layers}
         few = {name: value[:AT_ONCE] for name, value in self._floats.items()}
-        whole, manner = self._whole[index], self._manner(index)
-        found = computed(self._exact, whole.nodes, few, list(outputs.values()), manner)
+        whole, schedule = self._whole[index], self._schedule(index)
+        found = computed(self._exact, whole.nodes, few, list(outputs.values()), schedule)
         return {
             name: float(found[output].max() - found[output].min()) / LEVELS
             for name, output in outputs.items()
         }
 
-    def _layers(self, index: int, model: Model, steps: Mapping[str, float]) -> dict[str, Layer]:
+    def _layers(
+        self, index: int, model: Model, steps: Mapping[str, float]
+    ) -> dict[str, TrainedLayer]:
         nodes = {node.name: node for node in model.nodes}
         weights = self._subject.plan.weights
         return {
-            name: Layer(
+            name: TrainedLayer(
                 model,
                 nodes[name],
                 replace(weights[name], tensor=nodes[name].input[1]),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import onnx
 
 from edgeq.errors import require
-from edgeq.repair.reconstruction.layers import Layer
+from edgeq.repair.reconstruction.layers import TrainedLayer
 from edgeq.repair.reconstruction.network import Network, Values
 from edgeq.repair.reconstruction.operators import Tensor
 
@@ -30,7 +30,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Part:
+class GraphPart:
     """A segment of the Q/DQ graph: its nodes, its outputs by name, what the rest reads of it."""
 
     nodes: Sequence[onnx.NodeProto]
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Manner:
+class Schedule:
     """How long a segment is trained, on how many crops at a time, with which draws.
 
     A `rigid` network takes its own batch of one only: values have one more dimension in front.
@@ -57,8 +57,8 @@ def computed(
     nodes: Sequence[onnx.NodeProto],
     values: Mapping[str, Tensor],
     wanted: Sequence[str],
-    manner: Manner,
-    layers: Mapping[str, Layer] | None = None,
+    schedule: Schedule,
+    layers: Mapping[str, TrainedLayer] | None = None,
 ) -> Values:
     """What nodes make of all values, a few at a time and without gradients."""
     count = len(next(iter(values.values())))
@@ -66,7 +66,7 @@ def computed(
     with torch.no_grad():
         for start in range(0, count, AT_ONCE):
             part = {name: value[start : start + AT_ONCE] for name, value in values.items()}
-            found = _run(network, nodes, part, wanted, manner, layers)
+            found = _run(network, nodes, part, wanted, schedule, layers)
             for name, value in found.items():
                 parts[name].append(value.cpu())
     return {name: torch.cat(found) for name, found in parts.items()}
@@ -74,29 +74,29 @@ def computed(
 
 def train(
     network: Network,
-    part: Part,
+    part: GraphPart,
     values: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
-    layers: Mapping[str, Layer],
-    manner: Manner,
+    layers: Mapping[str, TrainedLayer],
+    schedule: Schedule,
     progress: Callable[[int], None],
 ) -> None:
     """Change what layers learn so that the part's outputs come nearest to the targets."""
     parameters = [one for layer in layers.values() for one in layer.learned]
     weights = {name: _weight(target) for name, target in targets.items()}
-    drawn = torch.Generator().manual_seed(manner.seed)
+    drawn = torch.Generator().manual_seed(schedule.seed)
     count = len(next(iter(values.values())))
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, betas=BETAS)
     order: list[int] = []
-    for iteration in range(manner.iterations):
+    for iteration in range(schedule.iterations):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * _share(iteration, manner.iterations)
-        while len(order) < manner.batch:
+            group["lr"] = LEARNING_RATE * _share(iteration, schedule.iterations)
+        while len(order) < schedule.batch:
             order += torch.randperm(count, generator=drawn).tolist()
-        chosen, order = order[: manner.batch], order[manner.batch :]
+        chosen, order = order[: schedule.batch], order[schedule.batch :]
         batch = {name: value[chosen] for name, value in values.items()}
-        found = _run(network, part.nodes, batch, part.outputs, manner, layers)
-        wanted = {name: target[chosen].to(manner.device) for name, target in targets.items()}
+        found = _run(network, part.nodes, batch, part.outputs, schedule, layers)
+        wanted = {name: target[chosen].to(schedule.device) for name, target in targets.items()}
         loss = sum(
             weights[name] * (found[name] - wanted[name]).square().mean() for name in part.outputs
         )
@@ -132,12 +132,12 @@ def _run(
     nodes: Sequence[onnx.NodeProto],
     values: Mapping[str, Tensor],
     wanted: Sequence[str],
-    manner: Manner,
-    layers: Mapping[str, Layer] | None,
+    schedule: Schedule,
+    layers: Mapping[str, TrainedLayer] | None,
 ) -> Values:
-    there = {name: value.to(manner.device) for name, value in values.items()}
+    there = {name: value.to(schedule.device) for name, value in values.items()}
     replaced = None if layers is None else {name: one.tensors() for name, one in layers.items()}
-    if not manner.rigid:
+    if not schedule.rigid:
         return network.run(nodes, there, wanted, replaced)
     count = len(next(iter(there.values())))
     single = [

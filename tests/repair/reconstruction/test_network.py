@@ -10,10 +10,10 @@ import pytest
 from onnx import numpy_helper
 
 from edgeq.repair.reconstruction.graphs import float_parts, quantized_parts
-from edgeq.repair.reconstruction.layers import Layer
+from edgeq.repair.reconstruction.layers import TrainedLayer
 from edgeq.repair.reconstruction.network import Network
 from edgeq.repair.reconstruction.segments import segments
-from edgeq.repair.reconstruction.training import Manner, computed
+from edgeq.repair.reconstruction.training import Schedule, computed
 from edgeq.runtimes.qdq import write_qdq
 
 from ...runtimes.builds import run
@@ -43,11 +43,12 @@ def test_first_layer_is_rounded_as_onnx_runtime_rounds_it(tmp_path: Path) -> Non
     part = quantized_parts(model, proto, cut)[0]
     nodes = {node.name: node for node in model.nodes}
     layers = {
-        name: Layer(model, nodes[name], plan.weights[name], 0.0, "cpu") for name in cut[0].layers
+        name: TrainedLayer(model, nodes[name], plan.weights[name], 0.0, "cpu")
+        for name in cut[0].layers
     }
-    manner = Manner(iterations=1, batch=1, seed=0, rigid=False, device="cpu")
+    schedule = Schedule(iterations=1, batch=1, seed=0, rigid=False, device="cpu")
     values = {"x": torch.from_numpy(x)}
-    found = computed(Network(proto), part.nodes, values, ["first"], manner, layers)
+    found = computed(Network(proto), part.nodes, values, ["first"], schedule, layers)
     assert snr_db(found["first"].numpy(), run(proto.SerializeToString(), x)["first"]) > 70
 
 
