@@ -23,6 +23,7 @@ from edgeq.spec.images import Image, images_of
 from edgeq.spec.recipe import Calibration, Preprocess, Recipe
 from edgeq.spec.target import Target
 from edgeq.stages.exported import check_exported
+from edgeq.stages.held_out import split
 from edgeq.stages.outputs import check_decoder, load_model
 
 FEW_IMAGES = 16
@@ -74,6 +75,7 @@ def prepare(
     )
     if recipe.repair.reconstruct is not None:
         problems.attempt(lambda: check_present("torch", "train"))
+        problems.attempt(lambda: None if images is None else split(images))
     model = problems.attempt(lambda: load_model(recipe))
     choices = problems.attempt(lambda: resolve_choices(model, recipe.quantize)) if model else None
     if model is not None:

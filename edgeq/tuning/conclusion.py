@@ -40,7 +40,8 @@ def needed(search: Search, ended: str) -> Iterator[str]:
     is_tried = any(trial.stage == "adaround" for trial in search.trials.done)
     if not is_tried and search.best.repair.adaround is None:
         yield "AdaRound (--adaround), which takes minutes and costs nothing on the device"
-    if search.best.repair.reconstruct is None:
+    is_tried = any(trial.stage == "reconstruction" for trial in search.trials.done)
+    if not is_tried and search.best.repair.reconstruct is None:
         yield "reconstruction (--reconstruct), which takes minutes and costs nothing on the device"
     yield "training with labels (Wu et al. 2020, section 6), which edgeq does not do yet"
 

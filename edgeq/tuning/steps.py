@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from edgeq.errors import InputError
 from edgeq.records.trial import Trial, lost
 from edgeq.repair.equalization import equalized
 from edgeq.repair.pairs import find_pairs
@@ -128,7 +129,12 @@ def _reconstruction(search: Search) -> None:
         search.reasons.append("Reconstruction: stays, the recipe has it.")
         return
     recipe = repaired(search.best, reconstruct=Reconstruct())
-    trial = search.run("reconstruction", "reconstruction", recipe)
+    try:
+        trial = search.run("reconstruction", "reconstruction", recipe)
+    except InputError as exc:
+        # What the stages before found is not lost to a model that cannot be trained.
+        search.reasons.append(f"Reconstruction: not possible: {exc}.")
+        return
     _take_if_better(search, recipe, trial, "Reconstruction")
 
 

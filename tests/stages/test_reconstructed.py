@@ -20,8 +20,8 @@ from edgeq.spec.images import Image
 from edgeq.spec.repair import Reconstruct, Repair
 from edgeq.stages import reconstructed
 from edgeq.stages.build import build
+from edgeq.stages.held_out import split
 from edgeq.stages.prepare import Prepared, prepare
-from edgeq.stages.reconstructed import split
 from edgeq.verbs.build import steps_of
 
 QUICK = Repair(reconstruct=Reconstruct(iterations=2, crops=4))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import onnx
 
 from edgeq.graph.model import Model
+from edgeq.quantization.bias import takes_bias
 from edgeq.repair.reconstruction.segments import Segment
 from edgeq.repair.reconstruction.training import GraphPart
 
@@ -29,23 +30,23 @@ def quantized_parts(
     """
     layers = {name for segment in found for name in segment.layers}
     wanted = {name for segment in found for name in segment.outputs}
+    constants = {tensor.name for tensor in proto.graph.initializer}
     kept = []
     for node in reversed(proto.graph.node):
-        if wanted.intersection(node.output):
+        if node.op_type == "QuantizeLinear" and node.input[0] in constants:
+            # An operand that is constant: it has no part in what images go through.
+            constants.update(node.output)
+        elif wanted.intersection(filter(None, node.output)):
             kept.append(node)
             wanted.update(_computed(model, node) if node.name in layers else node.input)
-    constants = {tensor.name for tensor in proto.graph.initializer}
     return _parts(kept[::-1], found, set(model.inputs), constants)
 
 
 def _computed(model: Model, layer: onnx.NodeProto) -> list[str]:
-    """What a layer reads beside its weight and a constant bias."""
+    """What a layer reads beside its weight, and beside a bias that can be learned."""
     original = next(node for node in model.nodes if node.name == layer.name)
-    return [
-        name
-        for index, (name, source) in enumerate(zip(layer.input, original.input, strict=False))
-        if index != 1 and source not in model.initializers
-    ]
+    own = 2 if takes_bias(model, original) else 1
+    return [layer.input[0], *layer.input[own + 1 :]]
 
 
 def _parts(

@@ -12,7 +12,7 @@ from edgeq.quantization import arithmetic
 from edgeq.quantization.bias import has_bias, takes_bias
 from edgeq.quantization.neighbours import from_rows, neighbours_of, rows_of
 from edgeq.quantization.plan import WeightScale
-from edgeq.repair.reconstruction.operators import Tensor
+from edgeq.repair.reconstruction.inputs import Tensor
 
 torch = require("torch", "train")
 

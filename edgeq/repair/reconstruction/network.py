@@ -17,7 +17,8 @@ from onnx import numpy_helper
 
 from edgeq.errors import require
 from edgeq.graph.model import integer
-from edgeq.repair.reconstruction.operators import Tensor, compute
+from edgeq.repair.reconstruction.inputs import Tensor
+from edgeq.repair.reconstruction.operators import compute
 
 torch = require("torch", "train")
 
@@ -34,17 +35,23 @@ class Network:
         self._protos = {tensor.name: tensor for tensor in proto.graph.initializer}
         self._device = device
         self._constants: Values = {}
+        self._rounded = {
+            node.output[0]: node
+            for node in self.nodes
+            if node.op_type == "QuantizeLinear" and node.input[0] in self._protos
+        }
 
     def constant(self, name: str) -> Tensor:
         """A constant as a tensor; made when it is first read."""
+        if name in self._rounded and name not in self._constants:
+            node = self._rounded[name]
+            self._constants[name] = _rounded(
+                [self.constant(source) for source in node.input], integer(node, "axis", 1)
+            )
         if name not in self._constants:
             value = np.array(numpy_helper.to_array(self._protos[name]))
             self._constants[name] = torch.from_numpy(value).to(self._device)
         return self._constants[name]
-
-    def is_constant(self, name: str) -> bool:
-        """Whether a tensor is a constant of the graph."""
-        return name in self._protos
 
     def run(
         self,
@@ -71,13 +78,13 @@ class Network:
         if name in held:
             return held[name]
         # The weight of a replaced layer is not made at all.
-        return self.constant(name) if name in self._protos else None
+        return self.constant(name) if name in self._protos or name in self._rounded else None
 
     def _made(self, node: onnx.NodeProto, inputs: list[Tensor | None]) -> tuple[Tensor, ...]:
         if node.op_type == "QuantizeLinear":
             return (_rounded(inputs, integer(node, "axis", 1)),)
         if node.op_type == "DequantizeLinear":
-            stored = self.is_constant(node.input[0])
+            stored = node.input[0] in self._protos
             return (_restored(inputs, integer(node, "axis", 1)) if stored else inputs[0],)
         return compute(node, inputs)
 

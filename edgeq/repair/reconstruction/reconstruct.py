@@ -33,6 +33,7 @@ Floats = NDArray[np.float32]
 Constants = dict[tuple[str, int], Floats]
 CACHE = cache.Cache("segments")
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH = 6
 """Crops that an iteration looks at"""
 LEVELS = 255
@@ -75,6 +76,9 @@ def reconstruct(
     cache. Raises InputError for an operator that is not trained through.
     """
     torch.set_num_threads(threads)
+    # On a GPU: as exact as on a CPU, and the same every time.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
     work = _Work(subject, options, seed, simulation)
     result, total = Reconstruction(), len(work.cut) * options.iterations
     for index in range(len(work.cut)):
@@ -109,10 +113,9 @@ class _Work:
     ) -> None:
         model, plan = subject.model, subject.plan
         self._subject, self._options, self._seed = subject, options, seed
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         proto = onnx.load_model_from_string(simulation(model, plan))
-        self._exact = Network(model.proto, self._device)
-        self._rounded = Network(proto, self._device)
+        self._exact = Network(model.proto, DEVICE)
+        self._rounded = Network(proto, DEVICE)
         self.cut = segments(model, plan.weights)
         self._whole = float_parts(model, self.cut)
         self._parts = quantized_parts(model, proto, self.cut)
@@ -129,18 +132,18 @@ class _Work:
         for layer in layers.values():
             layer.learn(self._options.weights, self._options.biases)
         before = self._error(index, targets, layers)
-        if not before:
+        if not before or not any(layer.learned for layer in layers.values()):
             return {}, 1.0
         train(self._rounded, part, self._quantized, targets, layers, schedule, progress)
-        after = self._error(index, targets, layers)
-        if not after < before:
-            return {}, 1.0
         constants: Constants = {}
         for name, layer in layers.items():
             for place, value in enumerate(layer.trained(), 1):
                 if value is not None:
                     constants[name, place] = value
-        return constants, after / before
+        # Of what will be written, which a kernel's limits may have changed.
+        written = with_constants(model, constants, "")
+        after = self._error(index, targets, self._layers(index, written, {}))
+        return (constants, after / before) if after < before else ({}, 1.0)
 
     def go_on(self, index: int, constants: Constants) -> None:
         """Take the values behind a segment, whose layers have new constants."""
@@ -158,7 +161,7 @@ class _Work:
             1 if rigid else BATCH,
             self._seed + index,
             rigid,
-            self._device,
+            DEVICE,
         )
 
     def _targets(self, index: int) -> Values:
@@ -197,7 +200,7 @@ class _Work:
                 nodes[name],
                 replace(weights[name], tensor=nodes[name].input[1]),
                 steps.get(name, 0.0),
-                self._device,
+                DEVICE,
             )
             for name in self.cut[index].layers
         }

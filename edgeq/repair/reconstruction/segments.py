@@ -58,13 +58,13 @@ def _needed(model: Model, layers: Collection[str]) -> list[onnx.NodeProto]:
     for node in reversed(model.nodes):
         if node.name in layers or wanted.intersection(node.output):
             needed.add(node.name)
-            wanted.update(node.input)
+            wanted.update(filter(None, node.input))
     made = {name for node in model.nodes if node.name in needed for name in node.output}
     known = {*made, *model.initializers, *model.inputs}
     for node in model.nodes:
         if node.name in needed or node.op_type not in ACTIVATIONS:
             continue
-        if made.intersection(node.input) and known.issuperset(node.input):
+        if made.intersection(node.input) and known.issuperset(filter(None, node.input)):
             needed.add(node.name)
             made.update(node.output)
             known.update(node.output)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnx
+import math
+from collections.abc import Sequence
 
-from edgeq.errors import require
-from edgeq.graph.model import Model
+import numpy as np
+
+from edgeq import cache
+from edgeq.errors import InputError, require
+from edgeq.graph.model import Model, Shape
 from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import with_constants
 from edgeq.repair.model import Images, key_of
 from edgeq.repair.reconstruction.crops import crops, whole
 from edgeq.repair.reconstruction.network import Network
-from edgeq.repair.reconstruction.reconstruct import Floats, Subject, reconstruct
-from edgeq.repair.reconstruction.segments import segments
+from edgeq.repair.reconstruction.reconstruct import DEVICE, Floats, Subject, reconstruct
+from edgeq.repair.reconstruction.segments import Segment, segments
 from edgeq.repair.refinement import Simulation
 from edgeq.repair.repaired import Repaired
 from edgeq.spec.repair import Reconstruct, Repair
 
 torch = require("torch", "train")
 
-WHOLE_IMAGES = 32
-"""As many are looked at by a network that takes nothing smaller"""
+FEWEST_WHOLE, WHOLE_IMAGES = 4, 32
+"""As many are looked at by a network that takes nothing smaller, as memory allows"""
+HELD_BYTES = 1 << 28
+"""Of one tensor, over all images"""
 
 
 def trained(
@@ -41,7 +46,8 @@ def trained(
     """
     options = repair.reconstruct
     assert options is not None
-    key = key_of(model, plan, repair, images.files, images.preprocess)
+    known = key_of(model, plan, repair, images.files, images.preprocess)
+    key = cache.key({"trained": known, "torch": torch.__version__, "device": DEVICE})
     subject = _subject(model, plan, options, repair.seed, images)
     found = reconstruct(subject, options, repair.seed, key, simulation, threads, progress)
     count = len({name for name, _ in found.constants})
@@ -56,35 +62,48 @@ def trained(
 
 
 def _subject(model: Model, plan: Plan, options: Reconstruct, seed: int, images: Images) -> Subject:
-    made = crops(images.files, images.preprocess, options.crops, seed)
-    if _takes(model, plan, made[:2]):
-        return Subject(model, plan, made, rigid=False)
-    count = min(options.crops, WHOLE_IMAGES)
     shape = next(iter(model.inputs.values()))
+    found = segments(model, plan.weights)
+    [few] = crops(images.files[:1], images.preprocess, 1, seed)
+    if len(shape) == few.ndim + 1 and _takes(model, found, np.stack([few, few])):
+        made = crops(images.files, images.preprocess, options.crops, seed)
+        return Subject(model, plan, made, rigid=False)
+    outputs = [output for segment in found for output in segment.outputs]
+    largest = max(4 * math.prod(model.shapes[output]) for output in outputs)
+    count = min(options.crops, WHOLE_IMAGES, max(FEWEST_WHOLE, HELD_BYTES // max(1, largest)))
     made = whole(images.files, images.preprocess, count)
     return Subject(model, plan, made.reshape(-1, *shape), rigid=True)
 
 
-def _takes(model: Model, plan: Plan, images: Floats) -> bool:
+def _takes(model: Model, found: Sequence[Segment], images: Floats) -> bool:
     """Whether all that is trained computes with images of another size, several at a time.
 
     Shapes that an exporter wrote into the graph, as for attention, allow neither.
     """
     network, [name] = Network(model.proto), list(model.inputs)
-    if len(model.inputs[name]) != images.ndim:
-        return False
-    found = segments(model, plan.weights)
     names = {node for segment in found for node in segment.nodes}
-    nodes: list[onnx.NodeProto] = [node for node in model.nodes if node.name in names]
+    nodes = [node for node in model.nodes if node.name in names]
     outputs = [output for segment in found for output in segment.outputs]
     try:
         with torch.no_grad():
             made = network.run(nodes, {name: torch.from_numpy(images)}, outputs)
-    except (RuntimeError, IndexError):  # how PyTorch says that shapes do not go together
+    # How PyTorch and we say that shapes do not go together; what cannot be trained at all is told
+    # when the whole image is.
+    except (RuntimeError, IndexError, InputError):
         return False
     return all(
-        value.dim() == len(model.shapes[output])
-        and value.shape[0] == len(images)
-        and value.shape[1:2] == model.shapes[output][1:2]
+        _is_scaled(tuple(value.shape), model.shapes[output], images.shape, model.inputs[name])
         for output, value in made.items()
+    )
+
+
+def _is_scaled(found: Shape, whole: Shape, images: Shape, full: Shape) -> bool:
+    """Whether a tensor of cut images is what it is of whole ones, but for the size of the cut."""
+    if len(found) != len(whole) or found[0] != images[0] or found[1:2] != whole[1:2]:
+        return False
+    if len(found) != len(full):
+        return found[2:] == whole[2:]
+    return all(
+        abs(side - other * cut / size) < 1
+        for side, other, cut, size in zip(found[2:], whole[2:], images[2:], full[2:], strict=True)
     )

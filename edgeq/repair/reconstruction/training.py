@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import onnx
 
 from edgeq.errors import require
+from edgeq.repair.reconstruction.inputs import Tensor
 from edgeq.repair.reconstruction.layers import TrainedLayer
 from edgeq.repair.reconstruction.network import Network, Values
-from edgeq.repair.reconstruction.operators import Tensor
 
 torch = require("torch", "train")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
+from edgeq.quantization.rules import Placement
 from edgeq.spec.quantize import Quantize
 
 from ...nets import Net
@@ -28,12 +29,11 @@ def chain(folder: Path, depth: int = 3, channels: int = 8, side: int = 32) -> Mo
     return net.model(folder, ["last"])
 
 
-def planned(model: Model, calibrator: str = "max", **changes: Any) -> Plan:
-    quantize = Quantize.model_validate(
-        {"head": "quantize", "activations": {"calibrator": calibrator}}
-    )
-    rules = replace(placement(bits=8), **changes)
-    return plan_of(model, quantize, [x[np.newaxis] for x in images(4)], rules)
+def planned(model: Model, rules: Placement | None = None, **changes: Any) -> Plan:
+    quantize = Quantize.model_validate({"head": "quantize", "activations": {"calibrator": "max"}})
+    side = next(iter(model.inputs.values()))[-1]
+    rules = replace(rules or placement(bits=8), **changes)
+    return plan_of(model, quantize, [x[np.newaxis] for x in images(4, side)], rules)
 
 
 def images(count: int, side: int = 32, seed: int = 0) -> NDArray[np.float32]:

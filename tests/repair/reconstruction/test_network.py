@@ -16,6 +16,7 @@ from edgeq.repair.reconstruction.segments import segments
 from edgeq.repair.reconstruction.training import Schedule, computed
 from edgeq.runtimes.qdq import write_qdq
 
+from ...nets import Net
 from ...runtimes.builds import run
 from .nets import chain, images, planned
 
@@ -105,3 +106,21 @@ def test_segments_hold_every_layer_once_and_hand_on_what_is_read(tmp_path: Path)
 def _own(node: onnx.NodeProto) -> tuple[int, ...]:
     """What of a layer comes from outside: its weight and its bias."""
     return (1, 2) if node.op_type == "Conv" else ()
+
+
+def test_bias_that_is_not_learned_is_there_all_the_same(tmp_path: Path) -> None:
+    net = Net(3, 4)
+    flat = net.node("Flatten", ["x"], "flat")
+    for name, shape in (("w", (48, 4)), ("b", (4,))):
+        net.constant(name, net.rng.standard_normal(shape).astype(np.float32))
+    net.node("Gemm", [flat, "w", "b"], "out", beta=0.5)
+    model = net.model(tmp_path, ["out"])
+    plan, x = planned(model), images(1, side=4)
+    proto = onnx.load_model_from_string(write_qdq(model, plan))
+    cut = segments(model, plan.weights)
+    [part], [node] = quantized_parts(model, proto, cut), [n for n in model.nodes if n.name == "out"]
+    layers = {"out": TrainedLayer(model, node, plan.weights["out"], 0.0, "cpu")}
+    schedule = Schedule(iterations=1, batch=1, seed=0, rigid=False, device="cpu")
+    values = {"x": torch.from_numpy(x)}
+    found = computed(Network(proto), part.nodes, values, ["out"], schedule, layers)
+    assert snr_db(found["out"].numpy(), run(proto.SerializeToString(), x)["out"]) > 40

@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 
 from edgeq.errors import InputError
 from edgeq.graph.session import open_session
+from edgeq.repair.reconstruction.moving import PLACES, ROUNDINGS
 from edgeq.repair.reconstruction.network import Network
 from edgeq.repair.reconstruction.operators import OPERATORS
 
@@ -114,13 +115,19 @@ def pool(counted: bool) -> Draw:
 
 def resize(rng: np.random.Generator) -> Case:
     x = image(rng)
-    if rng.random() < 0.5:
-        factors = np.array([1, 1, *rng.integers(1, 4, 2)], np.float32)
-        mode = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return {"mode": "nearest", **mode}, [x, None, factors]
-    where = ["half_pixel", "align_corners"][rng.integers(2)]
-    sizes = integers(*x.shape[:2], *(2 * n for n in x.shape[2:]))
-    return {"mode": "linear", "coordinate_transformation_mode": where}, [x, None, None, sizes]
+    linear = rng.random() < 0.3
+    modes = ["half_pixel", "align_corners"] if linear else list(PLACES)
+    attributes = {
+        "mode": "linear" if linear else "nearest",
+        "coordinate_transformation_mode": modes[rng.integers(len(modes))],
+    }
+    if not linear:
+        attributes["nearest_mode"] = list(ROUNDINGS)[rng.integers(len(ROUNDINGS))]
+    if rng.random() < 0.5 and not linear:
+        return attributes, [x, None, np.array([1, 1, *rng.integers(1, 4, 2)], np.float32)]
+    # Sizes of which 11 to 15 is none that its quotient gives back.
+    sizes = [*x.shape[:2], *(int(n) for n in rng.integers(3, 16, 2))]
+    return attributes, [x, None, None, integers(*sizes)]
 
 
 def sliced(rng: np.random.Generator) -> Case:

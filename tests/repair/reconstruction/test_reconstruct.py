@@ -18,9 +18,12 @@ from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import with_constants
 from edgeq.repair.reconstruction import training
 from edgeq.repair.refinement import plan_for
+from edgeq.runtimes import runtime
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.spec import target as targets
 from edgeq.spec.repair import Reconstruct
 
+from ...nets import Net
 from ...runtimes.builds import run
 from .nets import chain, images, planned
 
@@ -177,3 +180,32 @@ def test_neighbours_stay_within_what_a_kernel_adds_exactly(
         neighbours = neighbours_of(nodes[name], weight.shape, PAIR_LIMIT)
         assert neighbours is not None
         assert not neighbours.over(rows_of(nodes[name], integers.astype(np.float32))).any()
+
+
+@pytest.mark.usefixtures("edgeq_home")
+def test_operand_that_is_constant_goes_through_no_segment(tmp_path: Path) -> None:
+    net = Net(3, 16)
+    x = "x"
+    for index in range(12):
+        x = net.conv(x, f"conv{index}", (4, 3 if index == 0 else 4, 3, 3))
+    factor = net.constant("factor", np.full((1, 4, 1, 1), 0.5, np.float32))
+    net.conv(net.node("Mul", [net.silu(x, "silu"), factor], "scaled"), "last", (2, 4, 1, 1))
+    model = net.model(tmp_path, ["last"])
+    rules, _ = runtime("litert").placement(targets.load("arm-cpu-tflite"), None)
+    plan = planned(model, rules=rules)
+    assert any(name in model.initializers for name in plan.tensors)
+    subject = Subject(model, plan, images(20, side=16), rigid=False)
+    found = reconstruct(subject, Reconstruct(iterations=2), 0, "key", write_qdq, 1, silent)
+    assert len(found.gains) > 1
+
+
+@pytest.mark.usefixtures("edgeq_home")
+def test_layers_without_a_bias_of_their_own_learn_none(tmp_path: Path) -> None:
+    net = Net(3, 8)
+    weight = net.constant("w", net.rng.standard_normal((8, 4)).astype(np.float32))
+    net.node("MatMul", ["x", weight], "product")
+    model = net.model(tmp_path, ["product"])
+    plan = planned(model)
+    subject = Subject(model, plan, images(8, side=8), rigid=False)
+    options = Reconstruct(weights=False, iterations=2)
+    assert not reconstruct(subject, options, 0, "key", write_qdq, 1, silent).constants
