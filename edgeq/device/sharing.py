@@ -1,22 +1,22 @@
 """Engines kept on this machine: what one board built, for boards with the very same fingerprint.
 
-Under cache/engines/<fingerprint>: the engine, its golden outputs, and a record with the hashes of
-both. A folder appears by rename when it is whole. Under cache/timings what the builders of one kind
+Under cache/engines/<fingerprint>: the engine, its golden outputs, both named by their hashes, and a
+record that names them, which is written last. What an older record named stays for a while: it may
+be on its way to a board. Under cache/timings what the builders of one kind
 of board measured, which has a later model built of the same tactics on any of them; TensorRT itself
 refuses what another GPU measured.
 """
 
 from __future__ import annotations
 
-import shutil
-import uuid
+import time
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeq import places
-from edgeq.cache import Cache
+from edgeq.cache import KEPT_S, Cache
 from edgeq.device.sending import hash_of
 from edgeq.errors import InputError
 from edgeq.records.limits import Hash, Positive
@@ -42,7 +42,7 @@ def kept(fingerprint: str) -> tuple[EngineRecord, dict[str, Path]] | None:
     try:
         folder = CACHE.folder(fingerprint)
         record = EngineRecord.model_validate_json((folder / _RECORD).read_bytes())
-        files = {record.plan: folder / "engine.plan", record.golden: folder / "golden.npz"}
+        files = _files(folder, record)
         if all(hash_of(file) == digest for digest, file in files.items()):
             return record, files
     except (OSError, ValidationError, InputError):
@@ -53,15 +53,21 @@ def kept(fingerprint: str) -> tuple[EngineRecord, dict[str, Path]] | None:
 def keep(fingerprint: str, record: EngineRecord, plan: bytes, golden: bytes) -> None:
     """Keep an engine in the place of what is there; `record` is the board's word for it."""
     folder = CACHE.folder(fingerprint)
-    partial = folder.with_name(f".{fingerprint}.{uuid.uuid4().hex}")
-    try:
-        places.write_whole(partial / "engine.plan", plan)
-        places.write_whole(partial / "golden.npz", golden)
-        places.write_whole(partial / _RECORD, record.model_dump_json().encode())
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    files = _files(folder, record)
+    for file, content in zip(files.values(), (plan, golden), strict=True):
+        places.write_whole(file, content)
+    places.write_whole(folder / _RECORD, record.model_dump_json().encode())
+    old_s = time.time() - KEPT_S
+    for file in folder.iterdir():
+        if file not in (*files.values(), folder / _RECORD) and file.stat().st_mtime < old_s:
+            file.unlink(missing_ok=True)
+
+
+def _files(folder: Path, record: EngineRecord) -> dict[str, Path]:
+    return {
+        record.plan: folder / f"{record.plan}.plan",
+        record.golden: folder / f"{record.golden}.npz",
+    }
 
 
 def kept_timings(key: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def test_engine_is_kept_whole(folder: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: (folder / "engine.plan").write_bytes(b"half"),
-        lambda folder: (folder / "golden.npz").unlink(),
+        lambda folder: next(folder.glob("*.plan")).write_bytes(b"half"),
+        lambda folder: next(folder.glob("*.npz")).unlink(),
         lambda folder: (folder / "record.json").write_text("{"),
         lambda folder: (folder / "record.json").write_text("{}"),
         lambda folder: (folder / "record.json").unlink(),
@@ -77,3 +78,18 @@ def test_failure_leaves_what_was_there(folder: Path, monkeypatch: pytest.MonkeyP
         sharing.keep(KEY, told(b"another"), b"another", GOLDEN)
     assert sharing.kept(KEY) is not None
     assert [path.name for path in folder.parent.iterdir()] == [KEY]
+
+
+def test_engine_that_is_on_its_way_stays_when_another_takes_its_place(folder: Path) -> None:
+    sharing.keep(KEY, told(), PLAN, GOLDEN)
+    sent = sharing.kept(KEY)
+    assert sent is not None
+    sharing.keep(KEY, told(b"another"), b"another", GOLDEN)
+    assert [file.read_bytes() for file in sent[1].values()] == [PLAN, GOLDEN]
+    now = sharing.kept(KEY)
+    assert now is not None and now[0].plan == hashlib.sha256(b"another").hexdigest()
+    # Nobody is still at it a day later.
+    old, _ = sent[1].values()
+    os.utime(old, (0, 0))
+    sharing.keep(KEY, told(b"another"), b"another", GOLDEN)
+    assert sorted(folder.iterdir()) == sorted([*now[1].values(), folder / "record.json"])
