@@ -64,9 +64,9 @@ def error(model: Model, plan: Plan, exact: Model) -> float:
 
 
 def coarse(plan: Plan) -> Plan:
-    """The plan with weights in 4 bits, so that their rounding is most of the error."""
+    """The plan with weights in 6 bits, so that their rounding is most of the error."""
     weights = {
-        name: replace(one, bits=4, scales=tuple(s * 127 / 7 for s in one.scales))
+        name: replace(one, bits=6, scales=tuple(s * 127 / 31 for s in one.scales))
         for name, one in plan.weights.items()
     }
     return replace(plan, weights=weights)
