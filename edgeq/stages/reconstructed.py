@@ -7,17 +7,14 @@ trained on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from edgeq.device.connection import host
 from edgeq.errors import InputError, Key
-from edgeq.evaluation import score
-from edgeq.evaluation.agreement import LABEL_SCORE, own_labels
+from edgeq.evaluation.agreement import LABEL_SCORE, agreeing, agreement, own_labels
 from edgeq.evaluation.dataset import Dataset
-from edgeq.evaluation.evaluator import KINDS, Kind
 from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
-from edgeq.records.accuracy import Accuracy
+from edgeq.records.accuracy import Agreement
 from edgeq.repair.model import Images
 from edgeq.repair.refinement import plan_for
 from edgeq.repair.repaired import Repaired
@@ -32,21 +29,6 @@ LEAST_RISE = 0.01
 """Of agreement, the mean of masks and boxes: less comes from the order of additions alone."""
 ARITHMETICS = ("disabled", "all")
 """Exact float arithmetic and this machine's kernels: of either, agreement moves by .01 by chance"""
-
-
-@dataclass(frozen=True)
-class _Agreed:
-    """Agreement of masks and boxes, the mean over arithmetics."""
-
-    mask: float
-    box: float
-
-    @property
-    def mean(self) -> float:
-        return (self.mask + self.box) / 2
-
-    def __str__(self) -> str:
-        return f"{self.mask:.3f} / {self.box:.3f}"
 
 
 def reconstructed(prepared: Prepared, start: Repaired, plan: Plan, progress: Progress) -> Repaired:
@@ -64,8 +46,10 @@ def reconstructed(prepared: Prepared, start: Repaired, plan: Plan, progress: Pro
     before = _agreed(prepared, own, write_qdq(start.model, plan), progress, "before")
     content = write_qdq(made.model, plan_for(made.model, plan))
     after = _agreed(prepared, own, content, progress, "reconstructed")
-    moved = f"{before} (mask / box) to {after} on {len(held)} images that were held out"
-    if after.mean - before.mean > LEAST_RISE:
+    moved = (
+        f"{_said(before)} (mask / box) to {_said(after)} on {len(held)} images that were held out"
+    )
+    if _mean(after) - _mean(before) > LEAST_RISE:
         return Repaired(made.model, (*made.notes, f"kept: agreement with float went from {moved}"))
     why = f"left out, as agreement with float went from {moved}, not up by more than {LEAST_RISE}"
     return Repaired(start.model, (*made.notes, why))
@@ -85,19 +69,23 @@ def _own_labels(prepared: Prepared, held: Sequence[Image], progress: Progress) -
 
 def _agreed(
     prepared: Prepared, own: Dataset, content: bytes, progress: Progress, label: str
-) -> _Agreed:
+) -> Agreement:
     """How a Q/DQ graph agrees with float; of a board's in exact arithmetic alone."""
     ways = ARITHMETICS if prepared.target.transport == "local" else ARITHMETICS[:1]
-    artifact, found = on_host(prepared, content), []
+    artifact, sides = on_host(prepared, content), []
     with host() as here:
         for way in ways:
-            images = predict(
-                here, artifact, own.files, Manner(cores(), way), progress, label
-            ).images
-            found.append(score.score(own.annotations, images, own.categories, list(own.files)))
-    return _Agreed(*(_mean(found, kind) for kind in KINDS))
+            made = predict(here, artifact, own.files, Manner(cores(), way), progress, label)
+            sides.append(agreeing(own, made.images))
+    found = agreement(*sides)
+    if found is None:
+        raise AssertionError("unreachable: there are labels")
+    return found
 
 
-def _mean(found: Sequence[Accuracy], kind: Kind) -> float:
-    values = [(one.mask if kind == "mask" else one.box).ap or 0.0 for one in found]
-    return sum(values) / len(values)
+def _mean(found: Agreement) -> float:
+    return (found.mask.estimate + found.box.estimate) / 2
+
+
+def _said(found: Agreement) -> str:
+    return f"{found.mask.estimate:.3f} / {found.box.estimate:.3f}"

@@ -66,8 +66,9 @@ def test_runs_are_averaged_in_each_resample_as_pycocotools_scores_it(
     for place in (0, 1, 2):
         counts = drawn[place].tolist()
         aps = [pycocotools(repeated(side, counts), kind).ap for side in (fewer, shuffled)]
-        assert None not in aps
-        assert found.values[place] == pytest.approx(np.mean(aps), abs=1e-9)  # type: ignore[arg-type]
+        known = [ap for ap in aps if ap is not None]
+        assert len(known) == 2
+        assert found.values[place] == pytest.approx(np.mean(known), abs=1e-9)
 
 
 def test_nothing_annotated_has_no_resamples(scenes: tuple[Scene, Scene, Scene]) -> None:

@@ -45,9 +45,7 @@ class Network:
         """A constant as a tensor; made when it is first read."""
         if name in self._rounded and name not in self._constants:
             node = self._rounded[name]
-            self._constants[name] = _rounded(
-                [self.constant(source) for source in node.input], integer(node, "axis", 1)
-            )
+            self._constants[name] = _rounded([self.constant(source) for source in node.input])
         if name not in self._constants:
             value = np.array(numpy_helper.to_array(self._protos[name]))
             self._constants[name] = torch.from_numpy(value).to(self._device)
@@ -82,7 +80,7 @@ class Network:
 
     def _made(self, node: onnx.NodeProto, inputs: list[Tensor | None]) -> tuple[Tensor, ...]:
         if node.op_type == "QuantizeLinear":
-            return (_rounded(inputs, integer(node, "axis", 1)),)
+            return (_rounded(inputs),)
         if node.op_type == "DequantizeLinear":
             stored = node.input[0] in self._protos
             return (_restored(inputs, integer(node, "axis", 1)) if stored else inputs[0],)
@@ -96,13 +94,10 @@ def _with_constants(inputs: list[Tensor | None], own: Sequence[Tensor | None]) -
     return [inputs[0], weight, *behind]
 
 
-def _rounded(inputs: Sequence[Any], axis: int) -> Tensor:
-    """Values on the grid of integers."""
+def _rounded(inputs: Sequence[Any]) -> Tensor:
+    """Values on the grid of integers, with one scale: only weights have more, made elsewhere."""
     x, scale, zero_point = inputs
     limits = torch.iinfo(zero_point.dtype)
-    if scale.dim():
-        zeros = zero_point.to(torch.int32)
-        return torch.fake_quantize_per_channel_affine(x, scale, zeros, axis, limits.min, limits.max)
     return torch.fake_quantize_per_tensor_affine(
         x, scale, zero_point.to(torch.int32), limits.min, limits.max
     )

@@ -21,7 +21,7 @@ from edgeq.repair.reconstruction.network import Network, Values
 torch = require("torch", "train")
 
 LEARNING_RATE = 0.006
-"""Steps of quantization; ten times as many diverge."""
+"""Steps of quantization; a third and twice as many brought less (docs/decisions/0016)."""
 BETAS = 0.9, 0.99
 WARM_UP = 5
 """Iterations"""
@@ -31,7 +31,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class GraphPart:
-    """A segment of the Q/DQ graph: its nodes, its outputs by name, what the rest reads of it."""
+    """A segment of the float or the Q/DQ graph: its nodes, its outputs, what goes on behind it."""
 
     nodes: Sequence[onnx.NodeProto]
     outputs: Sequence[str]
