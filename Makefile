@@ -13,7 +13,7 @@ AGENT_ENVS := $(foreach python,$(AGENT_PYTHONS),$(VENV)/agent-$(notdir $(python)
 PYTEST = EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/python))" \
     $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-all nightly fuzz check bench format clean
+.PHONY: demo test test-all nightly fuzz check docs schemas bench format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -38,6 +38,16 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# The documentation as a site in build/site; a link to nothing is an error.
+docs: $(VENV)/installed-dev schemas
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+# The files that editors read, as they are in every release.
+schemas: $(VENV)/installed-dev
+	$(BIN)/edgeq recipe schema > docs/schemas/recipe.schema.json
+	$(BIN)/edgeq targets schema > docs/schemas/target.schema.json
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgeq.cli.app import app
+from edgeq.cli.metrics import Metrics, check_metrics, write_metrics
 from edgeq.cli.options import (
     DryRun,
     Host,
@@ -35,6 +37,7 @@ def deploy(
     host: Host = None,
     identity: Identity = None,
     sign: Sign = None,
+    metrics: Metrics = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -44,18 +47,26 @@ def deploy(
 
     address = address_of(host, identity)
     path = report or recipe.parent / "report.json"
+    check_metrics(metrics)
     if dry_run:
         print_steps(verb.deploy_steps(recipe, target, path, address, sign), as_json)
         return
     with shown() as progress:
         result = verb.deploy(recipe, target, store, progress, path, address, sign)
+    from edgeq.regression.figures import of_report
+
+    labels = {"board": result.device, "target": result.target, "recipe": result.recipe}
+    write_metrics(metrics, labels, of_report(result))
     if as_json:
         print_json(result)
     else:
+        from edgeq.report.next_step import next_step
         from edgeq.report.terminal.report import render
 
         print_rendered(render(result))
         say(f"report: {path}, run {result.id}")
+        if sys.stdout.isatty():
+            say(f"next: {next_step(result, str(recipe), target, host)}")
     raise typer.Exit(result.exit_code)
 
 

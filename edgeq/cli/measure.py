@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeq.cli.app import app
+from edgeq.cli.metrics import Metrics, check_metrics, write_metrics
 from edgeq.cli.options import (
     DryRun,
     Host,
@@ -52,6 +53,7 @@ def measure(
     ] = None,
     host: Host = None,
     identity: Identity = None,
+    metrics: Metrics = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -73,11 +75,13 @@ def measure(
         said["streams"] = tuple(streams)
     options = Measure(**said)
     address = address_of(host, identity)
+    check_metrics(metrics)
     if builds is not None:
         if recipe is None or images is not None:
             raise typer.BadParameter("goes with --recipe, not --images", param_hint="--builds")
-        if streams or soak:
-            raise typer.BadParameter("goes without --soak and --streams", param_hint="--builds")
+        if streams or soak or metrics:
+            what = "goes without --soak, --streams and --metrics"
+            raise typer.BadParameter(what, param_hint="--builds")
         _measure_builds((artifact, target, builds, recipe), options, address, as_json, dry_run)
         return
     if dry_run:
@@ -86,8 +90,10 @@ def measure(
         return
     with shown() as progress:
         result = verb.measure(artifact, target, images, options, progress, address, recipe)
+    from edgeq.regression.figures import of_measurement
     from edgeq.report.terminal import records as show
 
+    write_metrics(metrics, {"board": host or "local", "target": target}, of_measurement(result))
     if as_json:
         print_json(result)
     else:

@@ -138,6 +138,14 @@ def recipe_schema(as_json: Json = True) -> None:
     say(json.dumps(recipes.schema(), indent=2))
 
 
+@targets_app.command("schema", epilog="Example: edgeq targets schema > target.schema.json")
+def targets_schema(as_json: Json = True) -> None:
+    """Print the JSON Schema of targets, so that editors complete and check them."""
+    from edgeq.spec import target as targets
+
+    say(json.dumps(targets.schema(), indent=2))
+
+
 @targets_app.command("list", epilog="Example: edgeq targets list")
 def targets_list(as_json: Json = False) -> None:
     """Every target that can be named, and where its file is."""

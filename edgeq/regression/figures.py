@@ -21,7 +21,7 @@ def of_report(report: Report) -> Iterator[Figure]:
     device = report.column("device")
     measured = device.measurement if device else None
     if measured is not None:
-        yield from _measured(measured)
+        yield from of_measurement(measured)
     yield "size_bytes", report.artifact_bytes
     accuracy = device.accuracy if device else None
     if device is not None and accuracy is not None:
@@ -35,6 +35,22 @@ def of_report(report: Report) -> Iterator[Figure]:
         if device.agreement is not None:
             yield "mask_agreement", device.agreement.mask.estimate
             yield "box_agreement", device.agreement.box.estimate
+
+
+def of_measurement(measured: Measurement) -> Iterator[Figure]:
+    """Times, memory and energy of one bench; of an unstable one no times."""
+    passes = {len(measured.preprocess_ns), len(measured.inference_ns), len(measured.postprocess_ns)}
+    stages: tuple[Stage, ...] = ("inference", "frame") if len(passes) == 1 else ("inference",)
+    yield "unstable", float(bool(measured.unstable))
+    # Of an unstable measurement there are no times, here as in the report.
+    for stage in () if measured.unstable else stages:
+        for q in (50, 90, 99):
+            # Of a tail that too few samples tell there is no figure.
+            if q == 50 or measured.bound_ms(q, stage) is not None:
+                yield f"{stage}_p{q}_ms", measured.latency_ms(q, stage)
+    yield "peak_memory_bytes", measured.peak_rss_bytes
+    if measured.power is not None and measured.power.energy_mj is not None:
+        yield "energy_mj", measured.power.energy_mj
 
 
 def of_comparison(found: Comparison) -> Iterator[Figure]:
@@ -60,21 +76,6 @@ def of_health(found: Health) -> Iterator[Figure]:
         yield f"gold_{name}_ms", one.measured_ms
         for end, value in zip(("low", "high"), one.usual_ms or (), strict=False):
             yield f"gold_{name}_{end}_ms", value
-
-
-def _measured(measured: Measurement) -> Iterator[Figure]:
-    passes = {len(measured.preprocess_ns), len(measured.inference_ns), len(measured.postprocess_ns)}
-    stages: tuple[Stage, ...] = ("inference", "frame") if len(passes) == 1 else ("inference",)
-    yield "unstable", float(bool(measured.unstable))
-    # Of an unstable measurement there are no times, here as in the report.
-    for stage in () if measured.unstable else stages:
-        for q in (50, 90, 99):
-            # Of a tail that too few samples tell there is no figure.
-            if q == 50 or measured.bound_ms(q, stage) is not None:
-                yield f"{stage}_p{q}_ms", measured.latency_ms(q, stage)
-    yield "peak_memory_bytes", measured.peak_rss_bytes
-    if measured.power is not None and measured.power.energy_mj is not None:
-        yield "energy_mj", measured.power.energy_mj
 
 
 def _power(report: Report) -> str | None:

@@ -138,6 +138,13 @@ _EXPECTED = {
 """What pydantic's types of error ask for, in the words of YAML."""
 
 
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a file, for editors."""
+    described = model.model_json_schema()
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return described
+
+
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> InputError:
     known, where = _known(error), document.at(_known(error))
     kind, given, extra = error["type"], error["input"], error.get("ctx", {})

@@ -314,6 +314,4 @@ def of(source: document.Document) -> Recipe:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a recipe file, for editors."""
-    described = Recipe.model_json_schema()
-    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return described
+    return document.schema(Recipe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -94,6 +94,11 @@ class Target(BaseModel):
     the very same fingerprint, where it has to compute the same before it counts"""
     facts: Facts = Facts()
     limits: Limits = Limits()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a target file, for editors."""
+    return document.schema(Target)
 
 
 def build_limits(target: Target) -> dict[str, float]:

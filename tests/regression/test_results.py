@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import prometheus_client.parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,3 +123,19 @@ def test_feature_is_there_or_says_why_not() -> None:
     board = report("aa").model_copy(update={"columns": (column,)})
     assert "emulated" in str(FEATURES["latency"](board))
     assert "no annotated images" in str(FEATURES["accuracy"](board))
+
+
+def test_metrics_of_a_run_are_read_by_node_exporter_too() -> None:
+    """Its textfile collector takes Prometheus' own text format, which knows no state sets."""
+    found = report("0123")
+    text = render([({"board": "barn-07", "recipe": 'a "pig"'}, of_report(found))])
+
+    read = {
+        sample.name: (sample.labels, sample.value)
+        for family in prometheus_client.parser.text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+    labels = {"board": "barn-07", "recipe": 'a "pig"'}
+    assert read["edgeq_mask_ap"] == (labels, 0.25)
+    assert read["edgeq_peak_memory_bytes"] == (labels, 5 * 2**30)
