@@ -1,0 +1,49 @@
+"""Runs in MLflow's own file store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeq.errors import InputError
+from edgeq.report.mlflow import log_run
+
+from ..store.reports import report
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow = pytest.importorskip("mlflow")
+    return mlflow.MlflowClient(f"file://{tmp_path}")
+
+
+def test_run_is_there_with_figures_parameters_and_its_record(client: Any, tmp_path: Path) -> None:
+    found = report("0123")
+
+    run = client.get_run(log_run(found, f"file://{tmp_path}"))
+
+    assert run.data.metrics["mask_ap"] == 0.25
+    assert run.data.metrics["peak_memory_bytes"] == 5 * 2**30
+    assert run.data.params["model_sha256"] == "b" * 64
+    assert run.data.tags["edgeq.verdict"] == "failed"
+    assert run.info.status == "FINISHED"
+    kept = client.download_artifacts(run.info.run_id, "report.json")
+    assert type(found).model_validate_json(Path(kept).read_text()) == found
+
+
+def test_logged_twice_it_is_there_once(client: Any, tmp_path: Path) -> None:
+    first, again = (log_run(report("0123"), f"file://{tmp_path}", "pigs") for _ in range(2))
+    other = log_run(report("4567"), f"file://{tmp_path}", "pigs")
+
+    place = client.get_experiment_by_name("pigs").experiment_id
+    assert first == again != other
+    assert len(client.search_runs([place])) == 2
+
+
+def test_what_mlflow_says_is_told(client: Any) -> None:
+    with pytest.raises(InputError, match=r"MLflow refused run 0123"):
+        log_run(report("0123"), "nothing://there")
