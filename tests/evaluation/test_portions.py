@@ -51,14 +51,14 @@ def test_a_class_by_itself_has_the_same_ap_and_drop(kind: Kind, seed: int) -> No
     names = {category.id: category.name for category in scene.annotations.categories}
     expected = []
     for label, category in scene.class_to_category.items():
-        alone = [
+        before, after = (
             match(scene.annotations, one.predictions, {label: category})
             for one in (scene, worse(scene))
-        ]
+        )
         counted = [
             i for i in scene.annotations.instances if i.category_id == category and not i.crowd
         ]
-        precision = bootstrap.precision(alone[1], kind, resamples=1)
+        precision = bootstrap.precision(after, kind, resamples=1)
         if precision is not None:
             expected.append(
                 Portion(
@@ -66,7 +66,7 @@ def test_a_class_by_itself_has_the_same_ap_and_drop(kind: Kind, seed: int) -> No
                     instances=len(counted),
                     images=len({i.image_id for i in counted}),
                     ap=precision.estimate,
-                    drop=bootstrap.drop(*alone, kind, resamples=40),
+                    drop=bootstrap.drop(before, after, kind, resamples=40),
                 )
             )
     assert sorted(found, key=lambda one: one.name) == sorted(expected, key=lambda one: one.name)
