@@ -12,7 +12,7 @@ from pycocotools import mask as masks
 
 from edgeq.evaluation.evaluator import Kind
 from edgeq.evaluation.judged import judge_hits
-from edgeq.evaluation.mended import ap50_gain
+from edgeq.evaluation.mended import ap50_gains
 from edgeq.evaluation.mistakes import MISTAKE_KINDS, mistakes
 from edgeq.evaluation.overlaps import overlaps
 from edgeq.records.accuracy import ImagePrediction
@@ -40,7 +40,7 @@ def gains(scene: Scene, kind: Kind) -> Gains:
     beside = overlaps(scene.annotations, scene.predictions, scene.class_to_category)
     judged = judge_hits(beside, kind)
     found = mistakes(beside, judged, kind)
-    return {name: ap50_gain(beside, judged, found, name) for name in MISTAKE_KINDS}
+    return dict(zip(MISTAKE_KINDS, ap50_gains(beside, judged, found), strict=True))
 
 
 CALF, COW = 0, 1
