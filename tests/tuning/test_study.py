@@ -11,7 +11,7 @@ from edgeq.records.accuracy import Agreement, Interval
 from edgeq.records.study import Study
 from edgeq.records.trial import Trial, lost
 from edgeq.report.pictures import study as pictures
-from edgeq.report.terminal.trials import markdown
+from edgeq.report.terminal.study import markdown
 from edgeq.tuning.study import patterns, study
 
 

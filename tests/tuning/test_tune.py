@@ -30,12 +30,13 @@ from edgeq.store import open_store
 from edgeq.store.connection import connect, default_url, parse
 from edgeq.store.schema import Run
 from edgeq.tuning.contract import Limit
-from edgeq.tuning.steps import LARGEST_SHARE
+from edgeq.tuning.partial import LARGEST_SHARE
 from edgeq.tuning.tune import Wanted, tune
 
 from .conftest import LAYERS
 
 OVERCLIPPED = "percentile: 99}"
+BRIEFLY = "\ncompare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
 LOOSE = Wanted(Limit(0.5), Limit(0.5))
 NOTHING = Wanted(Limit(-1.0), Limit(-1.0))
 
@@ -48,7 +49,7 @@ def project(few_layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / path.name).symlink_to(path)
     recipe = folder / "clipped.yaml"
     text = (few_layers / "recipe.yaml").read_text()
-    recipe.write_text(text.replace("percentile: 99.99}", OVERCLIPPED))
+    recipe.write_text(text.replace("percentile: 99.99}", OVERCLIPPED) + BRIEFLY)
     assert OVERCLIPPED in recipe.read_text()
     return folder
 
@@ -216,9 +217,9 @@ def test_best_so_far_is_judged_on_evaluation_when_the_budget_is_spent(
 ) -> None:
     # Every look at the clock takes a second; the trials themselves are known.
     clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    for module in ("tune", "search", "steps"):
+    for module in ("tune", "search", "partial"):
         monkeypatch.setattr(f"edgeq.tuning.{module}.time", clock)
-    wanted = replace(NOTHING, budget_s=16.0)
+    wanted = replace(NOTHING, budget_s=22.0)
     found = tune(project / "clipped.yaml", "local", project / "short.yaml", wanted)
 
     tried = [trial for trial in found.trials if trial.stage == "calibrator"]

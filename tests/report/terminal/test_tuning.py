@@ -9,7 +9,7 @@ from rich.console import Console
 from edgeq.records.accuracy import Agreement
 from edgeq.records.trial import Trial
 from edgeq.records.tuning import Tuning
-from edgeq.report.terminal.trials import render_tuning
+from edgeq.report.terminal.tuning import render_tuning
 
 from ..reports import agreement, interval
 
