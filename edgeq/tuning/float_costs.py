@@ -34,7 +34,7 @@ def by_worth(snr_db: Mapping[str, float | None], costs: Mapping[str, float]) -> 
     `snr_db` is that of the outputs with one layer alone in int8, None where they are equal: what a
     layer wins in float is that noise.
     """
-    least = _LEAST * max(*costs.values(), 0.0) or 1.0
+    least = _LEAST * max([0.0, *costs.values()]) or 1.0
 
     def worth(node: str) -> float:
         ratio = snr_db[node]

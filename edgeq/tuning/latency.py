@@ -24,8 +24,7 @@ from edgeq.stages.turns import take_turns
 
 CACHE = cache.Cache("latencies")
 LONGEST_S = 12.0
-MOST_LOADS = 6
-"""Of both, for one trial: several are measured, and each only has to be held against a budget."""
+"""For one trial: several are measured, and each only has to be held against a budget."""
 SHORTEST_S = 3.0
 SHARE = 0.02
 """Of the time that is left, which one measurement may take where that is short."""
@@ -102,7 +101,7 @@ class Latencies:
                 device,
                 (releases[0], releases[1]),
                 shown_images(None, self._prepared.calibration),
-                self._options(),
+                self.options(),
                 (threads(recipe.measure, target, probe), recipe.measure.power_mode),
                 SEED,
                 self._progress,
@@ -113,16 +112,11 @@ class Latencies:
             return None
         return ratio(loads)
 
-    def _options(self) -> Compare:
+    def options(self) -> Compare:
         """As the recipe compares, but no longer than it takes to hold a trial against a budget."""
         said = self._prepared.recipe.compare
         left_s = max(SHORTEST_S, SHARE * (self._deadline - time.monotonic()))
-        return said.model_copy(
-            update={
-                "duration_s": min(said.duration_s, LONGEST_S, left_s),
-                "reloads": min(said.reloads, MOST_LOADS),
-            }
-        )
+        return said.model_copy(update={"duration_s": min(said.duration_s, LONGEST_S, left_s)})
 
 
 def ratio(loads: Sequence[Turns]) -> LatencyRatio:

@@ -91,7 +91,9 @@ def _worth_most(search: Search, found: Mapping[int, Tried], enough: float) -> in
     chosen, last = 0, base
     for count in sorted(found):
         trial = found[count][1]
-        if search.loss(trial) < search.loss(last) and not refused(search, last, trial):
+        won = search.trials.gained(last, trial).values()
+        why = refused(last, trial, won, search.contract.latency)
+        if search.loss(trial) < search.loss(last) and not why:
             chosen, last = count, trial
             if search.loss(trial) <= enough:
                 break

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from edgeq.records.accuracy import Interval
 from edgeq.records.trial import Trial, lost, slowed
 from edgeq.spec.recipe import Recipe
 from edgeq.tuning.search import Search
@@ -16,7 +19,8 @@ def take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> N
         text = f"{name}: {lost(trial)}{cost}, no better than {lost(before)}: not used."
         search.reasons.append(text)
         return
-    why = refused(search, before, trial)
+    won = search.trials.gained(before, trial).values()
+    why = refused(before, trial, won, search.contract.latency)
     if why:
         change = gained(search, before, trial)
         search.reasons.append(f"{name}: {lost(trial)}{cost}{change}. {why}: not used.")
@@ -25,17 +29,20 @@ def take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> N
     search.take(recipe, trial, text)
 
 
-def refused(search: Search, before: Trial, after: Trial) -> str:
-    """Why a step costs too much for what it wins, in words; empty where it does not."""
+def refused(
+    before: Trial, after: Trial, won: Collection[Interval], limit: float | None = None
+) -> str:
+    """Why a step costs too much for what it wins, in words; empty where it does not.
+
+    `won` is agreement, paired; `limit` the largest latency, in units of the start's.
+    """
     if _is_as_fast(before, after):
         return ""
-    limit = search.contract.latency
     if after.latency is None:
         return "" if limit is None else "Whether that is within the latency allowed is not known"
     if limit is not None and after.latency.estimate > limit:
         return f"That is over the {limit:g} allowed"
     base = before.latency.estimate if before.latency else 1.0
-    won = search.trials.gained(before, after).values()
     if after.latency.low > base and not any(one.low > 0 for one in won):
         return "It is slower for sure, and better only by chance, as far as can be told"
     return ""

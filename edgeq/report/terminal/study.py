@@ -60,7 +60,8 @@ def _subject(found: Study) -> str:
 def _tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
     yield "Weights alone, by granularity", found.weights
     yield "Weights and activations, by calibrator", found.activations
-    yield "Partial quantization: the most sensitive layers left in float", found.partial
+    title = "Partial quantization of what agrees best: the most sensitive layers left in float"
+    yield title, found.partial
 
 
 def _named(trials: Sequence[Trial]) -> list[tuple[str, ...]]:

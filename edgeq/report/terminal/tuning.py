@@ -17,15 +17,19 @@ from edgeq.report.figures import NOT_MEASURED, NOTHING, average_precision
 _NO_PLAN = ("float",)
 """The arithmetic of weights alone, which are no plan that a target could run."""
 
+_ROW = "  {:<4} {:>20} {:>25} {:>15} {:>8}"
+
 
 def render_tuning(found: Tuning) -> RenderableType:
     """All of it; readable from 80 columns on and without colour."""
     lines = [Text(line) for line in _verdict(found)]
-    return Group(_trials(found.trials), Text(), _stages(found.stages), Text(), *lines)
+    return Group(_trials(found.trials), Text(), *_stages(found.stages), Text(), *lines)
 
 
 def _trials(trials: Sequence[Trial]) -> Table:
-    table = _table("stage", "trial")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    for heading in ("stage", "trial"):
+        table.add_column(heading, overflow="fold")
     for heading in ("agreement", "AP drop", "latency", "float"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trial in trials:
@@ -42,36 +46,35 @@ def _trials(trials: Sequence[Trial]) -> Table:
     return table
 
 
-def _stages(stages: Sequence[TuningStage]) -> Table:
-    """Two lines for each stage, of masks and of boxes: side by side they need 130 columns."""
-    table = _table("best of each stage")
-    for heading in ("", "agreement [95%]", "AP drop [95%]", "latency", "CPU min"):
-        justify = "left" if not heading else "right"
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+def _stages(stages: Sequence[TuningStage]) -> Iterator[Text]:
+    """Three lines for each stage, as side by side its figures need 130 columns."""
+    head = ("", "agreement [95%]", "AP drop [95%]", "latency", "CPU min")
+    yield Text("The best of each stage:")
+    yield Text(_ROW.format(*head).rstrip())
     for stage in stages:
         trial, judged = stage.best, stage.judged
+        yield Text(f"{stage.name}: {_named(stage)}", overflow="ellipsis", no_wrap=True)
         agreed = trial.agreement if trial else None
-        drops = (judged.mask_ap_drop, judged.box_ap_drop) if judged else (None, None)
-        if judged is not None and judged.own_labels:
-            drops = (None, None)
-        words = _named(stage)
+        is_known = judged is not None and not judged.own_labels
+        drops = (judged.mask_ap_drop, judged.box_ap_drop) if judged and is_known else (None, None)
+        took = (f"{stage.cpu_s / 60:.1f}", "")
         for place, kind in enumerate(("mask", "box")):
             cells = (
                 kind,
                 _interval((agreed.mask, agreed.box)[place] if agreed else None, 3),
                 _interval(drops[place], 4),
                 _latency(trial)[place],
-                ("", f"{stage.cpu_s / 60:.1f}")[not place],
+                took[place],
             )
-            table.add_row(Text(words[place]), *map(Text, cells))
-    return table
+            yield Text(_ROW.format(*cells).rstrip())
 
 
-def _named(stage: TuningStage) -> tuple[str, str]:
+def _named(stage: TuningStage) -> str:
     if stage.best is None:
-        return stage.name, "nothing to try"
-    used = "" if stage.taken else " (not used)"
-    return stage.name, f"{stage.best.name}{used}"
+        return "nothing was tried"
+    if stage.best.arithmetics == _NO_PLAN:
+        return f"{stage.best.name}, with all else in float"
+    return stage.best.name if stage.taken else f"{stage.best.name}, not used"
 
 
 def _latency(trial: Trial | None) -> tuple[str, str]:
@@ -97,15 +100,10 @@ def _pair(mask: Interval | None, box: Interval | None) -> str:
 def _interval(found: Interval | None, digits: int) -> str:
     if found is None:
         return NOTHING
-    low, high = (f"{value:.{digits}f}" for value in (found.low, found.high))
-    return f"{found.estimate:.{digits}f} [{low}, {high}]"
-
-
-def _table(*first: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in first:
-        table.add_column(heading, overflow="fold")
-    return table
+    values = (found.estimate, found.low, found.high)
+    # Nothing lost has no sign.
+    mean, low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in values)
+    return f"{mean} [{low}, {high}]"
 
 
 def _verdict(found: Tuning) -> Iterator[str]:
