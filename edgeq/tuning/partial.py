@@ -3,40 +3,66 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edgeq.graph.layers import layers
 from edgeq.records.trial import Trial, slowed
 from edgeq.spec.recipe import Recipe
 from edgeq.tuning.changes import left_float, left_words, with_head
-from edgeq.tuning.float_costs import by_worth, float_costs
+from edgeq.tuning.float_costs import FEW_CHANNELS, by_worth, float_costs, of_few_channels
 from edgeq.tuning.search import OutOfTimeError, Search
 from edgeq.tuning.sensitivity import Options, rank, spread
 from edgeq.tuning.taking import refused, take_if_better
 
 Tried = tuple[Recipe, Trial]
+Change = Callable[[Recipe, Sequence[str]], Recipe]
+Group = tuple[str, Sequence[str], Change]
 
 LARGEST_SHARE = 0.1
 """Of the layers, that partial quantization may leave in float."""
 
 
 def partial(search: Search) -> None:
-    """The fewest layers in float: those that feed the head's tail, then what wins most."""
+    """The fewest layers in float: those that int8 hardly speeds up, the head, then what wins most.
+
+    The first make room for the others, where latency has a limit.
+    """
     search.need_time()
     order = _ranked(search)
     most = max(1, int(LARGEST_SHARE * len(order)))
-    feeders = [node for node in order if node in search.trials.prepared.tail.feeders]
-    if 0 < len(feeders) <= most and search.best.quantize.head == "float-tail":
-        recipe = with_head(search.best, "float-head")
-        trial = search.run("partial", "head: float-head", recipe)
-        take_if_better(search, recipe, trial, "head: float-head")
-        if search.best is recipe:
-            search.reasons += _paid(search, feeders)
-            if search.is_met():
-                return
-            order, most = [n for n in order if n not in feeders], most - len(feeders)
+    prepared = search.trials.prepared
+    few = [node for node in of_few_channels(layers(prepared.model)) if node in order]
+    feeders = [node for node in order if node in prepared.tail.feeders and node not in few]
+    groups: list[Group] = [
+        (f"layers of less than {FEW_CHANNELS} channels in float", few, left_float)
+    ]
+    if search.best.quantize.head == "float-tail":
+        groups.append(("head: float-head", feeders, _with_float_head))
+    for name, nodes, changed in groups:
+        if not 0 < len(nodes) <= most:
+            continue
+        taken = _is_taken(search, name, nodes, changed)
+        if taken and search.is_met():
+            return
+        if taken or len(nodes) == 1:  # else one of them alone may be worth it
+            order = [node for node in order if node not in nodes]
+        most -= len(nodes) if taken else 0
     if most > 0:
         _leave_out(search, order, most)
+
+
+def _is_taken(search: Search, name: str, nodes: Sequence[str], changed: Change) -> bool:
+    """Whether some layers at once are worth it; then tuning goes on from there."""
+    recipe = changed(search.best, nodes)
+    take_if_better(search, recipe, search.run("partial", name, recipe), name)
+    if search.best is not recipe:
+        return False
+    search.reasons += _paid(search, nodes)
+    return True
+
+
+def _with_float_head(recipe: Recipe, nodes: Sequence[str]) -> Recipe:
+    return with_head(recipe, "float-head")
 
 
 def _leave_out(search: Search, order: Sequence[str], most: int) -> None:

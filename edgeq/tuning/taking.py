@@ -11,22 +11,38 @@ from edgeq.tuning.search import Search
 
 
 def take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> None:
-    """Go on from a trial if it agrees better, and is worth its latency; say so either way."""
+    """Go on from a trial if it agrees better, and is worth its latency; say so either way.
+
+    One that is faster has to agree no worse, as far as can be told.
+    """
     before = search.compared
     assert before is not None
-    cost = "" if _is_as_fast(before, trial) else f", {slowed(trial)}"
-    if search.loss(trial) >= search.loss(before):
-        text = f"{name}: {lost(trial)}{cost}, no better than {lost(before)}: not used."
-        search.reasons.append(text)
-        return
     won = search.trials.gained(before, trial).values()
+    said = f"{name}: {lost(trial)}{'' if _is_as_fast(before, trial) else f', {slowed(trial)}'}"
+    change = gained(search, before, trial)
+    if search.loss(trial) >= search.loss(before):
+        if not is_faster(before, trial, won):
+            search.reasons.append(f"{said}, no better than {lost(before)}: not used.")
+            return
+        why = "Faster for sure, and no worse, as far as can be told"
+        search.take(recipe, trial, f"{said}, {slowed(trial)}, after {lost(before)}{change}. {why}.")
+        return
     why = refused(before, trial, won, search.contract.latency)
     if why:
-        change = gained(search, before, trial)
-        search.reasons.append(f"{name}: {lost(trial)}{cost}{change}. {why}: not used.")
+        search.reasons.append(f"{said}{change}. {why}: not used.")
         return
-    text = f"{name}: {lost(trial)}{cost}, instead of {lost(before)}{gained(search, before, trial)}."
-    search.take(recipe, trial, text)
+    search.take(recipe, trial, f"{said}, instead of {lost(before)}{change}.")
+
+
+def is_faster(before: Trial, after: Trial, won: Collection[Interval]) -> bool:
+    """Whether a step wins latency for sure, and loses no agreement for sure.
+
+    `won` is agreement, paired.
+    """
+    if before.latency is None or after.latency is None or not won:
+        return False
+    is_sure = after.latency.high < before.latency.estimate
+    return is_sure and all(one.high >= 0 for one in won)
 
 
 def refused(

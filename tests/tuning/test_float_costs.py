@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeq.graph.layers import Layer, layers
-from edgeq.tuning.float_costs import CONVERTED, by_worth, float_costs
+from edgeq.tuning.float_costs import CONVERTED, by_worth, float_costs, of_few_channels
 
 from . import subjects
 
@@ -67,3 +67,11 @@ def test_every_layer_of_a_network_has_a_cost(net: object, tmp_path: Path) -> Non
     found = layers(net(tmp_path))  # type: ignore[operator]
     costs = float_costs(found, {})
     assert costs.keys() == {one.name for one in found} and min(costs.values()) > 0
+
+
+def test_layer_that_reads_the_image_has_few_channels(tmp_path: Path) -> None:
+    found = layers(subjects.branches(tmp_path))
+    assert of_few_channels(found) == ["stem"]
+    unknown = Layer("odd", "Conv", None, (), (), 1, None, None)
+    product = Layer("fc", "Gemm", None, (1, 8), (1, 4), 32, 32, None)
+    assert of_few_channels([unknown, product]) == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edgeq.records.accuracy import Interval
 from edgeq.records.trial import LatencyRatio
 from edgeq.tuning.contract import Contract
-from edgeq.tuning.taking import refused
+from edgeq.tuning.taking import is_faster, refused
 
 from .trials import interval, latency, trial
 
@@ -45,10 +46,10 @@ def test_step_over_the_budget_is_refused(
     ],
 )
 def test_slower_step_has_to_win_for_sure(
-    took: LatencyRatio | None, won: list[object], is_refused: bool
+    took: LatencyRatio | None, won: list[Interval], is_refused: bool
 ) -> None:
     before = trial(took=START)
-    assert bool(refused(before, trial(took=took), won)) == is_refused  # type: ignore[arg-type]
+    assert bool(refused(before, trial(took=took), won)) == is_refused
 
 
 def test_step_is_held_against_the_one_before_it() -> None:
@@ -63,3 +64,21 @@ def test_contract_has_a_latency(took: float | None, is_enough: bool) -> None:
     tried = trial(took=None if took is None else latency(took))
     assert Contract(0.003, 0.003, 0.9, 1.05).is_fast_enough(tried) == is_enough
     assert Contract(0.003, 0.003, 0.9).is_fast_enough(tried)
+
+
+@pytest.mark.parametrize(
+    ("took", "won", "expected"),
+    [
+        (latency(0.96), UNSURE, True),
+        (latency(0.96), [interval(-0.004), interval(0.001)], True),
+        (latency(0.96), [interval(-0.02), interval(0.02)], False),  # loses masks for sure
+        (latency(0.995), UNSURE, False),  # whether it is faster is not
+        (latency(1.02), SURE, False),
+        (latency(0.96), [], False),
+        (None, SURE, False),
+    ],
+)
+def test_faster_step_may_win_nothing_but_must_not_lose(
+    took: LatencyRatio | None, won: list[Interval], expected: bool
+) -> None:
+    assert is_faster(trial(took=START), trial(took=took), won) == expected
