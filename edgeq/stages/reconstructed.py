@@ -47,17 +47,17 @@ def reconstructed(
     from edgeq.repair.reconstruction.trained import Untrained, trained
 
     held, rest = split(prepared.calibration)
-    own = _own_labels(prepared, held, progress)
+    own = float_finds(prepared, held, progress)
     repair, looked_at = prepared.recipe.repair, Images(rest, prepared.recipe.preprocess)
     untrained = Untrained(start.model, plan, _ranges(prepared, start, plan, seen))
     made = trained(untrained, repair, looked_at, write_qdq, cores(), progress)
-    before = _agreed(prepared, own, write_qdq(start.model, plan), progress, "before")
+    before = agreed(prepared, own, write_qdq(start.model, plan), progress, "before")
     content = write_qdq(made.model, plan_for(made.model, plan, made.scales))
-    after = _agreed(prepared, own, content, progress, "reconstructed")
+    after = agreed(prepared, own, content, progress, "reconstructed")
     moved = (
         f"{_said(before)} (mask / box) to {_said(after)} on {len(held)} images that were held out"
     )
-    if _mean(after) - _mean(before) > LEAST_RISE:
+    if mean(after) - mean(before) > LEAST_RISE:
         return replace(made, notes=(*made.notes, f"kept: agreement with float went from {moved}"))
     why = f"left out, as agreement with float went from {moved}, not up by more than {LEAST_RISE}"
     return Repaired(start.model, (*made.notes, why))
@@ -73,7 +73,8 @@ def _ranges(
     return learnable(start.model, plan, prepared.choices, prepared.placement, seen)
 
 
-def _own_labels(prepared: Prepared, held: Sequence[Image], progress: Progress) -> Dataset:
+def float_finds(prepared: Prepared, held: Sequence[Image], progress: Progress) -> Dataset:
+    """What the float model finds on images; InputError where that is nothing."""
     files = dict(enumerate(held, 1))
     with host() as here:
         exact = predict(here, float_artifact(prepared), files, Manner(cores()), progress, "float")
@@ -85,7 +86,7 @@ def _own_labels(prepared: Prepared, held: Sequence[Image], progress: Progress) -
     return own
 
 
-def _agreed(
+def agreed(
     prepared: Prepared, own: Dataset, content: bytes, progress: Progress, label: str
 ) -> Agreement:
     """How a Q/DQ graph agrees with float; of a board's in exact arithmetic alone."""
@@ -101,7 +102,8 @@ def _agreed(
     return found
 
 
-def _mean(found: Agreement) -> float:
+def mean(found: Agreement) -> float:
+    """The one figure that says whether a model agrees better: of masks and boxes."""
     return (found.mask.estimate + found.box.estimate) / 2
 
 

@@ -79,6 +79,13 @@ class Reconstruction(Learned):
     gains: list[float] = field(default_factory=list)
 
 
+def exactly(threads: int) -> None:
+    """Have PyTorch compute on a GPU as exactly as on a CPU, and the same every time."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
 def reconstruct(
     subject: Subject,
     options: Reconstruct,
@@ -93,10 +100,7 @@ def reconstruct(
     `key` names all that it depends on: segments that were trained under it are taken from the
     cache. Raises InputError for an operator that is not trained through.
     """
-    torch.set_num_threads(threads)
-    # On a GPU: as exact as on a CPU, and the same every time.
-    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
+    exactly(threads)
     work = _Work(subject, options, seed, simulation)
     result, total = Reconstruction(), len(work.cut) * options.iterations
     for index in range(len(work.cut)):

@@ -23,7 +23,7 @@ from edgeq.repair.reconstruction.reconstruct import DEVICE, Floats, Subject, rec
 from edgeq.repair.reconstruction.segments import Segment, segments
 from edgeq.repair.refinement import Simulation
 from edgeq.repair.repaired import Repaired
-from edgeq.spec.repair import Reconstruct, Repair
+from edgeq.spec.repair import Repair
 
 torch = require("torch", "train")
 
@@ -62,7 +62,7 @@ def trained(
     about: dict[str, Any] = {"torch": torch.__version__, "device": DEVICE}
     about["ranges"] = {name: asdict(one) for name, one in ranges.items()}
     key = cache.key({"trained": known, **about})
-    subject = replace(_subject(model, plan, options, repair.seed, images), ranges=ranges)
+    subject = replace(subject_of(model, plan, options.crops, repair.seed, images), ranges=ranges)
     found = reconstruct(subject, options, repair.seed, key, simulation, threads, progress)
     count = len({name for name, _ in found.constants})
     gain = float(np.median(found.gains)) if found.gains else 1.0
@@ -77,16 +77,17 @@ def trained(
     return Repaired(made, (note,), found.scales)
 
 
-def _subject(model: Model, plan: Plan, options: Reconstruct, seed: int, images: Images) -> Subject:
+def subject_of(model: Model, plan: Plan, count: int, seed: int, images: Images) -> Subject:
+    """A model to be trained, on as many crops of images, or on some whole ones if need be."""
     shape = next(iter(model.inputs.values()))
     found = segments(model, plan.weights)
     [few] = crops(images.files[:1], images.preprocess, 1, seed)
     if len(shape) == few.ndim + 1 and _takes(model, found, np.stack([few, few])):
-        made = crops(images.files, images.preprocess, options.crops, seed)
+        made = crops(images.files, images.preprocess, count, seed)
         return Subject(model, plan, made, rigid=False)
     outputs = [output for segment in found for output in segment.outputs]
     largest = max(4 * math.prod(model.shapes[output]) for output in outputs)
-    count = min(options.crops, WHOLE_IMAGES, max(FEWEST_WHOLE, HELD_BYTES // max(1, largest)))
+    count = min(count, WHOLE_IMAGES, max(FEWEST_WHOLE, HELD_BYTES // max(1, largest)))
     made = whole(images.files, images.preprocess, count)
     return Subject(model, plan, made.reshape(-1, *shape), rigid=True)
 

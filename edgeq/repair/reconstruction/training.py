@@ -94,14 +94,14 @@ def train(
     progress: Callable[[int], None],
 ) -> None:
     """Change what layers learn so that the part's outputs come nearest to the targets."""
-    weights = {name: _weight(target) for name, target in targets.items()}
+    weights = {name: weight_of(target) for name, target in targets.items()}
     drawn = torch.Generator().manual_seed(schedule.seed)
     count = len(next(iter(values.values())))
     optimizer = torch.optim.Adam(_groups(layers), betas=BETAS)
     order: list[int] = []
     for iteration in range(schedule.iterations):
         for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * _share(iteration, schedule.iterations)
+            group["lr"] = group["rate"] * share(iteration, schedule.iterations)
         while len(order) < schedule.batch:
             order += torch.randperm(count, generator=drawn).tolist()
         chosen, order = order[: schedule.batch], order[schedule.batch :]
@@ -121,7 +121,7 @@ def error(found: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> float:
     """The loss of what was found, over all of it."""
     return float(
         sum(
-            _weight(target) * (found[name] - target).square().mean()
+            weight_of(target) * (found[name] - target).square().mean()
             for name, target in targets.items()
         )
     )
@@ -135,12 +135,13 @@ def _groups(layers: Trained) -> list[dict[str, Any]]:
     return [{"params": learned[kind], "rate": rate} for kind, rate in kinds if learned[kind]]
 
 
-def _weight(target: Tensor) -> float:
+def weight_of(target: Tensor) -> float:
+    """What a tensor's squared error counts, so that all of them count alike."""
     variance = float(target.var())
     return 1.0 / variance if variance > 0 else 0.0
 
 
-def _share(iteration: int, iterations: int) -> float:
+def share(iteration: int, iterations: int) -> float:
     """Of the learning rate, in an iteration."""
     warm = min(1.0, (iteration + 1) / WARM_UP)
     return warm * 0.5 * (1.0 + math.cos(math.pi * iteration / iterations))
