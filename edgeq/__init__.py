@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from edgeq.verbs.measure import measure
     from edgeq.verbs.push import push
     from edgeq.verbs.releases import rollback, status
+    from edgeq.verbs.train import train
     from edgeq.versions import version
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "start_rollout",
     "status",
     "study",
+    "train",
     "tune",
     "version",
 ]
@@ -120,6 +122,7 @@ _HOMES = {
     "start_rollout": "rollout.verbs:start_rollout",
     "status": "verbs.releases:status",
     "study": "tuning.study:study",
+    "train": "verbs.train:train",
     "tune": "tuning.tune:tune",
     "version": "versions:version",
 }

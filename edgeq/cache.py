@@ -29,6 +29,7 @@ Name = Literal[
     "statistics",
     "repairs",
     "segments",
+    "training",
     "builds",
     "artifacts",
     "predictions",

@@ -12,7 +12,7 @@ LIGHT = f"import sys, edgeq; print([name for name in {HEAVY} if name in sys.modu
 TWICE = "import edgeq; print([n for n in edgeq.__all__ for _ in '12' if not callable({})])"
 VERBS = {
     *("deploy", "build", "compare", "measure", "inspect", "lint", "push", "rollback", "status"),
-    *("tune", "study", "sensitivity", "check_board", "setup_board", "version"),
+    *("tune", "train", "study", "sensitivity", "check_board", "setup_board", "version"),
     *("check_fleet", "load_fleet", "run_on_fleet", "plan_rollout"),
     *("start_rollout", "resume_rollout", "retry_rollout", "roll_back_rollout", "rollout_status"),
     *("pause_rollout", "abort_rollout", "approve_rollout", "list_rollouts"),

@@ -17,6 +17,7 @@ from edgeq.cli import (
     measure,
     model,
     rollout,
+    train,
     tune,
 )
 from edgeq.cli.app import app
@@ -26,7 +27,20 @@ from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
 
-GROUPS = (deploy, measure, compare, baseline, history, device, fleet, rollout, model, tune, cache)
+GROUPS = (
+    deploy,
+    measure,
+    compare,
+    baseline,
+    history,
+    device,
+    fleet,
+    rollout,
+    model,
+    tune,
+    train,
+    cache,
+)
 """The files of commands; importing them is what gives `app` its commands."""
 
 

@@ -27,7 +27,7 @@ from edgeq.quantization.residual import identity
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.spec.quantize import Activations, Quantize, Weights
 
-_DTYPES: dict[Form, type[np.floating[Any]]] = {
+DTYPES: dict[Form, type[np.floating[Any]]] = {
     "own-pairs": np.float32,
     "float-weights": np.float32,
     "int8-weights": np.float32,
@@ -156,7 +156,7 @@ def _inside_fusions(
         source = node.input[0]
         maker = model.producers.get(source)
         alone = len(model.consumers.get(source, [])) == 1 and source not in model.outputs
-        affine = not _symmetric(choices.activations(node.name).scheme, placement)
+        affine = not is_symmetric(choices.activations(node.name).scheme, placement)
         if maker is not None and alone and affine and decisions[maker.name].quantized:
             found.add(source)
     return found
@@ -176,11 +176,11 @@ def _scale(
         if source in model.initializers:
             values = np.asarray(model.constant(source), np.float32)
             spans.append(Range(float(values.min(initial=0.0)), float(values.max(initial=0.0))))
-            schemes.add(_symmetric(choices.default.activations.scheme, placement))
+            schemes.add(is_symmetric(choices.default.activations.scheme, placement))
             continue
         node = model.producers.get(source)
         quantizer = choices.default.activations if node is None else choices.activations(node.name)
-        symmetric = _symmetric(quantizer.scheme, placement)
+        symmetric = is_symmetric(quantizer.scheme, placement)
         rule = rules.get(node.name) if node is not None else None
         if rule is not None and rule.fixed is not None:
             return Scale(*rule.fixed, placement.activation_type)
@@ -196,10 +196,11 @@ def _scale(
         schemes.add(symmetric)
     span = Range(min(span.low for span in spans), max(span.high for span in spans))
     found = arithmetic.activation_scale(span, placement.activation_type, all(schemes))
-    return replace(found, scale=arithmetic.representable(found.scale, _DTYPES[placement.form]))
+    return replace(found, scale=arithmetic.representable(found.scale, DTYPES[placement.form]))
 
 
-def _symmetric(scheme: str, placement: Placement) -> bool:
+def is_symmetric(scheme: str, placement: Placement) -> bool:
+    """Whether a scheme of a recipe has no zero point of its own, on such an engine."""
     return (placement.scheme if scheme == "target" else scheme) == "scale"
 
 

@@ -9,7 +9,7 @@ Both in two passes over the images: one in float, and one with quantized weights
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from edgeq.graph.model import Model
 from edgeq.progress import Progress, silent
 from edgeq.quantization import arithmetic
+from edgeq.quantization.arithmetic import Scale
 from edgeq.quantization.bias import bias_of, has_bias, is_one_a_channel, takes_bias
 from edgeq.quantization.neighbours import neighbours_of
 from edgeq.quantization.plan import Plan, WeightScale
@@ -95,11 +96,13 @@ def constants_of(model: Model, found: Refinement) -> dict[tuple[str, int], Float
     return constants
 
 
-def plan_for(model: Model, plan: Plan) -> Plan:
+def plan_for(model: Model, plan: Plan, learned: Mapping[str, Scale] | None = None) -> Plan:
     """The plan of what was repaired: that of the float model, with room for new biases in int32.
 
-    It is not made anew: the ranges stay those to which the quantized model is brought back.
+    It is not made anew: the ranges stay those to which the quantized model is brought back, but
+    for those that were learned.
     """
+    plan = replace(plan, tensors={**plan.tensors, **(learned or {})})
     weights: dict[str, WeightScale] = {}
     for node in model.nodes:
         if node.name in plan.weights:

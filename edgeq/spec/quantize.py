@@ -120,6 +120,12 @@ class Quantize(Part):
     """float-tail: what follows the head's reshape stays float; float-head: so do the layers
     that feed it; quantize: everything"""
 
+    @property
+    def calibrators(self) -> set[str]:
+        """Of activations, wherever they are quantized."""
+        others = [one.activations for one in self.overrides.values() if one.activations]
+        return {quantizer.calibrator for quantizer in (self.activations, *others)}
+
 
 def builtin_names() -> list[str]:
     """Names of the built-in ways to quantize, from recipes/."""

@@ -275,6 +275,18 @@ class Recipe(Part):
     def _quantize_by_name(cls, value: object) -> object:
         return builtin_quantize(value) if isinstance(value, str) else value
 
+    @field_validator("repair")
+    @classmethod
+    def _learned_ranges_begin_with_max(cls, repair: Repair, info: ValidationInfo) -> Repair:
+        asked = repair.reconstruct is not None and repair.reconstruct.ranges
+        quantize = info.data.get("quantize")
+        if asked and quantize is not None and "max" not in quantize.calibrators:
+            [name, *_] = sorted(quantize.calibrators)
+            what = f"ranges by calibrator {name} are not learned: it clips what max would keep"
+            remedy = "write 'calibrator: max' under 'activations', or leave 'ranges' out"
+            raise Invalid(what, remedy, "reconstruct", "ranges")
+        return repair
+
     @field_validator("gates")
     @classmethod
     def _accuracy_gates_need_annotations(cls, gates: Gates, info: ValidationInfo) -> Gates:

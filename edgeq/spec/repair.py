@@ -31,6 +31,8 @@ class Reconstruct(Part):
     """learn weights; without them biases alone, which brings most of the gain in less time"""
     biases: bool = True
     """learn biases"""
+    ranges: bool | None = None
+    """learn the ranges of activations, too; default: where their calibrator is max"""
     iterations: PositiveInt = 150
     """steps of the optimizer, for each block of about seven layers"""
     crops: PositiveInt = 128
@@ -38,7 +40,7 @@ class Reconstruct(Part):
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
-        if not (self.weights or self.biases):
+        if not (self.weights or self.biases or self.ranges):
             raise ValueError("learns neither weights nor biases; leave 'reconstruct' out")
         return self
 

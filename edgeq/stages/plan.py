@@ -62,8 +62,9 @@ def planned(prepared: Prepared, progress: Progress = silent) -> Planned:
         start = refined(start.model, plan, recipe.repair, looked_at, write_qdq, cores(), progress)
         plan, notes = plan_for(start.model, plan), (*notes, *start.notes)
     if recipe.repair.reconstruct is not None:
-        start = reconstructed(prepared, start, plan, progress)
-        plan, notes = plan_for(start.model, plan), (*notes, *start.notes)
+        start = reconstructed(prepared, start, plan, seen, progress)
+        plan = plan_for(start.model, plan, start.scales)
+        notes = (*notes, *start.notes)
     return Planned(start.model, plan, seen.key, notes)
 
 

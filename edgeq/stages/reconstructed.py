@@ -7,12 +7,15 @@ trained on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from edgeq.calibration.statistics import Statistics
 from edgeq.device.connection import host
 from edgeq.errors import InputError, Key
 from edgeq.evaluation.agreement import LABEL_SCORE, agreeing, agreement, own_labels
 from edgeq.evaluation.dataset import Dataset
 from edgeq.progress import Progress
+from edgeq.quantization.learnable import Learnable, learnable
 from edgeq.quantization.plan import Plan
 from edgeq.records.accuracy import Agreement
 from edgeq.repair.model import Images
@@ -31,31 +34,47 @@ ARITHMETICS = ("disabled", "all")
 """Exact float arithmetic and this machine's kernels: of either, agreement moves by .01 by chance"""
 
 
-def reconstructed(prepared: Prepared, start: Repaired, plan: Plan, progress: Progress) -> Repaired:
+def reconstructed(
+    prepared: Prepared, start: Repaired, plan: Plan, seen: Statistics, progress: Progress
+) -> Repaired:
     """The model trained for its plan, or as it was where that agrees no better; why, in words.
+
+    `seen` is what the plan's ranges are from.
 
     Raises InputError where there are too few images, or the float model finds nothing on those that
     are held out.
     """
-    from edgeq.repair.reconstruction.trained import trained
+    from edgeq.repair.reconstruction.trained import Untrained, trained
 
     held, rest = split(prepared.calibration)
-    own = _own_labels(prepared, held, progress)
+    own = float_finds(prepared, held, progress)
     repair, looked_at = prepared.recipe.repair, Images(rest, prepared.recipe.preprocess)
-    made = trained(start.model, plan, repair, looked_at, write_qdq, cores(), progress)
-    before = _agreed(prepared, own, write_qdq(start.model, plan), progress, "before")
-    content = write_qdq(made.model, plan_for(made.model, plan))
-    after = _agreed(prepared, own, content, progress, "reconstructed")
+    untrained = Untrained(start.model, plan, _ranges(prepared, start, plan, seen))
+    made = trained(untrained, repair, looked_at, write_qdq, cores(), progress)
+    before = agreed(prepared, own, write_qdq(start.model, plan), progress, "before")
+    content = write_qdq(made.model, plan_for(made.model, plan, made.scales))
+    after = agreed(prepared, own, content, progress, "reconstructed")
     moved = (
         f"{_said(before)} (mask / box) to {_said(after)} on {len(held)} images that were held out"
     )
-    if _mean(after) - _mean(before) > LEAST_RISE:
-        return Repaired(made.model, (*made.notes, f"kept: agreement with float went from {moved}"))
+    if mean(after) - mean(before) > LEAST_RISE:
+        return replace(made, notes=(*made.notes, f"kept: agreement with float went from {moved}"))
     why = f"left out, as agreement with float went from {moved}, not up by more than {LEAST_RISE}"
     return Repaired(start.model, (*made.notes, why))
 
 
-def _own_labels(prepared: Prepared, held: Sequence[Image], progress: Progress) -> Dataset:
+def _ranges(
+    prepared: Prepared, start: Repaired, plan: Plan, seen: Statistics
+) -> dict[str, Learnable]:
+    """The ranges that the recipe has learned: unless it says no, those that max made."""
+    options = prepared.recipe.repair.reconstruct
+    if options is None or options.ranges is False:
+        return {}
+    return learnable(start.model, plan, prepared.choices, prepared.placement, seen)
+
+
+def float_finds(prepared: Prepared, held: Sequence[Image], progress: Progress) -> Dataset:
+    """What the float model finds on images; InputError where that is nothing."""
     files = dict(enumerate(held, 1))
     with host() as here:
         exact = predict(here, float_artifact(prepared), files, Manner(cores()), progress, "float")
@@ -67,7 +86,7 @@ def _own_labels(prepared: Prepared, held: Sequence[Image], progress: Progress) -
     return own
 
 
-def _agreed(
+def agreed(
     prepared: Prepared, own: Dataset, content: bytes, progress: Progress, label: str
 ) -> Agreement:
     """How a Q/DQ graph agrees with float; of a board's in exact arithmetic alone."""
@@ -83,7 +102,8 @@ def _agreed(
     return found
 
 
-def _mean(found: Agreement) -> float:
+def mean(found: Agreement) -> float:
+    """The one figure that says whether a model agrees better: of masks and boxes."""
     return (found.mask.estimate + found.box.estimate) / 2
 
 

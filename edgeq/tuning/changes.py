@@ -28,7 +28,7 @@ def calibrators(recipe: Recipe, placement: Placement) -> Iterator[tuple[str, Rec
         label = f", {scheme}" if len(placement.schemes) > 1 else ""
         for name, activations in ways:
             chosen = activations.model_copy(update={"scheme": scheme})
-            yield name + label, _quantized(recipe, activations=chosen)
+            yield name + label, _quantized(_without_ranges(recipe, name), activations=chosen)
 
 
 def with_weights(recipe: Recipe, **keys: Any) -> Recipe:
@@ -55,6 +55,14 @@ def left_words(count: int) -> str:
 def repaired(recipe: Recipe, **keys: Any) -> Recipe:
     """The recipe with these keys under `repair`."""
     return recipe.model_copy(update={"repair": recipe.repair.model_copy(update=keys)})
+
+
+def _without_ranges(recipe: Recipe, calibrator: str) -> Recipe:
+    """The recipe as it may be with a calibrator: ranges are learned from max alone."""
+    options = recipe.repair.reconstruct
+    if calibrator == "max" or options is None or not options.ranges:
+        return recipe
+    return repaired(recipe, reconstruct=options.model_copy(update={"ranges": None}))
 
 
 def _quantized(recipe: Recipe, **keys: Any) -> Recipe:

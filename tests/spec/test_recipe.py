@@ -304,6 +304,11 @@ def by_name(name: str) -> str:
         (GOOD + "repair: {seed: -1}\n", "24: repair.seed is -1; it should be greater than or eq"),
         # Keys that do not fit together.
         (
+            GOOD + "repair: {reconstruct: {ranges: true}}\n",
+            "24: ranges by calibrator percentile are not learned: it clips what max would keep; "
+            "write 'calibrator: max' under 'activations', or leave 'ranges' out",
+        ),
+        (
             replaced("calibrator: max}", "calibrator: max, percentile: 99}"),
             "12: percentile is given for calibrator 'max'; write 'calibrator: percentile' or leave "
             "it out",

@@ -17,10 +17,12 @@ from edgeq.records.accuracy import ImagePrediction
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.images import Image
+from edgeq.spec.quantize import Activations, Quantize
 from edgeq.spec.repair import Reconstruct, Repair
 from edgeq.stages import reconstructed
 from edgeq.stages.build import build
 from edgeq.stages.held_out import split
+from edgeq.stages.plan import planned
 from edgeq.stages.prepare import Prepared, prepare
 from edgeq.verbs.build import steps_of
 
@@ -62,6 +64,27 @@ def test_trained_weights_are_kept_where_agreement_rises_enough(
         assert model_of(built.artifact) == model_of(plain.artifact)
     again = build(prepared(small_demo))
     assert (again.cached, again.notes) == (True, built.notes)
+
+
+def test_learned_ranges_are_in_the_plan_where_they_are_kept(
+    small_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconstructed, "LEAST_RISE", -1.0)
+    quantize = Quantize(activations=Activations(calibrator="max"))
+    plain, learned = (
+        planned(by(quantize, small_demo, options))
+        for options in (None, Reconstruct(iterations=2, crops=4))
+    )
+    scales = plain.plan.tensors
+    differing = [name for name, scale in learned.plan.tensors.items() if scale != scales[name]]
+    [note] = [note for note in learned.notes if note.startswith("reconstruction trained ")]
+    assert differing and f" and {len(differing)} ranges in " in note
+
+
+def by(quantize: Quantize, folder: Path, options: Reconstruct | None) -> Prepared:
+    recipe = recipes.load(folder / "recipe.yaml")
+    changed = {"repair": Repair(reconstruct=options), "quantize": quantize}
+    return prepare(recipe.model_copy(update=changed), targets.load("jetson-orin"), None)
 
 
 def model_of(artifact: Artifact) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import onnx
 
@@ -40,6 +41,25 @@ def quantized_parts(
             kept.append(node)
             wanted.update(_computed(model, node) if node.name in layers else node.input)
     return _parts(kept[::-1], found, set(model.inputs), constants)
+
+
+def behind_rounding(part: GraphPart, tensors: Collection[str]) -> GraphPart:
+    """A part of a Q/DQ graph with the nodes that round these tensors, where their ranges lie.
+
+    What it puts out is looked at behind them: otherwise nothing would be learned from it.
+    """
+    restored = {node.input[0]: node.output[0] for node in part.nodes if node.op_type == _PAIR[1]}
+    ranges, behind = {}, {}
+    for node in part.nodes:
+        if node.op_type != _PAIR[0]:
+            continue
+        # An output of the model is rounded under another name, and has its own behind that.
+        names = node.input[0], restored.get(node.output[0], "")
+        tensor = next((name for name in names if name in tensors), None)
+        if tensor is not None:
+            ranges[node.name], behind[tensor] = tensor, node.output[0]
+    outputs = [behind.get(name, name) for name in part.outputs]
+    return replace(part, outputs=outputs, ranges=ranges)
 
 
 def _computed(model: Model, layer: onnx.NodeProto) -> list[str]:

@@ -65,6 +65,16 @@ class TrainedLayer:
         """What a training loop changes."""
         return [one for one in (self.weight_steps, self.bias_steps) if one is not None]
 
+    @property
+    def units(self) -> list[float]:
+        """What a step of each of these is, of the weight's channels at the median."""
+        found = []
+        if self.weight_steps is not None:
+            found.append(float(self._scale.median()))
+        if self.bias_steps is not None:
+            found.append(self._bias_step)
+        return found
+
     def tensors(self) -> tuple[Tensor | None, ...]:
         """The weight on its grid and the bias, as the quantized layer has them."""
         weight = self._integers() * self._scale

@@ -19,12 +19,14 @@ from edgeq.errors import require
 from edgeq.graph.model import integer
 from edgeq.repair.reconstruction.inputs import Tensor
 from edgeq.repair.reconstruction.operators import compute
+from edgeq.repair.reconstruction.ranges import rounded
 
 torch = require("torch", "train")
 
 Values = dict[str, Tensor]
 Replaced = Mapping[str, Sequence[Tensor | None]]
-"""By node name, what a layer reads as its weight and its bias instead of its constants"""
+"""By node name, what is read instead of constants: by a layer as its weight and its bias, by a
+QuantizeLinear as its scale and its zero point"""
 
 
 class Network:
@@ -63,9 +65,12 @@ class Network:
         held = dict(values)
         for index, node in enumerate(nodes):
             inputs = [self._read(name, held) for name in node.input]
-            if replaced is not None and node.name in replaced:
-                inputs = _with_constants(inputs, replaced[node.name])
-            made = self._made(node, inputs)
+            if replaced is None or node.name not in replaced:
+                made = self._made(node, inputs)
+            elif node.op_type == "QuantizeLinear":
+                made = (_rounded_to(inputs, replaced[node.name]),)
+            else:
+                made = compute(node, _with_constants(inputs, replaced[node.name]))
             held.update(zip(node.output, made, strict=False))
             for name in {*node.input, *node.output}:
                 if last.get(name, -1) <= index and name not in wanted:
@@ -101,6 +106,12 @@ def _rounded(inputs: Sequence[Any]) -> Tensor:
     return torch.fake_quantize_per_tensor_affine(
         x, scale, zero_point.to(torch.int32), limits.min, limits.max
     )
+
+
+def _rounded_to(inputs: Sequence[Any], learned: Sequence[Tensor]) -> Tensor:
+    """Values on a grid whose scale and zero point are learned, of the same type of integers."""
+    scale, zero_point = learned
+    return rounded(inputs[0], scale, zero_point, inputs[2].dtype)
 
 
 def _restored(inputs: Sequence[Any], axis: int) -> Tensor:

@@ -1,9 +1,11 @@
-"""A model with the weights and biases that reconstruction finds for a plan."""
+"""A model with the weights, biases and ranges that reconstruction finds for a plan."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from edgeq import cache
 from edgeq.errors import InputError, require
 from edgeq.graph.model import Model, Shape
 from edgeq.progress import Progress
+from edgeq.quantization.learnable import Learnable
 from edgeq.quantization.plan import Plan
 from edgeq.repair.constants import with_constants
 from edgeq.repair.model import Images, key_of
@@ -20,7 +23,7 @@ from edgeq.repair.reconstruction.reconstruct import DEVICE, Floats, Subject, rec
 from edgeq.repair.reconstruction.segments import Segment, segments
 from edgeq.repair.refinement import Simulation
 from edgeq.repair.repaired import Repaired
-from edgeq.spec.repair import Reconstruct, Repair
+from edgeq.spec.repair import Repair
 
 torch = require("torch", "train")
 
@@ -30,9 +33,17 @@ HELD_BYTES = 1 << 28
 """Of one tensor, over all images"""
 
 
+@dataclass(frozen=True)
+class Untrained:
+    """What training begins with: a model under a plan, and by tensor the ranges to be learned."""
+
+    model: Model
+    plan: Plan
+    ranges: Mapping[str, Learnable]
+
+
 def trained(
-    model: Model,
-    plan: Plan,
+    start: Untrained,
     repair: Repair,
     images: Images,
     simulation: Simulation,
@@ -44,33 +55,39 @@ def trained(
     What was trained before is taken from the cache, segment by segment. Raises InputError for an
     operator that is not trained through, and for an image that cannot be read.
     """
+    model, plan, ranges = start.model, start.plan, start.ranges
     options = repair.reconstruct
     assert options is not None
     known = key_of(model, plan, repair, images.files, images.preprocess)
-    key = cache.key({"trained": known, "torch": torch.__version__, "device": DEVICE})
-    subject = _subject(model, plan, options, repair.seed, images)
+    about: dict[str, Any] = {"torch": torch.__version__, "device": DEVICE}
+    about["ranges"] = {name: asdict(one) for name, one in ranges.items()}
+    key = cache.key({"trained": known, **about})
+    subject = replace(subject_of(model, plan, options.crops, repair.seed, images), ranges=ranges)
     found = reconstruct(subject, options, repair.seed, key, simulation, threads, progress)
     count = len({name for name, _ in found.constants})
     gain = float(np.median(found.gains)) if found.gains else 1.0
     kind = "whole images" if subject.rigid else "crops"
+    scales = f" and {len(found.scales)} ranges" if ranges else ""
     note = (
-        f"reconstruction trained {count} layers in {len(found.gains)} blocks on "
+        f"reconstruction trained {count} layers{scales} in {len(found.gains)} blocks on "
         f"{len(subject.images)} {kind}: a block's squared error is {gain:.0%} of what it was "
         "(median)"
     )
-    return Repaired(with_constants(model, found.constants, f"reconstructed {key}"), (note,))
+    made = with_constants(model, found.constants, f"reconstructed {key}")
+    return Repaired(made, (note,), found.scales)
 
 
-def _subject(model: Model, plan: Plan, options: Reconstruct, seed: int, images: Images) -> Subject:
+def subject_of(model: Model, plan: Plan, count: int, seed: int, images: Images) -> Subject:
+    """A model to be trained, on as many crops of images, or on some whole ones if need be."""
     shape = next(iter(model.inputs.values()))
     found = segments(model, plan.weights)
     [few] = crops(images.files[:1], images.preprocess, 1, seed)
     if len(shape) == few.ndim + 1 and _takes(model, found, np.stack([few, few])):
-        made = crops(images.files, images.preprocess, options.crops, seed)
+        made = crops(images.files, images.preprocess, count, seed)
         return Subject(model, plan, made, rigid=False)
     outputs = [output for segment in found for output in segment.outputs]
     largest = max(4 * math.prod(model.shapes[output]) for output in outputs)
-    count = min(options.crops, WHOLE_IMAGES, max(FEWEST_WHOLE, HELD_BYTES // max(1, largest)))
+    count = min(count, WHOLE_IMAGES, max(FEWEST_WHOLE, HELD_BYTES // max(1, largest)))
     made = whole(images.files, images.preprocess, count)
     return Subject(model, plan, made.reshape(-1, *shape), rigid=True)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import onnx
 
@@ -17,11 +18,14 @@ from edgeq.errors import require
 from edgeq.repair.reconstruction.inputs import Tensor
 from edgeq.repair.reconstruction.layers import TrainedLayer
 from edgeq.repair.reconstruction.network import Network, Values
+from edgeq.repair.reconstruction.ranges import TrainedRange
 
 torch = require("torch", "train")
 
 LEARNING_RATE = 0.006
 """Steps of quantization; a third and twice as many brought less (docs/decisions/0016)."""
+RANGE_RATE = 0.05
+"""Of the logarithms of a range's ends"""
 BETAS = 0.9, 0.99
 WARM_UP = 5
 """Iterations"""
@@ -29,13 +33,21 @@ AT_ONCE = 16
 """Crops that are computed together where nothing is learned"""
 
 
+Trained = Mapping[str, TrainedLayer | TrainedRange]
+"""What is learned, by the node of the Q/DQ graph that reads it"""
+
+
 @dataclass(frozen=True)
 class GraphPart:
-    """A segment of the float or the Q/DQ graph: its nodes, its outputs, what goes on behind it."""
+    """A segment of the float or the Q/DQ graph: its nodes, its outputs, what goes on behind it.
+
+    `ranges` are the tensors whose ranges are learned, by the node that rounds them.
+    """
 
     nodes: Sequence[onnx.NodeProto]
     outputs: Sequence[str]
     live: Sequence[str]
+    ranges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ def computed(
     values: Mapping[str, Tensor],
     wanted: Sequence[str],
     schedule: Schedule,
-    layers: Mapping[str, TrainedLayer] | None = None,
+    layers: Trained | None = None,
 ) -> Values:
     """What nodes make of all values, a few at a time and without gradients."""
     count = len(next(iter(values.values())))
@@ -77,20 +89,19 @@ def train(
     part: GraphPart,
     values: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
-    layers: Mapping[str, TrainedLayer],
+    layers: Trained,
     schedule: Schedule,
     progress: Callable[[int], None],
 ) -> None:
     """Change what layers learn so that the part's outputs come nearest to the targets."""
-    parameters = [one for layer in layers.values() for one in layer.learned]
-    weights = {name: _weight(target) for name, target in targets.items()}
+    weights = {name: weight_of(target) for name, target in targets.items()}
     drawn = torch.Generator().manual_seed(schedule.seed)
     count = len(next(iter(values.values())))
-    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, betas=BETAS)
+    optimizer = torch.optim.Adam(_groups(layers), betas=BETAS)
     order: list[int] = []
     for iteration in range(schedule.iterations):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * _share(iteration, schedule.iterations)
+            group["lr"] = group["rate"] * share(iteration, schedule.iterations)
         while len(order) < schedule.batch:
             order += torch.randperm(count, generator=drawn).tolist()
         chosen, order = order[: schedule.batch], order[schedule.batch :]
@@ -110,18 +121,27 @@ def error(found: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> float:
     """The loss of what was found, over all of it."""
     return float(
         sum(
-            _weight(target) * (found[name] - target).square().mean()
+            weight_of(target) * (found[name] - target).square().mean()
             for name, target in targets.items()
         )
     )
 
 
-def _weight(target: Tensor) -> float:
+def _groups(layers: Trained) -> list[dict[str, Any]]:
+    """What is learned, and how fast."""
+    kinds = (TrainedLayer, LEARNING_RATE), (TrainedRange, RANGE_RATE)
+    of = {kind: [one for one in layers.values() if isinstance(one, kind)] for kind, _ in kinds}
+    learned = {kind: [value for one in ones for value in one.learned] for kind, ones in of.items()}
+    return [{"params": learned[kind], "rate": rate} for kind, rate in kinds if learned[kind]]
+
+
+def weight_of(target: Tensor) -> float:
+    """What a tensor's squared error counts, so that all of them count alike."""
     variance = float(target.var())
     return 1.0 / variance if variance > 0 else 0.0
 
 
-def _share(iteration: int, iterations: int) -> float:
+def share(iteration: int, iterations: int) -> float:
     """Of the learning rate, in an iteration."""
     warm = min(1.0, (iteration + 1) / WARM_UP)
     return warm * 0.5 * (1.0 + math.cos(math.pi * iteration / iterations))
@@ -133,7 +153,7 @@ def _run(
     values: Mapping[str, Tensor],
     wanted: Sequence[str],
     schedule: Schedule,
-    layers: Mapping[str, TrainedLayer] | None,
+    layers: Trained | None,
 ) -> Values:
     there = {name: value.to(schedule.device) for name, value in values.items()}
     replaced = None if layers is None else {name: one.tensors() for name, one in layers.items()}

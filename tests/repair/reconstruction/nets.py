@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.graph.model import Model
+from edgeq.quantization.decide import resolve_choices
+from edgeq.quantization.learnable import Learnable, learnable
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Placement
 from edgeq.spec.quantize import Quantize
 
 from ...nets import Net
-from ...runtimes.builds import placement, plan_of
+from ...runtimes.builds import placement, plan_of, statistics_of
 
 
 def chain(folder: Path, depth: int = 3, channels: int = 8, side: int = 32) -> Model:
@@ -34,6 +36,24 @@ def planned(model: Model, rules: Placement | None = None, **changes: Any) -> Pla
     side = next(iter(model.inputs.values()))[-1]
     rules = replace(rules or placement(bits=8), **changes)
     return plan_of(model, quantize, [x[np.newaxis] for x in images(4, side)], rules)
+
+
+def outlying(side: int = 32, times: float = 30.0) -> NDArray[np.float32]:
+    """Four images, one of which has one pixel that is so many times as bright as any other."""
+    found = images(4, side)
+    found[0, :, side // 2, side // 2] = times
+    return found
+
+
+def learnables(
+    model: Model, plan: Plan, seen: NDArray[np.float32], rules: Placement, **keys: Any
+) -> dict[str, Learnable]:
+    """What may be learned of a plan that was made from these images, by max unless keys say so."""
+    keys = {"calibrator": "max", **keys}
+    quantize = Quantize.model_validate({"head": "quantize", "activations": keys})
+    choices = resolve_choices(model, quantize)
+    statistics = statistics_of(model, [x[np.newaxis] for x in seen])
+    return learnable(model, plan, choices, rules, statistics)
 
 
 def images(count: int, side: int = 32, seed: int = 0) -> NDArray[np.float32]:
