@@ -58,7 +58,8 @@ def refused(
     if after.latency is None:
         return "" if limit is None else "Whether that is within the latency allowed is not known"
     if limit is not None and after.latency.estimate > limit:
-        return f"That is over the {limit:g} allowed"
+        doubt = ", though not for sure" if after.latency.low <= limit else ""
+        return f"That is over the {limit:g} allowed{doubt}"
     base = before.latency.estimate if before.latency else 1.0
     if after.latency.low > base and not any(one.low > 0 for one in won):
         return "It is slower for sure, and better only by chance, as far as can be told"
