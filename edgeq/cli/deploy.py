@@ -31,6 +31,9 @@ def deploy(
         Path | None,
         typer.Option(help="where report.json goes  [default: beside the recipe]"),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also as a page to look at, one HTML file")
+    ] = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -44,6 +47,10 @@ def deploy(
 
     address = address_of(host, identity)
     path = report or recipe.parent / "report.json"
+    if html is not None:
+        from edgeq.report.html.page import check_page
+
+        check_page(html)
     if dry_run:
         print_steps(verb.deploy_steps(recipe, target, path, address, sign), as_json)
         return
@@ -56,6 +63,12 @@ def deploy(
 
         print_rendered(render(result))
         say(f"report: {path}, run {result.id}")
+    if html is not None:
+        from edgeq.report.html.page import write_html
+
+        write_html([result.id], html, store)
+        if not as_json:
+            say(f"page: {html}")
     raise typer.Exit(result.exit_code)
 
 

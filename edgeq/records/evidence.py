@@ -31,8 +31,12 @@ class RangeEnd(Record):
 
 
 class TensorHistogram(Record):
-    """How often a tensor had which values, in equal bins from `low` to `high`, and every range."""
+    """How often an output of a node had which values, and where every range ends.
 
+    The bins are equal, from `low` to `high`.
+    """
+
+    node: str
     tensor: str
     low: float
     high: float

@@ -79,7 +79,12 @@ def _histogram(
         ends.append(RangeEnd(calibrator=label, low=span.low, high=span.high, chosen=chosen))
     counts = equal_bins(seen, _BINS)
     return TensorHistogram(
-        tensor=layer.tensor, low=seen.low, high=seen.high, counts=counts, ends=tuple(ends)
+        node=layer.node,
+        tensor=layer.tensor,
+        low=seen.low,
+        high=seen.high,
+        counts=counts,
+        ends=tuple(ends),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeq.agent.vision import rle
 from edgeq.records.accuracy import RunLength
 
-TOLERANCE_PX = 0.8
+TOLERANCE_PX = 1.0
 """How far a path may stray from its mask: less than a line is wide."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgeq.records.insight import ColumnInsight, Insight, Portion
+from edgeq.records.insight import FEWEST_IMAGES, ColumnInsight, Insight, Portion
 from edgeq.records.report import ColumnName
 from edgeq.report.html.drawing import (
     FOUND,
@@ -132,7 +132,7 @@ def portions_chart(name: str, what: str, portions: Sequence[Portion]) -> Chart:
     """The drop of each class or size with its interval, what loses most first."""
     told = [one for one in portions if one.drop is not None]
     if what == "class":
-        told.sort(key=lambda one: (one.outcome == "cannot tell", -abs(_drop(one))))
+        told.sort(key=lambda one: (*_tells_little(one), -abs(_drop(one))))
     rows = tuple(
         (one.name, one.instances, one.images, one.ap, *_interval(one), one.outcome) for one in told
     )
@@ -172,6 +172,10 @@ def portions_chart(name: str, what: str, portions: Sequence[Portion]) -> Chart:
 
 def _legend(figure: Any, columns: int) -> None:
     figure.legend(loc="outside upper left", ncols=columns, borderpad=0, handlelength=2.4)
+
+
+def _tells_little(portion: Portion) -> tuple[bool, bool]:
+    return portion.outcome == "cannot tell", portion.images < FEWEST_IMAGES
 
 
 def _drop(portion: Portion) -> float:

@@ -8,6 +8,7 @@ import io
 from dataclasses import dataclass
 
 Cell = str | int | float | None
+_SMALL = 5e-4
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class Numbers:
     rows: tuple[tuple[Cell, ...], ...]
 
     @property
-    def shown(self) -> tuple[tuple[str, ...], ...]:
-        """The rows as text, to four digits."""
-        return tuple(tuple(_text(cell) for cell in row) for row in self.rows)
+    def shown(self) -> tuple[tuple[tuple[str, bool], ...], ...]:
+        """The rows as text, to four digits, and whether a cell is a number."""
+        return tuple(
+            tuple((_text(cell), not isinstance(cell, str)) for cell in row) for row in self.rows
+        )
 
     @property
     def csv(self) -> str:
@@ -40,7 +43,10 @@ def data_link(text: str, kind: str) -> str:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    # APs beside each other, with as many decimals as the terminal has.
+    return f"{cell:.4f}" if _SMALL <= abs(cell) < 1 or cell == 0 else f"{cell:.4g}"
 
 
 def _harmless(cell: Cell) -> Cell:

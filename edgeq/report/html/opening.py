@@ -156,11 +156,11 @@ def _of(figure: Callable[[Column], Figure], column: Column | None) -> Figure:
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str, Callable[[Column], Figure]]]:
-    yield "mask AP", "drop against float, 95%", partial(_ap, "mask")
-    yield "box AP", "drop against float, 95%", partial(_ap, "box")
+    yield "mask AP", "lost against float (95%)", partial(_ap, "mask")
+    yield "box AP", "lost against float (95%)", partial(_ap, "box")
     deployed = next((column.deployed for column in report.columns if column.deployed), None)
     if deployed is not None:
-        yield f"F1 of masks at {deployed.threshold:g}", "drop against float, 95%", _f1
+        yield f"F1 of masks at {deployed.threshold:g}", "lost against float (95%)", _f1
     yield "frame", "median; p90 is at most", partial(_latency, "frame")
     yield "engine", "median; p90 is at most", partial(_latency, "inference")
     yield "memory", "peak of the process", _memory
@@ -173,14 +173,18 @@ def _ap(kind: str, column: Column) -> Figure:
         return Figure(NOT_MEASURED, is_known=False)
     ap = column.accuracy.mask.ap if kind == "mask" else column.accuracy.box.ap
     drop = column.mask_ap_drop if kind == "mask" else column.box_ap_drop
-    return Figure(average_precision(ap), "", interval(drop) if drop else "")
+    return Figure(average_precision(ap), "", _drop(drop))
+
+
+def _drop(drop: Interval | None) -> str:
+    return f"{drop.estimate:.4f} ({interval(drop)})" if drop else ""
 
 
 def _f1(column: Column) -> Figure:
     at = column.deployed.mask if column.deployed else None
     if at is None or at.f1 is None:
         return Figure(NOT_MEASURED, is_known=False)
-    return Figure(average_precision(at.f1), "", interval(at.f1_drop) if at.f1_drop else "")
+    return Figure(average_precision(at.f1), "", _drop(at.f1_drop))
 
 
 def _latency(stage: Stage, column: Column) -> Figure:
@@ -215,6 +219,5 @@ def _size(column: Column) -> Figure:
 def _energy(column: Column) -> Figure:
     power = column.measurement.power if column.measurement else None
     if power is None or power.energy_mj is None:
-        why = column.measurement.power_missing if column.measurement else ""
-        return Figure(NOT_MEASURED, is_known=False, beneath=why)
+        return Figure(NOT_MEASURED, is_known=False)
     return Figure(three_digits(power.energy_mj), "mJ")

@@ -108,13 +108,14 @@ def histogram_chart(number: int, found: TensorHistogram) -> Chart:
     centres = [found.low + (at + 0.5) * width for at in range(len(found.counts))]
     total = sum(found.counts) or 1.0
     shares = [count / total for count in found.counts]
-    ends = "; ".join(f"{one.calibrator} {one.low:.3g} to {one.high:.3g}" for one in found.ends)
-    chosen = next((one.calibrator for one in found.ends if one.chosen), "")
+    said = {one: f"{one.calibrator}, {one.low:.3g} to {one.high:.3g}" for one in found.ends}
+    chosen = next((text for one, text in said.items() if one.chosen), "range")
+    others = "; ".join(text for one, text in said.items() if not one.chosen)
     caption = Caption(
         name=f"histogram-{number}",
-        title=found.tensor,
-        description=f"Values {found.low:.3g} to {found.high:.3g}, as shares of all: linear above, "
-        f"logarithmic below. Ranges: {ends}. The recipe chose {chosen}.",
+        title=found.node or found.tensor,
+        description=f"Output {found.tensor}: its values as shares of all, linear above, "
+        f"logarithmic below. Solid is the recipe's {chosen}; the others: {others}.",
         numbers=Numbers(("value", "share"), tuple(zip(centres, shares, strict=True))),
     )
 
@@ -136,6 +137,7 @@ def histogram_chart(number: int, found: TensorHistogram) -> Chart:
                     axes.axvline(end, color=colour, linestyle=style, linewidth=1.3, label=label)
             axes.set_ylabel("share", color=INK)
         logarithmic.set_yscale("log")
+        logarithmic.yaxis.set_major_formatter(lambda share, _: f"{share:g}")
         logarithmic.set_xlabel("value")
         figure.legend(loc="outside upper left", ncols=4, borderpad=0, columnspacing=1.2)
 
