@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edgeq.records.evidence import Evidence
+from edgeq.records.evidence import RunEvidence
 from edgeq.records.history import Series
 from edgeq.records.insight import Insight
 from edgeq.records.record import Record
@@ -20,7 +20,7 @@ class Dossier(Record):
     """
 
     report: Report
-    evidence: Evidence | None
+    evidence: RunEvidence | None
     without_evidence: str = ""
     insight: Insight | None = None
     without_insight: str = ""

@@ -60,7 +60,7 @@ class LayerSeen(Record):
     is_heavy: bool = False
 
 
-class Evidence(Record):
+class RunEvidence(Record):
     """What was found in which images, from what; kept in the cache, under the run's id.
 
     `predictions` are by column, in the order of `images`. `categories` are COCO category ids by

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgeq import cache
-from edgeq.records.evidence import Evidence, SeenImage
+from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.report import ColumnName
 from edgeq.spec.images import hash_of
 from edgeq.stages.build import Build
@@ -23,13 +23,13 @@ CACHE = cache.Cache("evidence")
 
 def gathered(
     run: str, checked: Checked, built: Build, found: Mapping[ColumnName, Predictions]
-) -> Evidence:
+) -> RunEvidence:
     """The evidence of a run; what its columns found in the images is `found`."""
     prepared = checked.prepared
     recipe, evaluation = prepared.recipe, checked.evaluation
     statistics = known_statistics(prepared)
     layers = layers_seen(prepared, built.plan, statistics)
-    about = Evidence(
+    about = RunEvidence(
         run=run,
         recipe_text=checked.recipe_text,
         plan_json=built.plan.to_json(),
@@ -60,17 +60,17 @@ def gathered(
     return about.model_copy(update=evaluated)
 
 
-def keep(evidence: Evidence) -> None:
+def keep(evidence: RunEvidence) -> None:
     """Into the cache, under the run's id."""
     CACHE.write(evidence.run, zlib.compress(evidence.model_dump_json().encode(), 6))
 
 
-def kept(run: str) -> Evidence | None:
+def kept(run: str) -> RunEvidence | None:
     """That of a run; None where the cache has none, or an edgeq of another form wrote it."""
     content = CACHE.read(run)
     if content is None:
         return None
     try:
-        return Evidence.model_validate_json(zlib.decompress(content))
+        return RunEvidence.model_validate_json(zlib.decompress(content))
     except (ValidationError, zlib.error):
         return None

@@ -14,7 +14,7 @@ from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.insight import look_into
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.records.dossier import Dossier
-from edgeq.records.evidence import Evidence
+from edgeq.records.evidence import RunEvidence
 from edgeq.records.insight import Insight
 from edgeq.records.report import ColumnName, Report
 from edgeq.spec.images import Image, hash_of
@@ -81,7 +81,7 @@ def _report(opened: Store, run: str) -> Report:
         )
 
 
-def _insight(found: Evidence) -> tuple[Insight | None, str]:
+def _insight(found: RunEvidence) -> tuple[Insight | None, str]:
     """Where the accuracy goes, or why that cannot be told."""
     if not found.predictions:
         return None, "not measured: the recipe evaluates nothing"

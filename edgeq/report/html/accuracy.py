@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.records.dossier import Dossier
-from edgeq.records.evidence import Evidence
+from edgeq.records.evidence import RunEvidence
 from edgeq.records.insight import ColumnInsight
 from edgeq.report.html.confusion import ConfusionView, confusion_view
 from edgeq.report.html.drawing import Chart
@@ -95,7 +95,7 @@ def _outlines(columns: Sequence[ColumnInsight]) -> Numbers:
     return Numbers(heads, tuple(rows))
 
 
-def _worst(last: ColumnInsight, evidence: Evidence) -> Numbers:
+def _worst(last: ColumnInsight, evidence: RunEvidence) -> Numbers:
     names = {image.id: Path(image.path).name for image in evidence.images}
     return Numbers(
         ("image", "difference", "lost", "found", "changed", "the same"),

@@ -28,7 +28,7 @@ _LEGIBLE = 2
 
 
 @dataclass(frozen=True)
-class Choice:
+class RunChoice:
     """What one run would give: the median of a frame and the mask AP that it loses."""
 
     run: str
@@ -69,16 +69,16 @@ def choices_view(dossier: Dossier) -> ChoicesView:
     return ChoicesView(tuple(charts), len(dossier.runs) - len(found), changes, why)
 
 
-def choices(dossier: Dossier) -> tuple[Choice, ...]:
+def choices(dossier: Dossier) -> tuple[RunChoice, ...]:
     """The runs with both figures; the best are those that no other beats in both."""
     found = [one for run in dossier.runs if (one := _choice(run, dossier.report.id))]
     return tuple(
-        Choice(**{**vars(one), "is_best": not any(_beats(two, one) for two in found)})
+        RunChoice(**{**vars(one), "is_best": not any(_beats(two, one) for two in found)})
         for one in found
     )
 
 
-def _choice(run: Report, subject: str) -> Choice | None:
+def _choice(run: Report, subject: str) -> RunChoice | None:
     device = run.column("device")
     measured = device.measurement if device else None
     if device is None or measured is None or device.mask_ap_drop is None:
@@ -87,15 +87,15 @@ def _choice(run: Report, subject: str) -> Choice | None:
         return None
     frame_ms = measured.latency_ms(50, "frame" if measured.postprocess_ns else "inference")
     label = f"{Path(run.recipe).stem}, {run.target}"
-    return Choice(run.id, label, frame_ms, device.mask_ap_drop, run.id == subject)
+    return RunChoice(run.id, label, frame_ms, device.mask_ap_drop, run.id == subject)
 
 
-def _beats(one: Choice, other: Choice) -> bool:
+def _beats(one: RunChoice, other: RunChoice) -> bool:
     mine, theirs = (one.frame_ms, one.drop.estimate), (other.frame_ms, other.drop.estimate)
     return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
 
 
-def choices_chart(found: Sequence[Choice], baselines: dict[str, str]) -> Chart:
+def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Chart:
     """Mask AP lost against the time of a frame; down and to the left is better."""
     rows = tuple(
         (

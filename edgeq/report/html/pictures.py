@@ -15,7 +15,7 @@ from edgeq.evaluation.changes import changes
 from edgeq.evaluation.judged import size_of
 from edgeq.records.accuracy import ImagePrediction
 from edgeq.records.dossier import Dossier
-from edgeq.records.evidence import Evidence, SeenImage
+from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.insight import ImageChange, InBoth, Spotted
 from edgeq.records.report import ColumnName
 from edgeq.report.html.contours import path_of
@@ -110,7 +110,7 @@ def pictures_view(dossier: Dossier) -> PicturesView:
 
 
 def _compared(
-    dossier: Dossier, evidence: Evidence, threshold: float
+    dossier: Dossier, evidence: RunEvidence, threshold: float
 ) -> dict[str, dict[int, ImageChange]]:
     """What simulation and device find beside the float model, by column and image."""
     if dossier.insight is not None:
@@ -131,7 +131,7 @@ def _compared(
 
 
 def _shown(
-    evidence: Evidence,
+    evidence: RunEvidence,
     image: SeenImage,
     by_column: dict[ColumnName, dict[int, ImagePrediction]],
     compared: dict[str, ImageChange],
@@ -157,7 +157,7 @@ def _shown(
 
 
 def _reference_paths(
-    evidence: Evidence, image: ImagePrediction, device: ImageChange | None
+    evidence: RunEvidence, image: ImagePrediction, device: ImageChange | None
 ) -> Iterator[MaskPath]:
     """The float model's, with what the device has lost or changed of them."""
     if device is None:
@@ -172,7 +172,7 @@ def _reference_paths(
 
 
 def _paths(
-    evidence: Evidence, reference: ImagePrediction, image: ImagePrediction, change: ImageChange
+    evidence: RunEvidence, reference: ImagePrediction, image: ImagePrediction, change: ImageChange
 ) -> Iterator[MaskPath]:
     """Those of a column; the lost ones come from the float model."""
     states: list[tuple[State, Sequence[int]]] = [
@@ -185,7 +185,7 @@ def _paths(
     yield from (_path(evidence, reference, one.row, "lost") for one in change.lost)
 
 
-def _path(evidence: Evidence, image: ImagePrediction, row: int, state: State) -> MaskPath:
+def _path(evidence: RunEvidence, image: ImagePrediction, row: int, state: State) -> MaskPath:
     mask = image.masks[row]
     return MaskPath(
         path=path_of(mask),
@@ -196,7 +196,7 @@ def _path(evidence: Evidence, image: ImagePrediction, row: int, state: State) ->
     )
 
 
-def _said(evidence: Evidence, change: ImageChange) -> Iterator[str]:
+def _said(evidence: RunEvidence, change: ImageChange) -> Iterator[str]:
     """What the device has lost, found and changed, in words."""
     for name, ones in (("lost", change.lost), ("found", change.found)):
         if ones:
@@ -213,12 +213,12 @@ def _more(count: int) -> str:
     return f" and {count - _NAMED} more" if count > _NAMED else ""
 
 
-def _spotted(evidence: Evidence, one: Spotted) -> str:
+def _spotted(evidence: RunEvidence, one: Spotted) -> str:
     beside = "nothing there" if one.fell_to is None else f"{one.fell_to:.2f} there"
     return f"{evidence.classes[one.label]} {one.score:.2f} ({beside})"
 
 
-def _shared(evidence: Evidence, one: InBoth) -> str:
+def _shared(evidence: RunEvidence, one: InBoth) -> str:
     before, after = (evidence.classes[label] for label in one.labels)
     named = before if before == after else f"{before} to {after}"
     return f"{named} {one.scores[0]:.2f} to {one.scores[1]:.2f}, masks at IoU {one.iou:.2f}"

@@ -38,7 +38,7 @@ def far_from_edges(mask: Mask) -> Mask:
     """Where nothing within the tolerance differs, so that a path has no choice."""
     reach = 2 * int(np.ceil(TOLERANCE_PX)) + 1
     kernel = np.ones((reach, reach), np.uint8)
-    same = cv2.erode(mask, kernel) | (1 - cv2.dilate(mask, kernel))
+    same = np.asarray(cv2.erode(mask, kernel)) == np.asarray(cv2.dilate(mask, kernel))
     return np.asarray(same, np.uint8)
 
 
