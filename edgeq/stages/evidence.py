@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -61,8 +62,9 @@ def gathered(
 
 
 def keep(evidence: RunEvidence) -> None:
-    """Into the cache, under the run's id."""
-    CACHE.write(evidence.run, zlib.compress(evidence.model_dump_json().encode(), 6))
+    """Into the cache, under the run's id; a disk without room for it costs the run nothing."""
+    with suppress(OSError):
+        CACHE.write(evidence.run, zlib.compress(evidence.model_dump_json().encode(), 6))
 
 
 def kept(run: str) -> RunEvidence | None:

@@ -93,8 +93,8 @@ def deploy(
         if report_path is not None:
             write_json(report, report_path)
         shelf.add(report)
-        evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
         promote(checked, report, demanded)
+    evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
     return report
 
 
