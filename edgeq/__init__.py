@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.report.html.page import write_html
     from edgeq.rollout.plan import plan_rollout
     from edgeq.rollout.verbs import (
         abort_rollout,
@@ -85,6 +86,7 @@ __all__ = [
     "train",
     "tune",
     "version",
+    "write_html",
 ]
 
 _HOMES = {
@@ -125,6 +127,7 @@ _HOMES = {
     "train": "verbs.train:train",
     "tune": "tuning.tune:tune",
     "version": "versions:version",
+    "write_html": "report.html.page:write_html",
 }
 
 

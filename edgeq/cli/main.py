@@ -16,6 +16,7 @@ from edgeq.cli import (
     history,
     measure,
     model,
+    report,
     rollout,
     train,
     tune,
@@ -38,6 +39,7 @@ GROUPS = (
     rollout,
     model,
     tune,
+    report,
     train,
     cache,
 )
