@@ -21,7 +21,15 @@ def report(
             metavar="RUN...", help="a run's id, or how it begins, or its report.json; others beside"
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="the page, one HTML file")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="the page, one HTML file")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="URI", help="log the runs to MLflow, each once")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="of MLflow  [default: the recipe's name]")
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +38,23 @@ def report(
     What was measured, where the accuracy goes, the images that differ most, and all to take away;
     in one file that needs no network.
     """
-    from edgeq.report.html.page import write_html
+    if output is None and mlflow is None:
+        raise typer.BadParameter("say where the page goes, or --mlflow", param_hint="--output")
+    made: dict[str, str | list[str]] = {}
+    if output is not None:
+        from edgeq.report.html.page import write_html
 
-    write_html(runs, output, store)
-    say(json.dumps({"page": str(output)}) if as_json else f"page: {output}")
+        write_html(runs, output, store)
+        made["page"] = str(output)
+    if mlflow is not None:
+        from edgeq.report.mlflow import log_run
+        from edgeq.store import open_store
+        from edgeq.verbs.dossier import named_runs
+
+        found = named_runs(runs, open_store(store))
+        made["mlflow"] = [log_run(one, mlflow, experiment) for one in found]
+    if as_json:
+        say(json.dumps(made))
+        return
+    for name, value in made.items():
+        say(f"{name}: {value if isinstance(value, str) else ', '.join(value)}")

@@ -38,7 +38,7 @@ def dossier(runs: Sequence[str | Path], store: str | None = None) -> Dossier:
     InputError for what names none.
     """
     opened = open_store(store)
-    subject, *others = [_report(opened, str(run)) for run in runs]
+    subject, *others = named_runs(runs, opened)
     of_recipe = opened.reports(
         target=subject.target, device=subject.device, limit=_LONGEST, recipes=[subject.recipe]
     )
@@ -61,6 +61,14 @@ def dossier(runs: Sequence[str | Path], store: str | None = None) -> Dossier:
             if one.report.id in {run.id for run in (*shown.values(), *in_time)}
         },
     )
+
+
+def named_runs(runs: Sequence[str | Path], opened: Store) -> list[Report]:
+    """The runs by their ids in a store, or how those begin, or their report.json.
+
+    Raises InputError for what names none.
+    """
+    return [_report(opened, str(run)) for run in runs]
 
 
 def _moment(run: Report) -> float:

@@ -29,6 +29,20 @@ def test_report_writes_a_page_and_says_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("before")
+def test_report_logs_a_run_to_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    [run] = open_store().reports()
+    command = ["report", run.id, "--mlflow", f"file://{tmp_path}", "--experiment", "pigs", "--json"]
+
+    logged = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)["mlflow"]
+    nothing = CliRunner().invoke(app, ["report", run.id])
+
+    assert len(list(tmp_path.glob(f"*/{logged[0]}/metrics/mask_ap"))) == 1
+    assert nothing.exit_code == 2 and "say where the page goes" in nothing.output
+
+
+@pytest.mark.usefixtures("before")
 def test_deploy_writes_one_beside_its_report(small_demo: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     options = ["--target", "local", "--report", str(tmp_path / "r.json"), "--html", str(page)]
