@@ -20,11 +20,15 @@ def training_text(found: Training) -> str:
         f"  before   {_said(found.before.mask)} / {_said(found.before.box)}",
         f"  trained  {_said(found.after.mask)} / {_said(found.after.box)}",
     ]
+    build = f"to build from it write in {Path(found.recipe).name}: model: {found.output}"
     if found.better:
-        name = Path(found.recipe).name
-        lines.append(f"it agrees better; to build from it write in {name}: model: {found.output}")
-    else:
+        lines.append(f"it agrees better; {build}")
+    elif found.loss is None:
         lines.append(f"it agrees no better: {found.output} was written, and brings nothing")
+    else:
+        lines.append(
+            f"it agrees no better with that; what it does on labels is to be seen: {build}"
+        )
     return "\n".join(lines)
 
 
