@@ -183,6 +183,26 @@ def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
     assert "Time of each stage" in text
 
 
+def test_what_was_not_evaluated_is_said_to_be_so(known: Dossier) -> None:
+    assert known.evidence
+    evidence = known.evidence.model_copy(update={"images": (), "predictions": {}})
+    columns = tuple(
+        one.model_copy(update={"accuracy": None, "mask_ap_drop": None, "box_ap_drop": None})
+        for one in known.report.columns
+    )
+    report = known.report.model_copy(update={"columns": columns})
+    without = {"insight": None, "without_insight": "not measured: nothing evaluated"}
+
+    text = Elements(
+        render(known.model_copy(update={"report": report, "evidence": evidence, **without}))
+    ).text
+
+    assert "Accuracy was not measured" in text
+    assert "not measured: the recipe evaluates no images" in text
+    assert "not measured: nothing evaluated" in text
+    assert "Error along the network" in text
+
+
 def test_an_image_that_was_changed_is_named_and_its_masks_are_drawn(known: Dossier) -> None:
     evidence = known.evidence
     assert evidence is not None
