@@ -91,6 +91,17 @@ def test_everything_can_be_taken_away(known: Dossier, page: str) -> None:
     assert links["curve.csv"].splitlines()[0] == "column,threshold,precision,recall,F1"
 
 
+def test_what_would_make_the_page_large_is_named_and_left_out(known: Dossier) -> None:
+    assert known.evidence
+    large = known.evidence.model_copy(update={"plan_json": "x" * 2_000_000})
+
+    page = render(with_evidence(known, large))
+
+    assert f"plan-{known.report.id}.json" not in Elements(page).links()
+    assert "too large for a page: 1.91 MiB" in Elements(page).text
+    assert len(page.encode()) < MOST_BYTES
+
+
 def test_foreign_text_is_text_wherever_it_stands(known: Dossier) -> None:
     """Names of classes, files, layers; words of a device; recipe, notes, versions."""
     assert known.evidence and known.insight
@@ -170,6 +181,26 @@ def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
 
     assert "gone from here" in text and "gone from there" in text
     assert "Time of each stage" in text
+
+
+def test_what_was_not_evaluated_is_said_to_be_so(known: Dossier) -> None:
+    assert known.evidence
+    evidence = known.evidence.model_copy(update={"images": (), "predictions": {}})
+    columns = tuple(
+        one.model_copy(update={"accuracy": None, "mask_ap_drop": None, "box_ap_drop": None})
+        for one in known.report.columns
+    )
+    report = known.report.model_copy(update={"columns": columns})
+    without = {"insight": None, "without_insight": "not measured: nothing evaluated"}
+
+    text = Elements(
+        render(known.model_copy(update={"report": report, "evidence": evidence, **without}))
+    ).text
+
+    assert "Accuracy was not measured" in text
+    assert "not measured: the recipe evaluates no images" in text
+    assert "not measured: nothing evaluated" in text
+    assert "Error along the network" in text
 
 
 def test_an_image_that_was_changed_is_named_and_its_masks_are_drawn(known: Dossier) -> None:
