@@ -18,7 +18,7 @@ PYTEST = EDGEQ_AGENT_PYTHONS="$(subst $(space),:,$(AGENT_ENVS:%=$(CURDIR)/%/bin/
 
 demo: $(VENV)/installed
 	$(BIN)/edgeq demo demo
-	$(BIN)/edgeq deploy demo/recipe.yaml --target local
+	$(BIN)/edgeq deploy demo/recipe.yaml --target local --html demo/report.html
 
 # Large matrices and drawn examples are a sample here, and whole in test-all.
 test: $(VENV)/installed-dev check agent-envs
@@ -64,7 +64,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[fast]'
+	$(BIN)/python -m pip install --quiet --editable '.[fast,report]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml

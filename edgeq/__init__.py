@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.report.html.page import write_html
     from edgeq.rollout.plan import plan_rollout
     from edgeq.rollout.verbs import (
         abort_rollout,
@@ -83,6 +84,7 @@ __all__ = [
     "study",
     "tune",
     "version",
+    "write_html",
 ]
 
 _HOMES = {
@@ -122,6 +124,7 @@ _HOMES = {
     "study": "tuning.study:study",
     "tune": "tuning.tune:tune",
     "version": "versions:version",
+    "write_html": "report.html.page:write_html",
 }
 
 

@@ -36,6 +36,7 @@ Name = Literal[
     "sensitivity",
     "engines",
     "timings",
+    "evidence",
 ]
 NAMES: tuple[Name, ...] = get_args(Name)
 LIMIT_BYTES = 10 << 30

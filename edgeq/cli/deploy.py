@@ -33,6 +33,9 @@ def deploy(
         Path | None,
         typer.Option(help="where report.json goes  [default: beside the recipe]"),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also as a page to look at, one HTML file")
+    ] = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -48,6 +51,10 @@ def deploy(
     address = address_of(host, identity)
     path = report or recipe.parent / "report.json"
     check_metrics(metrics)
+    if html is not None:
+        from edgeq.report.html.page import check_page
+
+        check_page(html)
     if dry_run:
         print_steps(verb.deploy_steps(recipe, target, path, address, sign), as_json)
         return
@@ -60,13 +67,20 @@ def deploy(
     if as_json:
         print_json(result)
     else:
-        from edgeq.report.next_step import next_step
         from edgeq.report.terminal.report import render
 
         print_rendered(render(result))
         say(f"report: {path}, run {result.id}")
-        if sys.stdout.isatty():
-            say(f"next: {next_step(result, str(recipe), target, host)}")
+    if html is not None:
+        from edgeq.report.html.page import write_html
+
+        write_html([result.id], html, store)
+        if not as_json:
+            say(f"page: {html}")
+    if sys.stdout.isatty() and not as_json:
+        from edgeq.report.next_step import next_step
+
+        say(f"next: {next_step(result, str(recipe), target, host)}")
     raise typer.Exit(result.exit_code)
 
 

@@ -16,6 +16,7 @@ from edgeq.cli import (
     history,
     measure,
     model,
+    report,
     rollout,
     tune,
 )
@@ -26,7 +27,20 @@ from edgeq.errors import EdgeqError, InputError, InputErrors
 
 __all__ = ["GROUPS", "app", "run"]
 
-GROUPS = (deploy, measure, compare, baseline, history, device, fleet, rollout, model, tune, cache)
+GROUPS = (
+    deploy,
+    measure,
+    compare,
+    baseline,
+    history,
+    device,
+    fleet,
+    rollout,
+    model,
+    tune,
+    report,
+    cache,
+)
 """The files of commands; importing them is what gives `app` its commands."""
 
 

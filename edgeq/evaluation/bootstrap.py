@@ -1,7 +1,7 @@
 """How sure a loss of AP is: a paired bootstrap over the images.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3 (percentile
-interval); AP as in `accumulate` of the COCO API (cocoeval.py).
+interval).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeq.errors import EdgeqError
-from edgeq.evaluation.evaluator import RECALL_THRESHOLDS, Kind
+from edgeq.evaluation.evaluator import Kind
+from edgeq.evaluation.precision import averaged, category_precisions
 from edgeq.records.accuracy import Interval
 from edgeq.significance.ratios import Estimate
 
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgeq.evaluation.hits import CategoryHits
     from edgeq.evaluation.matches import KindMatches, Matches
 
 _CONFIDENCE = 0.95
-_CHUNK_ELEMENTS = 4_000_000
-"""Detections times resamples held at once: 16 MB an array"""
 
 
 def drop(
@@ -128,50 +126,7 @@ def average_precision(matches: KindMatches, weights: NDArray[np.int64]) -> NDArr
     `weights` (R, I) says how often each image is in each resample. Equals COCO's AP on the
     images repeated that often: a detection of weight w is w detections of one score.
     """
-    total = np.zeros(len(weights))
-    annotated = np.zeros(len(weights), np.int64)
-    for hits in matches.hits:
-        instances = weights @ hits.instances
-        total += _category_precision(hits, weights, instances)
-        annotated += instances > 0
-    total[annotated == 0] = np.nan
-    return total / np.maximum(annotated, 1)
-
-
-def _category_precision(
-    hits: CategoryHits, weights: NDArray[np.int64], instances: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """AP of one category in each resample (R,), 0 where `instances` (R,) is."""
-    summed = np.zeros(len(weights))
-    step = max(1, _CHUNK_ELEMENTS // max(1, len(hits.image_index)))
-    for start in range(0, len(weights), step):
-        chunk = slice(start, start + step)
-        weight = weights[chunk].astype(np.int32)[:, hits.image_index]
-        present = np.maximum(instances[chunk], 1)[:, None]
-        seen = np.zeros_like(weight)
-        for index, (hit, ignored) in enumerate(zip(hits.hit, hits.ignored, strict=True)):
-            if index == 0 or (ignored != hits.ignored[index - 1]).any():
-                seen = np.cumsum(np.where(ignored, 0, weight), axis=1, dtype=np.int32)
-            summed[chunk] += _interpolated(weight[:, hit], seen[:, hit], present)
-    return summed / (len(hits.hit) * len(RECALL_THRESHOLDS))
-
-
-def _interpolated(
-    weight: NDArray[np.int32], seen: NDArray[np.int32], instances: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The interpolated precision summed over the recall thresholds, of each resample (R,).
-
-    `weight` and `seen` (R, H) are those of the hits only: precision peaks at a hit and recall
-    moves nowhere else, so the misses between them need no point of their own.
-    """
-    if not weight.shape[1]:
-        return np.zeros(len(weight))
-    true_positives = np.cumsum(weight, axis=1)
-    precision = true_positives / (seen + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = np.searchsorted(RECALL_THRESHOLDS, true_positives / instances, side="right")
-    newly_reached = np.diff(reached, axis=1, prepend=0)
-    return np.asarray((envelope * newly_reached).sum(axis=1))
+    return averaged(category_precisions(matches.hits, weights))
 
 
 def _check_same(reference: Matches, other: Matches) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_LEAST = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)[:, None]
+
 
 @dataclass(frozen=True, eq=False)
 class CategoryHits:
@@ -60,28 +62,48 @@ def category_hits(cells: Sequence[Cell], ious: Sequence[NDArray[np.float64]]) ->
 def matched(
     ious: NDArray[np.float64], crowd: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """COCO's greedy matching on one image and category: hit and ignored, each (10, D).
+    """Whether a detection of one image and category found an instance: hit, ignored (10, D)."""
+    partner, ignored = partnered(ious, crowd, np.zeros_like(crowd))
+    return partner >= 0, ignored
 
-    `ious` (D, G) have the best score first, `crowd` (G,) marks the crowd regions. The evaluator
-    keeps its own matching to itself, so it is repeated here on the evaluator's overlaps.
-    Source: evaluateImg of the COCO API (cocoeval.py), area range 'all'.
+
+def partnered(
+    ious: NDArray[np.float64], crowd: NDArray[np.bool_], outside: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """COCO's greedy matching on one image and category: whose instance, and ignored, (10, D).
+
+    `ious` (D, G) have the best score first, `crowd` (G,) marks the crowd regions, `outside` (G,)
+    instances of another size: what finds one of these is ignored. The instance is -1 where there is
+    none. The evaluator keeps its own matching to itself, so it is repeated here on its overlaps.
+    Source: evaluateImg of the COCO API (cocoeval.py).
     """
-    hit = np.zeros((len(IOU_THRESHOLDS), len(ious)), np.bool_)
-    ignored = np.zeros_like(hit)
-    if not ious.size:
-        return hit, ignored
-    rows = np.arange(len(IOU_THRESHOLDS))
-    least = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)[:, None]
+    partner = np.full((len(IOU_THRESHOLDS), len(ious)), -1, np.intp)
+    ignored = np.zeros(partner.shape, np.bool_)
     # of equal overlaps the last instance wins, so look from the end: argmax takes the first
-    regular = ious[:, ~crowd][:, ::-1]
-    free = np.ones((len(IOU_THRESHOLDS), regular.shape[1]), np.bool_)
-    crowd_iou = ious[:, crowd].max(axis=1, initial=0.0)
-    for index, overlap in enumerate(regular):
-        if len(overlap):
-            eligible = np.where(free & (overlap >= least), overlap, -1.0)
-            best = eligible.argmax(axis=1)
-            found = eligible[rows, best] >= 0
-            hit[:, index] = found
-            free[rows[found], best[found]] = False
-        ignored[:, index] = ~hit[:, index] & (crowd_iou[index] >= least[:, 0])
-    return hit, ignored
+    aside = crowd | outside
+    regular, others = np.flatnonzero(~aside)[::-1], np.flatnonzero(aside)[::-1]
+    free = np.ones((len(IOU_THRESHOLDS), len(regular)), np.bool_)
+    left = np.ones((len(IOU_THRESHOLDS), len(others)), np.bool_)
+    # a crowd is found as often as one likes
+    is_used_up = ~crowd[others]
+    for index in np.flatnonzero(ious.max(axis=1, initial=0.0) >= IOU_THRESHOLDS[0]):
+        if len(regular):
+            best, found = _best(ious[index, regular], free)
+            partner[found, index] = regular[best[found]]
+            free[found, best[found]] = False
+        if len(others):
+            best, found = _best(ious[index, others], left)
+            found &= partner[:, index] < 0
+            ignored[:, index] = found
+            found &= is_used_up[best]
+            left[found, best[found]] = False
+    return partner, ignored
+
+
+def _best(
+    overlap: NDArray[np.float64], free: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Of the free instances (10, G), which one overlaps (G,) most, and whether enough."""
+    eligible = np.where(free & (overlap >= _LEAST), overlap, -1.0)
+    best = eligible.argmax(axis=1)
+    return best, eligible[np.arange(len(free)), best] >= 0

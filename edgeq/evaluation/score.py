@@ -33,7 +33,7 @@ def score(
 
 def accuracy(matches: Matches) -> Accuracy:
     """Mask and box AP as COCO's evaluator summarizes them, by category name too."""
-    names = _names(matches.categories)
+    names = category_names(matches.categories)
     return Accuracy(
         mask=_average_precision(matches.mask, names),
         box=_average_precision(matches.box, names),
@@ -42,7 +42,7 @@ def accuracy(matches: Matches) -> Accuracy:
     )
 
 
-def _names(categories: Sequence[Category]) -> list[str]:
+def category_names(categories: Sequence[Category]) -> list[str]:
     """The names of the categories, told apart by id where two share one."""
     count = Counter(category.name for category in categories)
     return [

@@ -19,10 +19,10 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@])")
 def render(found: Comparison | DeviceError) -> str:
     """A heading, a table with a line for each metric, and the remarks; of a failed board why."""
     if isinstance(found, DeviceError):
-        return f"### edgeq compare: {_text(found.where)}\n\n🔴 failed: {_text(str(found))}\n"
-    sides = [f"{name}: {_text(s.named)} (`{s.artifact_id[:12]}`)" for name, s in _sides(found)]
+        return f"### edgeq compare: {plain(found.where)}\n\n🔴 failed: {plain(str(found))}\n"
+    sides = [f"{name}: {plain(s.named)} (`{s.artifact_id[:12]}`)" for name, s in _sides(found)]
     lines = [
-        f"### edgeq compare: {_text(found.target)} on {_text(found.device)}",
+        f"### edgeq compare: {plain(found.target)} on {plain(found.device)}",
         "",
         ", ".join(sides) + f"; {found.pairs} pairs, both loaded {found.reloads} times",
         "",
@@ -33,12 +33,12 @@ def render(found: Comparison | DeviceError) -> str:
         cells = (title_text(one), figure_text(one, one.a), figure_text(one, one.b))
         words = (*cells, *change_text(one), limit_text(one))
         outcome = f"{_SIGNS[one.outcome]} {one.outcome}"
-        lines.append(f"| {' | '.join(map(_text, words))} | {outcome} |")
+        lines.append(f"| {' | '.join(map(plain, words))} | {outcome} |")
     remarks = [f"{one.metric}: {one.reason}" for one in found.metrics if one.reason]
     if found.emulated:
         remarks.append("emulated: these times say nothing about a real device")
     remarks += [*found.differences, *found.notes]
-    lines += ["", *(f"- {_text(remark)}" for remark in remarks)] if remarks else []
+    lines += ["", *(f"- {plain(remark)}" for remark in remarks)] if remarks else []
     return "\n".join(lines) + "\n"
 
 
@@ -46,6 +46,6 @@ def _sides(found: Comparison) -> tuple[tuple[str, Side], ...]:
     return ("A", found.a), ("B", found.b)
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Words as they are: nothing of them is markup, an address or a line of its own."""
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))

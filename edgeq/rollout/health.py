@@ -50,7 +50,7 @@ def proven(work: Work, checked: Checked, built: Build, keep: Callable[[Report], 
     artifact = built.artifact
 
     def prove() -> Reference:
-        report = attempt(checked, built, work.predicted(checked, built))
+        report = attempt(checked, built, work.predicted(checked, built)).report
         keep(report)
         _require_gates(report, checked.device)
         found = _golden(work, checked, built)

@@ -15,6 +15,7 @@ from edgeq.device.connection import host
 from edgeq.device.device import Device
 from edgeq.errors import Problems
 from edgeq.progress import silent
+from edgeq.records.report import ColumnName
 from edgeq.records.rollout import Reference
 from edgeq.rollout.once import Once, Proven
 from edgeq.spec.fleet.fleet import FleetDevice
@@ -41,7 +42,7 @@ class Work:
         self._sign = sign
         self._inputs: dict[str, Inputs] = {}
         self._built: Once[str, Build] = Once()
-        self._here: Once[str, dict[str, Predictions]] = Once()
+        self._here: Once[str, dict[ColumnName, Predictions]] = Once()
         self._simulated: Once[str, Predictions] = Once()
         self._compiled: Proven[str, None] = Proven()
         # A build, or a model's predictions, fill the memory and the cores by themselves.
@@ -93,10 +94,10 @@ class Work:
         if not is_new:
             verify()
 
-    def predicted(self, checked: Checked, built: Build) -> dict[str, Predictions]:
+    def predicted(self, checked: Checked, built: Build) -> dict[ColumnName, Predictions]:
         """What float model and simulation find here."""
 
-        def make() -> dict[str, Predictions]:
+        def make() -> dict[ColumnName, Predictions]:
             with self._computing:
                 return predicted_here(checked.prepared, checked.evaluation, built, silent)
 

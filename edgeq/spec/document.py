@@ -34,6 +34,7 @@ class Document:
     content: Any
     lines: dict[Location, int]
     sha256: str
+    text: str
     written: dict[Location, Scalar]
     """every scalar as it stands there"""
 
@@ -82,7 +83,7 @@ def parse(text: str, path: Path, largest: int = LARGEST) -> Document:
         what = "is nested too deep or refers to itself"
         raise InputError(str(path), what, "write it without the anchor") from exc
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Document(path, content, survey.lines, digest, survey.written)
+    return Document(path, content, survey.lines, digest, text, survey.written)
 
 
 def _line_of(problem: InputError) -> int:

@@ -35,6 +35,7 @@ class Checked:
     evaluation: Dataset | None
     recipe_name: str
     recipe_sha256: str
+    recipe_text: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Inputs:
         found = begin_check(target, device)()
         prepared = for_device(self.prepared, target, found)
         source = self.source
-        return Checked(prepared, device, found, self.evaluation, source.name, source.sha256)
+        return _checked(prepared, device, found, self.evaluation, source)
 
 
 def check_inputs(recipe: str | Path | Recipe, target: str | Target) -> Inputs:
@@ -102,7 +103,7 @@ def check(
             device.forget()
         device.close()
         raise
-    return Checked(prepared, device, found, evaluation, source.name, source.sha256)
+    return _checked(prepared, device, found, evaluation, source)
 
 
 def _begin_check(target: Target, device: Device) -> Callable[[], Probe | DeviceError]:
@@ -198,21 +199,36 @@ def _loaded(
 
 @dataclass(frozen=True)
 class Source:
-    """A recipe and where it is from: the file's name, its hash, and its text where it has one."""
+    """A recipe and where it is from: the file's name, the hash of its text, the text."""
 
     recipe: Recipe
     name: str
     sha256: str
+    text: str
     document: Document | None
 
 
 def _source(recipe: str | Path | Recipe) -> Source:
     """Read a recipe, once; InputError(s) for what is wrong with it."""
     if isinstance(recipe, Recipe):
-        dumped = recipe.model_dump_json().encode()
-        return Source(recipe, "recipe", hashlib.sha256(dumped).hexdigest(), None)
+        dumped = recipe.model_dump_json()
+        return Source(recipe, "recipe", hashlib.sha256(dumped.encode()).hexdigest(), dumped, None)
     read = document.read(Path(recipe))
-    return Source(recipes.of(read), str(recipe), read.sha256, read)
+    return Source(recipes.of(read), str(recipe), read.sha256, read.text, read)
+
+
+def _checked(
+    prepared: Prepared, device: Device, probe: Probe, evaluation: Dataset | None, source: Source
+) -> Checked:
+    return Checked(
+        prepared=prepared,
+        device=device,
+        probe=probe,
+        evaluation=evaluation,
+        recipe_name=source.name,
+        recipe_sha256=source.sha256,
+        recipe_text=source.text,
+    )
 
 
 def _raise_located(problems: Problems, source: Source | None = None) -> None:

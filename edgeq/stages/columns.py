@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -37,9 +37,18 @@ _UNABLE = (BAD_ARTIFACT, DIED, ENGINE, OUT_OF_MEMORY)
 """What a device says of a float model that it cannot run, which is no fault of the release."""
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """The columns without their measurements, and what each found in the images, if any."""
+
+    columns: tuple[Column, ...]
+    divergence: Divergence | None
+    found: Mapping[ColumnName, Predictions]
+
+
 def evaluate(
-    checked: Checked, built: Build, here: Mapping[str, Predictions], progress: Progress
-) -> tuple[tuple[Column, ...], Divergence | None]:
+    checked: Checked, built: Build, here: Mapping[ColumnName, Predictions], progress: Progress
+) -> Evaluated:
     """The columns: float and simulation as found on the host, and what the device finds."""
     reference = float_artifact(checked.prepared)
     half = fp16_artifact(checked.prepared, built)
@@ -78,7 +87,7 @@ def evaluate(
         )
     columns = [_doubted(checked, c, matches, found) if c.name == "float" else c for c in columns]
     if not found:
-        return tuple(columns), None
+        return Evaluated(tuple(columns), None, {})
     simulated, device = (next(c for c in columns if c.name == n).accuracy for n in _COMPARED)
     gap = None
     if simulated and device and simulated.mask.ap is not None and device.mask.ap is not None:
@@ -87,10 +96,11 @@ def evaluate(
         decoder_of(checked.prepared.recipe),
         raw_outputs(found["simulated"].outputs, found["device"].outputs),
     )
-    return tuple(columns), Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
+    apart = Divergence(mask_ap=gap, snr_db=parts.snr_db, lacking=parts.lacking)
+    return Evaluated(tuple(columns), apart, found)
 
 
-def _own_labels(checked: Checked, found: Mapping[str, Predictions]) -> Dataset | None:
+def _own_labels(checked: Checked, found: Mapping[ColumnName, Predictions]) -> Dataset | None:
     """What the float model finds in the evaluation images, as labels."""
     if checked.evaluation is None:
         return None
@@ -101,8 +111,8 @@ def _own_labels(checked: Checked, found: Mapping[str, Predictions]) -> Dataset |
 def _doubted(
     checked: Checked,
     column: Column,
-    matches: Mapping[str, Matches],
-    found: Mapping[str, Predictions],
+    matches: Mapping[ColumnName, Matches],
+    found: Mapping[ColumnName, Predictions],
 ) -> Column:
     """The float model's column, with why nothing can be told from it where that is so."""
     evaluation = checked.evaluation
@@ -115,7 +125,7 @@ def _doubted(
 
 def predicted_here(
     prepared: Prepared, evaluation: Dataset | None, built: Build, progress: Progress
-) -> dict[str, Predictions]:
+) -> dict[ColumnName, Predictions]:
     """What the float model and the simulation find on this machine; no device is needed for it.
 
     Empty where the recipe evaluates nothing.
@@ -136,10 +146,10 @@ def predicted_here(
 def _predicted(
     checked: Checked,
     built: Build,
-    here: Mapping[str, Predictions],
+    here: Mapping[ColumnName, Predictions],
     half: Artifact | None,
     progress: Progress,
-) -> dict[str, Predictions]:
+) -> dict[ColumnName, Predictions]:
     if checked.evaluation is None:
         return {}
     files = checked.evaluation.files

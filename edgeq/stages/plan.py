@@ -85,11 +85,20 @@ def _is_calibrated(prepared: Prepared, model: Model) -> bool:
 
 def overclipped(prepared: Prepared) -> str | None:
     """What is to be said of entropy; with figures where the statistics are in the cache."""
-    model, seen = _equalized(prepared).model, None
-    if _is_calibrated(prepared, model):
-        wanted, images = prepared.wanted, prepared.calibration
-        seen = statistics.gather(model, wanted, images, prepared.recipe.preprocess, cores())
-    return _said_of_entropy(prepared, model, seen)
+    model = _equalized(prepared).model
+    return _said_of_entropy(prepared, model, _known_statistics(prepared, model))
+
+
+def known_statistics(prepared: Prepared) -> Statistics | None:
+    """What the plan's ranges are from; None where the cache has it no more."""
+    return _known_statistics(prepared, _equalized(prepared).model)
+
+
+def _known_statistics(prepared: Prepared, model: Model) -> Statistics | None:
+    if not _is_calibrated(prepared, model):
+        return None
+    wanted, images = prepared.wanted, prepared.calibration
+    return statistics.gather(model, wanted, images, prepared.recipe.preprocess, cores())
 
 
 def _said_of_entropy(prepared: Prepared, model: Model, seen: Statistics | None) -> str | None:

@@ -22,12 +22,13 @@ from edgeq.device.connection import HERE, Address
 from edgeq.progress import Progress, silent
 from edgeq.quantization.coverage import between
 from edgeq.records.files import check_writable, write_json
-from edgeq.records.report import Column, Divergence, Report
+from edgeq.records.report import Column, ColumnName, Divergence, Report
 from edgeq.runtimes import runtime
 from edgeq.spec.gates import Gates, judge
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
 from edgeq.stages import build as building
+from edgeq.stages import evidence
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked, check, check_possible_room, check_room
 from edgeq.stages.columns import evaluate, measured, predicted_here
@@ -86,22 +87,32 @@ def deploy(
                 built = replace(built, artifact=signing.sign(built.artifact, sign))
         with clock.stage("evaluate"):
             here = predicted_here(checked.prepared, checked.evaluation, built, progress)
-        report = attempt(checked, built, here, progress, clock)
+        tried = attempt(checked, built, here, progress, clock)
+        report = tried.report
         # What was measured is safe before anything changes on the device.
         if report_path is not None:
             write_json(report, report_path)
         shelf.add(report)
         promote(checked, report, demanded)
+    evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
     return report
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a deploy came to, and what each column found in the evaluation images."""
+
+    report: Report
+    found: Mapping[ColumnName, Predictions]
 
 
 def attempt(
     checked: Checked,
     built: Build,
-    here: Mapping[str, Predictions],
+    here: Mapping[ColumnName, Predictions],
     progress: Progress = silent,
     clock: Stopwatch | None = None,
-) -> Report:
+) -> Attempt:
     """Try what was built on one device: push, verify, measure and judge; nothing is activated.
 
     `here` is what was predicted on this machine, which is the same for every device. The device is
@@ -114,13 +125,14 @@ def attempt(
         check_room(checked)
         device.push(built.artifact, progress)
     with clock.stage("evaluate"):
-        columns, divergence = evaluate(checked, built, here, progress)
+        evaluated = evaluate(checked, built, here, progress)
         calibrated = seen(checked.prepared, built, checked.evaluation)
     with clock.stage("bench"):
-        columns = measured(checked, columns, built, progress)
-    report = _report(checked, built, columns, divergence, clock)
+        columns = measured(checked, evaluated.columns, built, progress)
+    report = _report(checked, built, columns, evaluated.divergence, clock)
     notes = (*report.notes, *remarks(calibrated))
-    return report.model_copy(update={"calibration": calibrated, "notes": notes})
+    report = report.model_copy(update={"calibration": calibrated, "notes": notes})
+    return Attempt(report, evaluated.found)
 
 
 def promote(checked: Checked, report: Report, signers: Sequence[str] = ()) -> None:

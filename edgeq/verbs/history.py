@@ -23,7 +23,7 @@ _INPUTS = {
 }
 _LONGEST = 300
 _SHOWN = 10
-_METRICS: tuple[tuple[str, HistoryUnit], ...] = (
+METRICS: tuple[tuple[str, HistoryUnit], ...] = (
     ("inference p50", "ms"),
     ("frame p50", "ms"),
     ("peak memory", "bytes"),
@@ -66,7 +66,7 @@ def history(
         device=chosen,
         emulated=any(one.emulated for one in measured),
         runs=len(runs),
-        series=tuple(series(name, unit, runs) for name, unit in _METRICS),
+        series=tuple(series(name, unit, runs) for name, unit in METRICS),
         notes=(*left_out, *opened.notes),
     )
 

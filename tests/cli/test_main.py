@@ -46,6 +46,7 @@ COMMANDS = (
     *(["fleet", "run", verb] for verb in ("status", "push", "rollback", "setup")),
     ["compare"],
     ["history"],
+    ["report"],
     *(["baseline", verb] for verb in ("set", "list", "show", "rm")),
     ["cache", "list"],
     ["cache", "clear"],

@@ -165,7 +165,7 @@ def test_one_build_is_tried_on_many_devices(project: Path, tmp_path: Path) -> No
 
     for checked in devices:
         with checked.device:
-            report = attempt(checked, built, here)
+            report = attempt(checked, built, here).report
             assert not (tmp_path / checked.prepared.target.name / "current").exists()
             promote(checked, report)
 

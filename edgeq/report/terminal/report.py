@@ -22,6 +22,7 @@ from edgeq.report.figures import (
     soaked,
     streams,
 )
+from edgeq.report.outcome import TITLES, Ending, outcome
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation, frames, worth
 from edgeq.report.terminal.classes import class_table
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from edgeq.records.report import Column, Divergence, Report, Verdict, VerdictStatus
     from edgeq.report.rows import Section
 
-_TITLES = {
-    "float": "float",
-    "simulated": "simulated int8",
-    "fp16": "device fp16",
-    "device": "device int8",
-}
 _ALWAYS = ("float", "simulated", "device")
+_STYLES: dict[Ending, str] = {
+    "passed": "green",
+    "failed": "bold red",
+    "not judged": "yellow",
+    "nothing judged": "",
+}
 _WORDS: dict[VerdictStatus, tuple[str, str]] = {
     "passed": ("PASS", "green"),
     "failed": ("FAIL", "bold red"),
@@ -57,9 +58,9 @@ def render(report: Report) -> RenderableType:
         parts.append(classes)
     if report.verdicts:
         parts.append(_verdicts(report.verdicts))
-    remarks = list(_remarks(report))
-    if remarks:
-        parts.append(_listed(remarks))
+    said = list(remarks(report))
+    if said:
+        parts.append(_listed(said))
     parts.append(_outcome(report.verdicts))
     return Group(parts[0], *(piece for part in parts[1:] for piece in ("", part)))
 
@@ -97,12 +98,12 @@ def _size(report: Report) -> str:
 
 
 def _figures(report: Report) -> RenderableType:
-    names = [name for name in _TITLES if name in _ALWAYS or report.column(name) is not None]
+    names = [name for name in TITLES if name in _ALWAYS or report.column(name) is not None]
     columns = [report.column(name) for name in names]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in names:
-        table.add_column(_TITLES[name], justify="right")
+        table.add_column(TITLES[name], justify="right")
     for section in _sections(report.columns):
         rows = [
             (
@@ -145,7 +146,7 @@ def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     return table
 
 
-def _remarks(report: Report) -> Iterator[tuple[str, str]]:
+def remarks(report: Report) -> Iterator[tuple[str, str]]:
     """Label and text of what the figures alone do not say."""
     for reason, gates in _reasons(report.verdicts).items():
         yield ", ".join(gates), reason
@@ -207,26 +208,14 @@ def _divergence(divergence: Divergence) -> str:
     return ", ".join(parts) or NOT_MEASURED
 
 
-def _listed(remarks: Sequence[tuple[str, str]]) -> RenderableType:
+def _listed(said: Sequence[tuple[str, str]]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
-    for label, text in remarks:
+    for label, text in said:
         grid.add_row("-", Text(f"{label}: {text}"))
     return grid
 
 
 def _outcome(verdicts: Sequence[Verdict]) -> Text:
     """The last line: how it ended, in words."""
-    if not verdicts:
-        return Text("NOTHING JUDGED: the recipe sets no gates.")
-    failed = [v.gate for v in verdicts if v.status == "failed"]
-    unjudged = [v.gate for v in verdicts if v.status not in ("passed", "failed")]
-    many = f"of {len(verdicts)} gates" if len(verdicts) > 1 else "of 1 gate"
-    words = []
-    if failed:
-        words.append(f"{len(failed)} {many} failed: {', '.join(failed)}")
-    if unjudged:
-        words.append(f"{len(unjudged)} {many} could not be judged: {', '.join(unjudged)}")
-    if not words:
-        return Text(f"PASSED: {len(verdicts)} {many} passed.", style="green")
-    title, style = ("FAILED", "bold red") if failed else ("NOT JUDGED", "yellow")
-    return Text(f"{title}: {'; '.join(words)}.", style=style)
+    ending, words = outcome(verdicts)
+    return Text(f"{ending.upper()}: {words}", style=_STYLES[ending])

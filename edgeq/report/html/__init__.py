@@ -1,0 +1,1 @@
+"""A run as one page: one module a section, each from records to what its template shows."""

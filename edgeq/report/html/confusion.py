@@ -1,0 +1,88 @@
+"""What is taken for what: the confusion of masks, whole where the classes are few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeq.records.insight import ColumnInsight, Insight
+from edgeq.report.html.numbers import Numbers
+
+_MOST_CLASSES = 12
+_MOST_ROWS = 15
+BACKGROUND = "(background)"
+
+
+@dataclass(frozen=True)
+class ConfusionCell:
+    """How often, of how many of that row in tenths, and how much more often than in float."""
+
+    count: int
+    tenths: int
+    more: int
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """What became of the instances of one class."""
+
+    name: str
+    cells: tuple[ConfusionCell, ...]
+
+
+@dataclass(frozen=True)
+class ConfusionView:
+    """The matrix where the classes are few, and what is mistaken most often in any case."""
+
+    names: tuple[str, ...]
+    rows: tuple[ConfusionRow, ...]
+    numbers: Numbers
+    most: Numbers
+
+
+def confusion_view(insight: Insight) -> ConfusionView:
+    """Of the last column, beside the reference."""
+    before, after = _counts(insight.reference), _counts(insight.columns[-1])
+    pairs = sorted({*before, *after})
+    order = [one.name for one in insight.reference.mask.by_class]
+    found = {name for pair in pairs for name in pair}
+    names = [name for name in order if name in found]
+    names += [*sorted(found - {*names, BACKGROUND}), BACKGROUND]
+    numbers = Numbers(
+        ("annotated", "found as", "float", "device"),
+        tuple((*pair, before.get(pair, 0), after.get(pair, 0)) for pair in pairs),
+    )
+    wrong = sorted(
+        (pair for pair in pairs if pair[0] != pair[1]),
+        key=lambda pair: (-abs(after.get(pair, 0) - before.get(pair, 0)), -after.get(pair, 0)),
+    )
+    most = Numbers(
+        ("annotated", "found as", "float", "device", "change"),
+        tuple(
+            (*pair, old, new, f"{new - old:+d}")
+            for pair in wrong[:_MOST_ROWS]
+            for old, new in [(before.get(pair, 0), after.get(pair, 0))]
+        ),
+    )
+    if len(names) > _MOST_CLASSES + 1:
+        return ConfusionView((), (), numbers, most)
+    rows = []
+    for annotated in names:
+        counts = {name: after.get((annotated, name), 0) for name in names}
+        total = sum(counts.values()) or 1
+        rows.append(
+            ConfusionRow(
+                annotated,
+                tuple(
+                    ConfusionCell(n, round(10 * n / total), n - before.get((annotated, name), 0))
+                    for name, n in counts.items()
+                ),
+            )
+        )
+    return ConfusionView(tuple(names), tuple(rows), numbers, most)
+
+
+def _counts(column: ColumnInsight) -> dict[tuple[str, str], int]:
+    return {
+        (one.annotated or BACKGROUND, one.found or BACKGROUND): one.count
+        for one in column.confusion
+    }

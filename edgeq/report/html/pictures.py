@@ -1,0 +1,243 @@
+"""The section of images: what float, simulation and device find, where they differ most."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeq.agent.errors import AgentError
+from edgeq.agent.vision import rle
+from edgeq.agent.vision.image import read_image
+from edgeq.evaluation.changes import changes
+from edgeq.evaluation.judged import size_of
+from edgeq.records.accuracy import ImagePrediction
+from edgeq.records.dossier import Dossier
+from edgeq.records.evidence import RunEvidence, SeenImage
+from edgeq.records.insight import ImageChange, InBoth, Spotted
+from edgeq.records.report import ColumnName
+from edgeq.report.html.contours import path_of
+from edgeq.report.outcome import TITLES
+
+SHOWN = 12
+USUAL_THRESHOLD = 0.25
+"""From which score on masks are drawn where neither the recipe nor the labels say."""
+_LONGEST_PX = 560
+_QUALITY = 62
+_NAMED = 6
+
+_BESIDE: tuple[ColumnName, ...] = ("simulated", "device")
+State = Literal["same", "lost", "found", "changed"]
+
+
+@dataclass(frozen=True)
+class MaskPath:
+    """One object's outline; what is lost is drawn where it is not, as the float model saw it."""
+
+    path: str
+    state: State
+    label: str
+    score: float
+    size: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An image as one column sees it."""
+
+    title: str
+    paths: tuple[MaskPath, ...]
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """One image: its pixels as WebP, what each column finds, and in words what differs.
+
+    `missing` says why there are no pixels.
+    """
+
+    key: str
+    name: str
+    width: int
+    height: int
+    picture: str
+    missing: str
+    panels: tuple[Panel, ...]
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PicturesView:
+    """What the section shows; `why_none` where there is nothing to be seen."""
+
+    images: tuple[ShownImage, ...]
+    of: int
+    alike: int
+    threshold: float
+    is_deployed: bool
+    classes: tuple[str, ...]
+    why_none: str = ""
+
+
+def pictures_view(dossier: Dossier) -> PicturesView:
+    """The images that differ most between float and device, the most different first."""
+    evidence, insight = dossier.evidence, dossier.insight
+    if evidence is None or not evidence.images:
+        why = dossier.without_evidence or "not measured: the recipe evaluates no images"
+        return PicturesView((), 0, 0, USUAL_THRESHOLD, False, (), why)
+    threshold = insight.threshold if insight else evidence.deploy_threshold or USUAL_THRESHOLD
+    by_column = {
+        name: {one.id: one for one in images} for name, images in evidence.predictions.items()
+    }
+    compared = _compared(dossier, evidence, threshold)
+    last = compared.get("device", {})
+    order = sorted(evidence.images, key=lambda image: -last[image.id].amount if last else 0.0)
+    shown = tuple(
+        _shown(evidence, image, by_column, {n: found[image.id] for n, found in compared.items()})
+        for image in order[:SHOWN]
+    )
+    labels = {path.label for image in shown for panel in image.panels for path in panel.paths}
+    return PicturesView(
+        images=shown,
+        of=len(evidence.images),
+        alike=sum(not (one.lost or one.found or one.changed) for one in last.values()),
+        threshold=threshold,
+        is_deployed=insight.is_deployed if insight else evidence.deploy_threshold is not None,
+        classes=tuple(sorted(labels)),
+    )
+
+
+def _compared(
+    dossier: Dossier, evidence: RunEvidence, threshold: float
+) -> dict[str, dict[int, ImageChange]]:
+    """What simulation and device find beside the float model, by column and image."""
+    if dossier.insight is not None:
+        return {
+            one.name: {change.id: change for change in one.images}
+            for one in dossier.insight.columns
+            if one.name in _BESIDE
+        }
+    found = evidence.predictions
+    return {
+        name: {
+            before.id: changes(before, after, threshold)
+            for before, after in zip(found["float"], found[name], strict=True)
+        }
+        for name in _BESIDE
+        if name in found
+    }
+
+
+def _shown(
+    evidence: RunEvidence,
+    image: SeenImage,
+    by_column: dict[ColumnName, dict[int, ImagePrediction]],
+    compared: dict[str, ImageChange],
+) -> ShownImage:
+    found = {name: images[image.id] for name, images in by_column.items()}
+    reference, device = found["float"], compared.get("device")
+    picture, missing = _picture(image)
+    panels = [Panel("float", tuple(_reference_paths(evidence, reference, device)))]
+    for name in _BESIDE:
+        if name in compared:
+            paths = _paths(evidence, reference, found[name], compared[name])
+            panels.append(Panel(TITLES[name], tuple(paths)))
+    return ShownImage(
+        key=f"picture-{image.id}",
+        name=Path(image.path).name,
+        width=reference.width,
+        height=reference.height,
+        picture=picture,
+        missing=missing,
+        panels=tuple(panels),
+        said=tuple(_said(evidence, device)) if device else (),
+    )
+
+
+def _reference_paths(
+    evidence: RunEvidence, image: ImagePrediction, device: ImageChange | None
+) -> Iterator[MaskPath]:
+    """The float model's, with what the device has lost or changed of them."""
+    if device is None:
+        return
+    states: list[tuple[State, Sequence[int]]] = [
+        ("same", [one.rows[0] for one in device.same]),
+        ("changed", [one.rows[0] for one in device.changed]),
+        ("lost", [one.row for one in device.lost]),
+    ]
+    for state, rows in states:
+        yield from (_path(evidence, image, row, state) for row in rows)
+
+
+def _paths(
+    evidence: RunEvidence, reference: ImagePrediction, image: ImagePrediction, change: ImageChange
+) -> Iterator[MaskPath]:
+    """Those of a column; the lost ones come from the float model."""
+    states: list[tuple[State, Sequence[int]]] = [
+        ("same", [one.rows[1] for one in change.same]),
+        ("changed", [one.rows[1] for one in change.changed]),
+        ("found", [one.row for one in change.found]),
+    ]
+    for state, rows in states:
+        yield from (_path(evidence, image, row, state) for row in rows)
+    yield from (_path(evidence, reference, one.row, "lost") for one in change.lost)
+
+
+def _path(evidence: RunEvidence, image: ImagePrediction, row: int, state: State) -> MaskPath:
+    mask = image.masks[row]
+    return MaskPath(
+        path=path_of(mask),
+        state=state,
+        label=evidence.classes[image.labels[row]],
+        score=image.scores[row],
+        size=size_of(rle.area({"counts": mask.counts})),
+    )
+
+
+def _said(evidence: RunEvidence, change: ImageChange) -> Iterator[str]:
+    """What the device has lost, found and changed, in words."""
+    for name, ones in (("lost", change.lost), ("found", change.found)):
+        if ones:
+            named = ", ".join(_spotted(evidence, one) for one in ones[:_NAMED])
+            yield f"{name}: {named}{_more(len(ones))}"
+    if change.changed:
+        named = ", ".join(_shared(evidence, one) for one in change.changed[:_NAMED])
+        yield f"changed: {named}{_more(len(change.changed))}"
+    if change.same:
+        yield f"the same: {len(change.same)}"
+
+
+def _more(count: int) -> str:
+    return f" and {count - _NAMED} more" if count > _NAMED else ""
+
+
+def _spotted(evidence: RunEvidence, one: Spotted) -> str:
+    beside = "nothing there" if one.fell_to is None else f"{one.fell_to:.2f} there"
+    return f"{evidence.classes[one.label]} {one.score:.2f} ({beside})"
+
+
+def _shared(evidence: RunEvidence, one: InBoth) -> str:
+    before, after = (evidence.classes[label] for label in one.labels)
+    named = before if before == after else f"{before} to {after}"
+    return f"{named} {one.scores[0]:.2f} to {one.scores[1]:.2f}, masks at IoU {one.iou:.2f}"
+
+
+def _picture(image: SeenImage) -> tuple[str, str]:
+    """An image's pixels as a link, or why they are not to be had any more."""
+    import cv2
+
+    try:
+        pixels = read_image(Path(image.path), image.sha256, image.stored)
+    except AgentError as exc:
+        return "", str(exc)
+    factor = min(1.0, _LONGEST_PX / max(pixels.shape[:2]))
+    small: Any = pixels
+    if factor < 1:
+        size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    done, encoded = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    if not done:
+        return "", "cannot be written as WebP"
+    return f"data:image/webp;base64,{base64.b64encode(encoded.tobytes()).decode()}", ""

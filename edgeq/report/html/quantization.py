@@ -1,0 +1,144 @@
+"""The section of quantization: each layer's decision, what it loses, and where ranges end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgeq.records.dossier import Dossier
+from edgeq.records.evidence import LayerSeen, TensorHistogram
+from edgeq.report.html.drawing import DEVICE, INK, LOST, SOFT, Caption, Chart, draw
+from edgeq.report.html.numbers import Numbers
+
+_SHOWN = 12
+_FINE_DB = 40.0
+"""What loses less draws no longer bar: nobody finds such a tensor to blame."""
+_STYLES = ("--", "-.", ":", (0, (1, 2, 5, 2)))
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer, and how long the bar of its loss is, in tenths."""
+
+    node: str
+    op_type: str
+    kind: str
+    reason: str
+    snr: str
+    tenths: int
+
+
+@dataclass(frozen=True)
+class QuantizationView:
+    """Layers with weights, the worst first; the reasons of what stays float; the histograms."""
+
+    worst: tuple[LayerRow, ...] = ()
+    others: tuple[LayerRow, ...] = ()
+    reasons: Numbers | None = None
+    charts: tuple[Chart, ...] = ()
+    numbers: Numbers | None = None
+    quantized: int = 0
+    stay_float: int = 0
+    why_none: str = ""
+    without_histograms: str = ""
+
+
+def quantization_view(dossier: Dossier) -> QuantizationView:
+    """What the plan decided of each layer, and what that loses."""
+    report, evidence = dossier.report, dossier.evidence
+    if evidence is None:
+        return QuantizationView(why_none=dossier.without_evidence)
+    layers = evidence.layers
+    heavy = sorted((one for one in layers if one.is_heavy or one.quantized), key=_order)
+    stay = Counter(one.reason for one in layers if not one.quantized)
+    charts = []
+    for number, found in enumerate(evidence.histograms, 1):
+        charts.append(histogram_chart(number, found))
+    return QuantizationView(
+        worst=tuple(map(_row, heavy[:_SHOWN])),
+        others=tuple(map(_row, heavy[_SHOWN:])),
+        reasons=Numbers(("why it stays float", "nodes"), tuple(stay.most_common())),
+        charts=tuple(charts),
+        numbers=_numbers(layers),
+        without_histograms="" if charts else "the statistics are not in the cache any more",
+        quantized=report.layers_quantized,
+        stay_float=report.layers_float,
+    )
+
+
+def _order(layer: LayerSeen) -> tuple[bool, float]:
+    return layer.snr_db is None, layer.snr_db or 0.0
+
+
+def _row(layer: LayerSeen) -> LayerRow:
+    known = layer.snr_db is not None
+    lost = max(0.0, _FINE_DB - layer.snr_db) / _FINE_DB if layer.snr_db is not None else 0.0
+    return LayerRow(
+        node=layer.node,
+        op_type=layer.op_type,
+        kind="int8" if layer.quantized else "float",
+        reason=layer.reason,
+        snr=f"{layer.snr_db:.1f} dB" if known else "",
+        tenths=max(1, round(10 * lost)) if known else 0,
+    )
+
+
+def _numbers(layers: Sequence[LayerSeen]) -> Numbers:
+    return Numbers(
+        ("node", "operator", "computes in", "reason", "worst output", "its own loss, dB"),
+        tuple(
+            (
+                one.node,
+                one.op_type,
+                "int8" if one.quantized else "float",
+                one.reason,
+                one.tensor,
+                one.snr_db,
+            )
+            for one in layers
+        ),
+    )
+
+
+def histogram_chart(number: int, found: TensorHistogram) -> Chart:
+    """A tensor's values, linear above and logarithmic below, with every calibrator's range."""
+    width = (found.high - found.low) / len(found.counts)
+    centres = [found.low + (at + 0.5) * width for at in range(len(found.counts))]
+    total = sum(found.counts) or 1.0
+    shares = [count / total for count in found.counts]
+    said = {one: f"{one.calibrator}, {one.low:.3g} to {one.high:.3g}" for one in found.ends}
+    chosen = next((text for one, text in said.items() if one.chosen), "range")
+    others = "; ".join(text for one, text in said.items() if not one.chosen)
+    caption = Caption(
+        name=f"histogram-{number}",
+        title=found.node or found.tensor,
+        description=f"Output {found.tensor}: its values as shares of all, linear above, "
+        f"logarithmic below. Solid is the recipe's {chosen}; the others: {others}.",
+        numbers=Numbers(("value", "share"), tuple(zip(centres, shares, strict=True))),
+    )
+
+    def paint(figure: Any) -> None:
+        linear, logarithmic = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+        for axes in (linear, logarithmic):
+            axes.stairs(
+                shares,
+                [found.low + at * width for at in range(len(shares) + 1)],
+                fill=True,
+                color=SOFT,
+                alpha=0.55,
+            )
+            for place, one in enumerate(found.ends):
+                colour = DEVICE if one.chosen else LOST
+                style = "-" if one.chosen else _STYLES[place % len(_STYLES)]
+                for at, end in enumerate((one.low, one.high)):
+                    label = one.calibrator if axes is logarithmic and at else None
+                    axes.axvline(end, color=colour, linestyle=style, linewidth=1.3, label=label)
+            axes.set_ylabel("share", color=INK)
+        logarithmic.set_yscale("log")
+        logarithmic.yaxis.set_major_formatter(lambda share, _: f"{share:g}")
+        logarithmic.set_xlabel("value")
+        figure.legend(loc="outside upper left", ncols=4, borderpad=0, columnspacing=1.2)
+
+    return draw(caption, 3.2, paint)

@@ -1,0 +1,78 @@
+"""Evidence: what a deploy leaves in the cache for who looks at its report later."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgeq import cache
+from edgeq.records.evidence import RunEvidence, SeenImage
+from edgeq.records.report import ColumnName
+from edgeq.spec.images import hash_of
+from edgeq.stages.build import Build
+from edgeq.stages.check import Checked
+from edgeq.stages.histograms import layers_seen, worst_histograms
+from edgeq.stages.plan import known_statistics
+from edgeq.stages.predict import Predictions
+
+CACHE = cache.Cache("evidence")
+
+
+def gathered(
+    run: str, checked: Checked, built: Build, found: Mapping[ColumnName, Predictions]
+) -> RunEvidence:
+    """The evidence of a run; what its columns found in the images is `found`."""
+    prepared = checked.prepared
+    recipe, evaluation = prepared.recipe, checked.evaluation
+    statistics = known_statistics(prepared)
+    layers = layers_seen(prepared, built.plan, statistics)
+    about = RunEvidence(
+        run=run,
+        recipe_text=checked.recipe_text,
+        plan_json=built.plan.to_json(),
+        classes=recipe.task.classes,
+        score_threshold=recipe.task.score_threshold,
+        deploy_threshold=recipe.task.deploy_threshold,
+        layers=layers,
+        histograms=worst_histograms(prepared, built.plan, statistics, layers),
+    )
+    if evaluation is None:
+        return about
+    annotations = Path(evaluation.annotations.where)
+    evaluated = {
+        "images": tuple(
+            SeenImage(
+                id=id_,
+                path=str(image.path.absolute()),
+                sha256=image.sha256,
+                stored=image.stored,
+            )
+            for id_, image in evaluation.files.items()
+        ),
+        "annotations": str(annotations.absolute()),
+        "annotations_sha256": hash_of(annotations),
+        "categories": evaluation.categories,
+        "predictions": {name: predictions.images for name, predictions in found.items()},
+    }
+    return about.model_copy(update=evaluated)
+
+
+def keep(evidence: RunEvidence) -> None:
+    """Into the cache, under the run's id; a disk without room for it costs the run nothing."""
+    with suppress(OSError):
+        CACHE.write(evidence.run, zlib.compress(evidence.model_dump_json().encode(), 6))
+
+
+def kept(run: str) -> RunEvidence | None:
+    """That of a run; None where the cache has none, or an edgeq of another form wrote it."""
+    content = CACHE.read(run)
+    if content is None:
+        return None
+    try:
+        return RunEvidence.model_validate_json(zlib.decompress(content))
+    except (ValidationError, zlib.error):
+        return None

@@ -1,0 +1,207 @@
+"""The page of the demo's deploy: what it says where something is missing, and foreign text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from edgeq.errors import InputError
+from edgeq.records.dossier import Dossier
+from edgeq.records.evidence import RunEvidence
+from edgeq.records.report import Report
+from edgeq.report.html.page import render, write_html
+from edgeq.report.html.pictures import pictures_view
+
+from .pages import of_demo
+
+EVIL = '</title></script><evil onload="x()">\'"&<svg/onload=x()>'
+MOST_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def known(reckoned: Path) -> Dossier:
+    return of_demo(reckoned)
+
+
+@pytest.fixture(scope="module")
+def page(known: Dossier) -> str:
+    return render(known)
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and all its text but style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("style", "script"):
+            self.text += data
+
+    def links(self) -> dict[str, str]:
+        """The content of every download by its name."""
+        downloads = [attrs for tag, attrs in self.found if tag == "a" and "download" in attrs]
+        return {
+            str(attrs["download"]): base64.b64decode(
+                str(attrs["href"]).partition("base64,")[2]
+            ).decode()
+            for attrs in downloads
+        }
+
+
+def test_the_page_is_small_and_the_same_again(known: Dossier, page: str) -> None:
+    assert len(page.encode()) < MOST_BYTES
+    assert render(known) == page
+
+
+def test_verdict_and_figures_stand_in_it(known: Dossier, page: str) -> None:
+    text = Elements(page).text
+    device = known.report.column("device")
+    assert device and device.accuracy and device.accuracy.mask.ap is not None
+
+    assert f"{device.accuracy.mask.ap:.4f}" in text
+    for verdict in known.report.verdicts:
+        assert verdict.gate in text
+    assert "not measured" in text
+
+
+def test_everything_can_be_taken_away(known: Dossier, page: str) -> None:
+    links = Elements(page).links()
+    run = known.report.id
+
+    report = Report.model_validate(json.loads(links[f"report-{run}.json"]))
+    assert report == known.report
+    assert json.loads(links[f"insight-{run}.json"])["images"] == 6
+    assert "decoder: yolov8-seg" in links[f"recipe-{run}.yaml"]
+    assert json.loads(links[f"plan-{run}.json"])["runtime"] == "onnxruntime"
+    assert links[f"model-card-{run}.md"].startswith("# Model card")
+    assert json.loads(links[f"ml-bom-{run}.cdx.json"])["bomFormat"] == "CycloneDX"
+    assert links["curve.csv"].splitlines()[0] == "column,threshold,precision,recall,F1"
+
+
+def test_foreign_text_is_text_wherever_it_stands(known: Dossier) -> None:
+    """Names of classes, files, layers; words of a device; recipe, notes, versions."""
+    assert known.evidence and known.insight
+    evidence, insight, report = known.evidence, known.insight, known.report
+    names = {name: f"{name}{EVIL}" for name in evidence.classes}
+    layers = tuple(
+        one.model_copy(update={"node": EVIL, "reason": EVIL, "op_type": EVIL})
+        for one in evidence.layers
+    )
+    wild = evidence.model_copy(
+        update={
+            "classes": tuple(names.values()),
+            "recipe_text": EVIL,
+            "layers": layers,
+            "images": tuple(
+                one.model_copy(update={"path": f"/nowhere/{EVIL.replace('/', '')}{one.id}"})
+                for one in evidence.images
+            ),
+            "histograms": tuple(
+                one.model_copy(update={"node": EVIL, "tensor": EVIL}) for one in evidence.histograms
+            ),
+        }
+    )
+    text = insight.model_dump_json()
+    for name in names:
+        text = text.replace(json.dumps(name), json.dumps(names[name]))
+    columns = tuple(
+        one.model_copy(update={"where": EVIL, "unmeasured": EVIL, "doubt": EVIL})
+        for one in report.columns
+    )
+    verdicts = tuple(
+        one.model_copy(update={"gate": EVIL, "reason": EVIL}) for one in report.verdicts
+    )
+    changed = {
+        "report": report.model_copy(
+            update={
+                "recipe": EVIL,
+                "target": EVIL,
+                "device": EVIL,
+                "notes": (EVIL,),
+                "versions": {EVIL: EVIL},
+                "stage_seconds": {EVIL: 1.0},
+                "probe": {
+                    "arch": EVIL,
+                    "board": EVIL,
+                    "cpu": {"model": EVIL, "flags": [EVIL]},
+                    "packages": {EVIL: EVIL},
+                    "not_readable": {EVIL: EVIL},
+                },
+                "columns": columns,
+                "verdicts": verdicts,
+            }
+        ),
+        "evidence": wild,
+        "insight": type(insight).model_validate_json(text),
+    }
+
+    found = Elements(render(known.model_copy(update=changed)))
+
+    assert not [tag for tag, _ in found.found if tag == "evil"]
+    assert not [attrs for _, attrs in found.found if "onload" in attrs]
+    assert sum(tag == "script" for tag, _ in found.found) == 1
+    assert found.text.count("<evil onload=") > 30
+
+
+def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
+    bare = known.model_copy(
+        update={
+            "evidence": None,
+            "without_evidence": "gone from here",
+            "insight": None,
+            "without_insight": "gone from there",
+        }
+    )
+
+    text = Elements(render(bare)).text
+
+    assert "gone from here" in text and "gone from there" in text
+    assert "Time of each stage" in text
+
+
+def test_an_image_that_was_changed_is_named_and_its_masks_are_drawn(known: Dossier) -> None:
+    evidence = known.evidence
+    assert evidence is not None
+    first, *others = evidence.images
+    images = (first.model_copy(update={"sha256": "0" * 64}), *others)
+
+    view = pictures_view(with_evidence(known, evidence.model_copy(update={"images": images})))
+
+    [bad] = [one for one in view.images if one.missing]
+    assert bad.key == f"picture-{first.id}" and "changed or damaged" in bad.missing
+    assert not bad.picture and bad.panels[0].paths
+    assert all(one.picture.startswith("data:image/webp") for one in view.images if one != bad)
+
+
+def with_evidence(known: Dossier, evidence: RunEvidence) -> Dossier:
+    return known.model_copy(update={"evidence": evidence})
+
+
+def test_images_stand_by_how_much_they_differ(known: Dossier) -> None:
+    assert known.insight
+    amounts = {one.id: one.amount for one in known.insight.columns[-1].images}
+
+    view = pictures_view(known)
+
+    shown = [amounts[int(one.key.removeprefix("picture-"))] for one in view.images]
+    assert shown == sorted(amounts.values(), reverse=True)
+
+
+def test_a_page_is_refused_before_anything_is_looked_up(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        write_html(["no such run"], tmp_path / "absent" / "page.html")
+    with pytest.raises(InputError, match="there is no report"):
+        write_html(["0123"], tmp_path / "page.html")
