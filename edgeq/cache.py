@@ -33,6 +33,7 @@ Name = Literal[
     "artifacts",
     "predictions",
     "trials",
+    "latencies",
     "sensitivity",
     "engines",
     "timings",

@@ -105,6 +105,10 @@ def compare(
     failed = [board for board in boards if isinstance(board, DeviceError)]
     if len(boards) == 1 and failed:
         raise failed[0]
+    boards = [
+        verb.with_agreement(board, shelf) if isinstance(board, Comparison) else board
+        for board in boards
+    ]
     compared = [board for board in boards if isinstance(board, Comparison)]
     for found in compared:
         shelf.add_comparison(found)

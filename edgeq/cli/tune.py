@@ -50,6 +50,12 @@ def tune(
         bool,
         typer.Option("--reconstruct", help="also train blocks towards the float model: minutes"),
     ] = False,
+    max_latency: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="1.05", help="times that of the recipe as it is  [default: no limit]"
+        ),
+    ] = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -57,14 +63,14 @@ def tune(
 ) -> None:
     """Find a recipe that keeps the accuracy: calibrator, repairs, the fewest layers in float."""
     from edgeq.cli.progress import shown
-    from edgeq.report.terminal.trials import render_tuning
+    from edgeq.report.terminal.tuning import render_tuning
     from edgeq.tuning.contract import parse_limit
     from edgeq.tuning.tune import Wanted
     from edgeq.tuning.tune import tune as run
 
     box = max_drop if max_box_drop is None else max_box_drop
     limits = parse_limit(max_drop), parse_limit(box, "--max-box-drop")
-    wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement, reconstruct)
+    wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement, reconstruct, max_latency)
     with shown() as progress:
         result = run(recipe, target, output, wanted, store, progress, address_of(host, identity))
     if as_json:
@@ -89,7 +95,7 @@ def study(
     """Weights by granularity, activations by calibrator, partial quantization: as tables."""
     from edgeq.cli.progress import shown
     from edgeq.report.pictures import study as pictures
-    from edgeq.report.terminal.trials import render_study
+    from edgeq.report.terminal.study import render_study
     from edgeq.tuning.study import study as run
 
     pictures.check(output)

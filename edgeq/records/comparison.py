@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, computed_field
 
+from edgeq.records.accuracy import Agreement
 from edgeq.records.record import Record
 from edgeq.significance.outcome import Outcome
 
@@ -53,6 +54,8 @@ class Side(Record):
     artifact_bytes: int
     engine: str
     """with its version, as 'onnxruntime 1.27.0'"""
+    agreement: Agreement | None = None
+    """with the float model, as last deployed on such a target; None where no report has it"""
 
 
 class Comparison(Record):
@@ -85,6 +88,19 @@ class Comparison(Record):
     def metric(self, name: str) -> Compared | None:
         """The metric of that name, None where it was not compared."""
         return next((found for found in self.metrics if found.metric == name), None)
+
+    @property
+    def agreed(self) -> str:
+        """How each side agreed with its float model when it was deployed, in words; may be empty.
+
+        Those are figures of other runs, with nothing to hold them against.
+        """
+        known = [
+            f"{name} {one.agreement.mask.estimate:.4f}/{one.agreement.box.estimate:.4f}"
+            for name, one in (("A", self.a), ("B", self.b))
+            if one.agreement is not None
+        ]
+        return f"agreement with float as last deployed: {', '.join(known)}" if known else ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

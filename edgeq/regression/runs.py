@@ -18,7 +18,7 @@ from edgeq.records.report import Report
 from edgeq.regression.boards import BoardUnderTest
 from edgeq.store import baselines, open_store
 from edgeq.verbs.baseline import is_baseline_name, look_up
-from edgeq.verbs.compare import compare
+from edgeq.verbs.compare import compare, with_agreement
 from edgeq.verbs.deploy import deploy
 from edgeq.verbs.gold import check_gold
 
@@ -50,7 +50,9 @@ def compared(
             what = f"artifact {report.artifact_id[:12]} is no more in the cache"
             raise InputError(board.name, what, "give the cache more room: EDGEQ_CACHE_BYTES")
         found = compare(meant, candidate, board.target, board.recipe, address=board.address)
-        open_store().add_comparison(found)
+        store = open_store()
+        found = with_agreement(found, store)
+        store.add_comparison(found)
         return found
 
     return _once(shared, f"compare {board} {baseline}", Comparison, run)

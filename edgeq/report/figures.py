@@ -25,7 +25,8 @@ NOTHING = "-"
 
 def average_precision(value: float | None) -> str:
     """AP, or a difference of two, to four decimals; a dash where nothing is annotated."""
-    return NOTHING if value is None else f"{value:.4f}"
+    # Nothing lost has no sign.
+    return NOTHING if value is None else f"{round(value, 4) + 0.0:.4f}"
 
 
 def interval(value: Interval) -> str:

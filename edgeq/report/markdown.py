@@ -37,7 +37,7 @@ def render(found: Comparison | DeviceError) -> str:
     remarks = [f"{one.metric}: {one.reason}" for one in found.metrics if one.reason]
     if found.emulated:
         remarks.append("emulated: these times say nothing about a real device")
-    remarks += [*found.differences, *found.notes]
+    remarks += [*([found.agreed] if found.agreed else []), *found.differences, *found.notes]
     lines += ["", *(f"- {plain(remark)}" for remark in remarks)] if remarks else []
     return "\n".join(lines) + "\n"
 

@@ -153,12 +153,15 @@ class Store:
         device: str | None = None,
         limit: int | None = 50,
         recipes: Sequence[str] | None = None,
+        artifact_id: str | None = None,
     ) -> list[Report]:
-        """The newest reports first, of one model, target or device; `notes` names bad ones.
+        """The newest reports first, of one model, target, device or artifact.
 
-        With `recipes` of those alone.
+        With `recipes` of those alone. `notes` names bad ones.
         """
         query = select(Run.id, Run.report_json)
+        if artifact_id is not None:
+            query = query.where(Run.artifact_id == artifact_id)
         if model_sha256 is not None:
             query = query.where(Run.model_sha256 == model_sha256)
         if target is not None:

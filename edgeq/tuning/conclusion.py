@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgeq.records.trial import slowed
 from edgeq.tuning.contract import Contract, Judgement
 from edgeq.tuning.search import Search
-from edgeq.tuning.steps import SPENT
+from edgeq.tuning.steps import SPENT, STAGES
 
 
 def allowed(contract: Contract, decision: Judgement) -> str:
-    """What was demanded of the figure that decided."""
+    """What was demanded of the figure that decided, and of the latency."""
+    latency = "" if contract.latency is None else f", latency at most {contract.latency:g}"
     if decision.by == "agreement":
-        return f"agreement {contract.agreement:g}"
-    return f"mask AP -{contract.mask:.4f}, box AP -{contract.box:.4f}"
+        return f"agreement {contract.agreement:g}{latency}"
+    return f"mask AP -{contract.mask:.4f}, box AP -{contract.box:.4f}{latency}"
 
 
 def undecided(decision: Judgement, own_labels: bool, images: int | None) -> Iterator[str]:
@@ -37,18 +39,24 @@ def needed(search: Search, ended: str) -> Iterator[str]:
     if ended == SPENT:
         yield "more time (--budget): not all stages were tried, and what was is kept"
     yield "more layers in float than one in ten ('exclude:'), at the cost of speed"
-    is_tried = any(trial.stage == "adaround" for trial in search.trials.done)
-    if not is_tried and search.best.repair.adaround is None:
-        yield "AdaRound (--adaround), which takes minutes and costs nothing on the device"
-    is_tried = any(trial.stage == "reconstruction" for trial in search.trials.done)
-    if not is_tried and search.best.repair.reconstruct is None:
-        yield "reconstruction (--reconstruct), which takes minutes and costs nothing on the device"
+    for stage in STAGES:
+        if stage.option and not stage.is_in(search.best) and not _is_tried(search, stage.name):
+            words = "which takes minutes and costs nothing on the device"
+            yield f"{stage.title} (--{stage.option}), {words}"
     yield "training with labels (Wu et al. 2020, section 6), which edgeq does not do yet"
 
 
+def _is_tried(search: Search, stage: str) -> bool:
+    return any(found.name == stage for found in search.stages)
+
+
 def _short(search: Search) -> Iterator[str]:
-    """By how much the figure that decided falls short."""
+    """By how much the figure that decided falls short, and the latency."""
     contract, trial = search.contract, search.judged
+    if not contract.is_fast_enough(trial):
+        yield f"at most {contract.latency:g} times the latency of the start: it has {slowed(trial)}"
+    if search.decided().met:
+        return
     if search.decided().by == "agreement" and trial.agreement is not None:
         worse, found = trial.agreement.worse
         more = contract.agreement - found.estimate

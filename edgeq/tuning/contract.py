@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from edgeq.errors import InputError
 from edgeq.records.accuracy import Agreement, Interval
+from edgeq.records.trial import Trial
 
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)")
 _LEAST = 1e-4
@@ -52,18 +53,33 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True)
 class Contract:
-    """The largest drops of mask and box AP, absolute, and the least agreement."""
+    """The largest drops of mask and box AP, absolute, the least agreement, the largest latency.
+
+    That is in units of the start's; None is without a limit.
+    """
 
     mask: float
     box: float
     agreement: float
+    latency: float | None = None
 
     @staticmethod
     def of(
-        mask: Limit, box: Limit, agreement: float, float_mask: float, float_box: float
+        mask: Limit,
+        box: Limit,
+        agreement: float,
+        float_mask: float,
+        float_box: float,
+        latency: float | None = None,
     ) -> Contract:
         """The contract for a float model of these APs."""
-        return Contract(mask.of(float_mask), box.of(float_box), agreement)
+        return Contract(mask.of(float_mask), box.of(float_box), agreement, latency)
+
+    def is_fast_enough(self, trial: Trial) -> bool:
+        """Whether a trial takes no longer than it may, as measured."""
+        if self.latency is None:
+            return True
+        return trial.latency is not None and trial.latency.estimate <= self.latency
 
     def decided(
         self, mask: Interval | None, box: Interval | None, agreement: Agreement | None

@@ -15,7 +15,7 @@ from edgeq.evaluation.dataset import evaluation_of
 from edgeq.progress import Progress, silent
 from edgeq.records.accuracy import Interval
 from edgeq.records.study import Pattern, Study
-from edgeq.records.trial import Trial
+from edgeq.records.trial import Trial, disagreement
 from edgeq.spec.quantize import Weights
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.target import Target
@@ -42,6 +42,7 @@ def study(
 ) -> Study:
     """Run the tables on the recipe's evaluation images, or, without, on its calibration images.
 
+    Layers are left in float of what agrees best of the second table, as tuning would choose.
     Trials made before are taken from the cache. Raises InputError(s) before any work.
     """
     prepared = prepared_for_build(recipe, target, address)
@@ -59,7 +60,7 @@ def study(
             (changed, trials.run("activations", name, changed))
             for name, changed in calibrators(best_weights, prepared.placement)
         ]
-        recipe_of_best, best = min(activations, key=lambda pair: _loss(pair[1]))
+        recipe_of_best, best = min(activations, key=lambda pair: disagreement(pair[1]))
         altered = trials.altered(recipe_of_best)
         ranking = rank(altered, spread(altered.calibration), None, Options(top=0), progress)
         order = [layer.node for layer in ranking.layers]
@@ -94,10 +95,6 @@ def _partial(trials: Trials, recipe: Recipe, order: Sequence[str]) -> Iterator[T
     for count in [*counts, half]:
         changed = left_float(recipe, order[:count])
         yield trials.run("partial", left_words(count), changed)
-
-
-def _loss(trial: Trial) -> float:
-    return max((d.estimate for d in (trial.mask_ap_drop, trial.box_ap_drop) if d), default=0.0)
 
 
 def patterns(

@@ -31,6 +31,7 @@ from edgeq.stages.one_file import float_artifact
 from edgeq.stages.predict import Manner, predict
 from edgeq.stages.prepare import Prepared, cores
 from edgeq.stages.references import simulation
+from edgeq.tuning.latency import Latencies
 from edgeq.tuning.yardstick import Yardstick
 
 CACHE = cache.Cache("trials")
@@ -46,6 +47,8 @@ class Trials:
     final: Yardstick | None
     progress: Progress
     keep: Callable[[Trial, str, str, str], None]
+    latencies: Latencies | None = None
+    """what measures on the target, where that is wanted"""
     done: list[Trial] = field(default_factory=list)
     _agreements: dict[str, dict[Kind, Resampled]] = field(default_factory=dict)
 
@@ -57,7 +60,7 @@ class Trials:
         changes = _changes(self.prepared.recipe, prepared.recipe)
         counts = (built.plan.layers_quantized, built.plan.layers_float)
         tried = _Attempt(stage, name, final, changes, counts, started)
-        return self._scored(tried, _ways(prepared, built))
+        return self._scored(tried, _ways(prepared, built), built)
 
     def weights_alone(self, name: str, recipe: Recipe) -> Trial:
         """Try the weights of a recipe, with everything else in float."""
@@ -84,7 +87,9 @@ class Trials:
         choices = resolve_choices(self.prepared.model, recipe.quantize)
         return replace(self.prepared, recipe=recipe, choices=choices)
 
-    def _scored(self, tried: _Attempt, ways: Mapping[Arithmetic, _Way]) -> Trial:
+    def _scored(
+        self, tried: _Attempt, ways: Mapping[Arithmetic, _Way], built: Build | None = None
+    ) -> Trial:
         yardstick = self.final if tried.final else self.yardstick
         assert yardstick is not None
         key = _key(ways.values(), yardstick)
@@ -93,6 +98,7 @@ class Trials:
         is_new = figures is None
         if figures is None:
             figures = _figures(yardstick, [self._found(tried, way) for way in ways.values()])
+        latency = self.latencies.of(built) if self.latencies and built else None
         trial = Trial(
             stage=tried.stage,
             name=tried.name,
@@ -101,6 +107,7 @@ class Trials:
             layers_quantized=tried.counts[0],
             layers_float=tried.counts[1],
             artifact=list(ways.values())[-1].artifact.id,
+            latency=latency,
             seconds=round(time.monotonic() - tried.started_s, 3),
             mask_ap=figures.mask_ap,
             box_ap=figures.box_ap,

@@ -1,7 +1,7 @@
 """Accuracy recovery in stages, after Wu et al. 2020 (arXiv 2004.09602), section 6.
 
 Weights alone, calibrators, repairs, partial quantization, AdaRound, reconstruction: until the
-contract is met. What is learned from labels would come behind these.
+contract is met, of accuracy and of latency. What is learned from labels would come behind these.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeq.evaluation.agreement import LABEL_SCORE
 from edgeq.evaluation.dataset import Dataset, annotated, evaluation_of
 from edgeq.graph.layers import layers
 from edgeq.progress import Progress, silent
-from edgeq.records.trial import Trial
+from edgeq.records.trial import Trial, slowed
 from edgeq.records.tuning import Tuning
 from edgeq.spec import document
 from edgeq.spec.recipe import Recipe
@@ -32,8 +32,9 @@ from edgeq.store import open_store
 from edgeq.tuning import rewrite, yardstick
 from edgeq.tuning.conclusion import allowed, needed, undecided
 from edgeq.tuning.contract import Contract, Judgement, Limit
+from edgeq.tuning.latency import Latencies
 from edgeq.tuning.search import Search
-from edgeq.tuning.steps import searched
+from edgeq.tuning.steps import STAGES, searched
 from edgeq.tuning.trials import Trials
 from edgeq.tuning.yardstick import Yardstick
 from edgeq.versions import version
@@ -48,7 +49,8 @@ class Wanted:
     """How much AP may be lost, what that takes minutes may be tried, and how long all may take.
 
     Where AP on labels cannot tell, the `agreement` with the float model that will do: that of the
-    recipe's gate if there is one, otherwise .9.
+    recipe's gate if there is one, otherwise .9. `latency` is how long the tuned model may take on
+    the target, in units of what the given recipe's takes; None is without a limit.
     """
 
     mask: Limit = ALLOWED
@@ -57,6 +59,7 @@ class Wanted:
     budget_s: float | None = 1800.0
     agreement: float | None = None
     reconstruct: bool = False
+    latency: float | None = None
 
 
 def tune(
@@ -85,6 +88,10 @@ def tune(
     rewrite.check_text(text, recipe, prepared.recipe)
     compared = _named(prepared.recipe, recipe)
     evaluation = evaluation_of(prepared.recipe)
+    latencies = Latencies(prepared, address, deadline, progress)
+    if wanted.latency is not None and latencies.unmeasured:
+        remedy = "name the board it is to be measured on, or leave the limit out"
+        raise InputError("--max-latency", latencies.unmeasured, remedy)
     shelf = open_store(store)
     reports = shelf.reports(prepared.model.sha256, prepared.target.name)
     names = [layer.name for layer in layers(prepared.model)]
@@ -98,9 +105,10 @@ def tune(
         final = yardstick.annotated(here, prepared, evaluation, progress) if evaluation else None
         _require_sure(scale, recipe)
         contract = _contract(final or scale, wanted, prepared.recipe)
-        trials = Trials(here, prepared, scale, final, progress, shelf.add_trial)
+        trials = Trials(here, prepared, scale, final, progress, shelf.add_trial, latencies)
         search = Search(trials, contract, deadline, prepared.recipe, costs_ms)
-        ended = searched(search, wanted.adaround, wanted.reconstruct)
+        options = [one.option for one in STAGES if one.option and getattr(wanted, one.option)]
+        ended = searched(search, options)
     found = _concluded(search, prepared, text, recipe, output, ended, contract)
     return found.model_copy(update={"notes": tuple(shelf.notes)})
 
@@ -132,7 +140,7 @@ def _contract(judged: Yardstick, wanted: Wanted, recipe: Recipe) -> Contract:
     asked = (wanted.agreement, recipe.gates.agreement, AGREES)
     least = next(value for value in asked if value is not None)
     aps = (accuracy.mask.ap or 0.0, accuracy.box.ap or 0.0)
-    return Contract.of(wanted.mask, wanted.box, least, *aps)
+    return Contract.of(wanted.mask, wanted.box, least, *aps, wanted.latency)
 
 
 def _concluded(
@@ -151,12 +159,16 @@ def _concluded(
     judged, decision = search.judged, search.decided()
     scale = _judging(search)
     images = _images_needed(judged, contract, decision, len(scale.labels.files))
-    verdict = "meets" if decision.met else "MISSES"
+    met = decision.met and contract.is_fast_enough(judged)
+    verdict = "meets" if met else "MISSES"
+    unmeasured = search.trials.latencies.unmeasured if search.trials.latencies else ""
+    why = f": {unmeasured}" if unmeasured and judged.latency is None else ""
     head = [
         f"Tuned for {prepared.target.name} by edgeq {version()} from {recipe.name}.",
         f"It {verdict} the contract ({allowed(contract, decision)}) on {scale.source}.",
         *undecided(decision, judged.own_labels, images),
         f"Compared by agreement on {search.trials.yardstick.source}.",
+        f"On the target: {slowed(judged)}{why}.",
     ]
     reasons = (*head, *search.reasons, f"Ended: {ended}.")
     tuned = rewrite.rewritten(text, search.best, reasons)
@@ -173,15 +185,18 @@ def _concluded(
         largest_mask_drop=contract.mask,
         largest_box_drop=contract.box,
         least_agreement=contract.agreement,
+        largest_latency=contract.latency,
+        unmeasured=unmeasured,
+        stages=tuple(search.stages),
         trials=tuple(search.trials.done),
         best=judged,
-        met=decision.met,
+        met=met,
         resolved=decision.resolved,
         decided_by=decision.by,
         images_needed=images,
         ended=ended,
         reasons=reasons,
-        needed=() if decision.met else tuple(needed(search, ended)),
+        needed=() if met else tuple(needed(search, ended)),
         output=str(output),
     )
 

@@ -26,6 +26,7 @@ from edgeq.stages.fitness import check_device
 from edgeq.stages.looks import Grounds, look
 from edgeq.stages.surroundings import surroundings
 from edgeq.stages.turns import take_turns
+from edgeq.store import Store
 from edgeq.verbs.baseline import Named
 from edgeq.verbs.compare_question import Question, asked, opened, release_id
 from edgeq.versions import version, versions
@@ -83,6 +84,18 @@ def compare_boards(
             found.append(DeviceError(address.host or "local", str(exc)))
     adjusted = iter(across([one for one in found if isinstance(one, Comparison)]))
     return [next(adjusted) if isinstance(one, Comparison) else one for one in found]
+
+
+def with_agreement(found: Comparison, shelf: Store) -> Comparison:
+    """A comparison whose sides have the agreement of their newest report on such a target."""
+    sides = {name: _agreeing(getattr(found, name), found.target, shelf) for name in ("a", "b")}
+    return found.model_copy(update=sides)
+
+
+def _agreeing(side: Side, target: str, shelf: Store) -> Side:
+    reports = shelf.reports(target=target, artifact_id=side.artifact_id, limit=1)
+    columns = [one for report in reports if (one := report.column("device"))]
+    return side.model_copy(update={"agreement": columns[0].agreement}) if columns else side
 
 
 def compare_steps(

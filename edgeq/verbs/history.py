@@ -28,8 +28,11 @@ METRICS: tuple[tuple[str, HistoryUnit], ...] = (
     ("frame p50", "ms"),
     ("peak memory", "bytes"),
     ("mask AP", "AP"),
+    ("mask agreement", "AP"),
+    ("box agreement", "AP"),
     ("size", "bytes"),
 )
+_AGREED = {"mask agreement": "mask", "box agreement": "box"}
 
 
 def history(
@@ -139,6 +142,9 @@ def _figure(run: Report, metric: str) -> float | None:
         return float(run.artifact_bytes)
     if metric == "mask AP":
         return device.accuracy.mask.ap if device and device.accuracy else None
+    if metric in _AGREED:
+        agreed = device.agreement if device else None
+        return getattr(agreed, _AGREED[metric]).estimate if agreed else None
     if measured is None:
         return None
     if metric == "peak memory":

@@ -9,9 +9,9 @@ import pytest
 from edgeq.errors import InputError
 from edgeq.records.accuracy import Agreement, Interval
 from edgeq.records.study import Study
-from edgeq.records.trial import Trial, lost
+from edgeq.records.trial import Trial, disagreement, lost
 from edgeq.report.pictures import study as pictures
-from edgeq.report.terminal.trials import markdown
+from edgeq.report.terminal.study import markdown
 from edgeq.tuning.study import patterns, study
 
 
@@ -27,7 +27,7 @@ def test_tables_hold_granularities_calibrators_and_the_curve(found: Study) -> No
     assert [trial.name for trial in found.weights] == ["per-channel, max", "per-tensor, max"]
     assert len(found.activations) == 14
     base, *curve = found.partial
-    assert base in found.activations
+    assert base == min(found.activations, key=disagreement)
     counts = [trial.layers_float - base.layers_float for trial in curve]
     assert counts == [1, 2, 4, 8, 16, base.layers_quantized // 2]
     assert len(found.order) == base.layers_quantized

@@ -30,12 +30,14 @@ from edgeq.store import open_store
 from edgeq.store.connection import connect, default_url, parse
 from edgeq.store.schema import Run
 from edgeq.tuning.contract import Limit
-from edgeq.tuning.steps import LARGEST_SHARE
+from edgeq.tuning.partial import LARGEST_SHARE
+from edgeq.tuning.steps import STAGES, Stage
 from edgeq.tuning.tune import Wanted, tune
 
 from .conftest import LAYERS
 
 OVERCLIPPED = "percentile: 99}"
+BRIEFLY = "\ncompare: {duration_s: 0.3, reloads: 3, warmup_s: 0}\n"
 LOOSE = Wanted(Limit(0.5), Limit(0.5))
 NOTHING = Wanted(Limit(-1.0), Limit(-1.0))
 
@@ -48,7 +50,7 @@ def project(few_layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / path.name).symlink_to(path)
     recipe = folder / "clipped.yaml"
     text = (few_layers / "recipe.yaml").read_text()
-    recipe.write_text(text.replace("percentile: 99.99}", OVERCLIPPED))
+    recipe.write_text(text.replace("percentile: 99.99}", OVERCLIPPED) + BRIEFLY)
     assert OVERCLIPPED in recipe.read_text()
     return folder
 
@@ -118,6 +120,89 @@ def test_every_stage_is_tried_before_the_contract_is_called_missed(searched: Tun
     # Both schemes of ONNX Runtime with max, entropy, mse and four percentiles.
     names = [trial.name for trial in searched.trials if trial.stage == "calibrator"]
     assert len(names) == len(set(names)) == 14
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_stage_runs_in_its_place_or_is_an_option(searched: Tuning, stage: Stage) -> None:
+    ran = [one.name for one in searched.stages]
+    assert ran == [one.name for one in STAGES if not one.option]
+    assert (stage.name in ran) == (not stage.option)
+    page = (Path(__file__).parents[2] / "docs/tuning.md").read_text()
+    assert f"**{stage.title}**" in page
+    if stage.option:
+        assert getattr(Wanted(), stage.option) is False
+        assert any(f"(--{stage.option})" in need for need in searched.needed)
+
+
+def test_stage_is_told_with_its_best_trial_and_what_it_took(searched: Tuning) -> None:
+    for stage in searched.stages:
+        tried = [trial for trial in searched.trials if trial.stage == stage.name]
+        assert stage.trials == len(tried) and stage.best in tried
+        assert stage.seconds > 0 and stage.cpu_s > 0
+        if not stage.taken:
+            assert stage.best == min(tried, key=loss) and stage.judged is None
+        else:
+            assert stage.judged is not None and stage.judged.final
+            assert stage.best is not None and stage.judged.changes == stage.best.changes
+    assert searched.best == [one for one in searched.stages if one.taken][-1].judged
+    # A search takes at least as long on the wall as one of two cores works for it.
+    assert sum(one.cpu_s for one in searched.stages) > 1
+
+
+def test_latency_is_measured_where_the_graph_is_another(searched: Tuning) -> None:
+    start = next(trial for trial in searched.trials if trial.stage == "start")
+    assert start.latency is not None and start.latency.is_exact and start.latency.estimate == 1
+    for trial in searched.trials:
+        if trial.arithmetics == ("float",):
+            assert trial.latency is None  # weights alone are no plan of the target's
+            continue
+        assert trial.latency is not None
+        assert trial.latency.is_exact == (trial.layers_float == start.layers_float)
+        assert trial.latency.low <= trial.latency.estimate <= trial.latency.high
+    partial = [trial for trial in searched.trials if trial.stage == "partial"]
+    assert partial and all(trial.latency and trial.latency.pairs >= 6 for trial in partial)
+
+
+@pytest.mark.usefixtures("searched")  # its trials are known
+def test_nothing_that_costs_latency_is_taken_over_the_budget(project: Path) -> None:
+    wanted = replace(LOOSE, latency=0.01)
+    found = tune(project / "clipped.yaml", "local", project / "fast.yaml", wanted)
+
+    assert (found.met, found.exit_code, found.largest_latency) == (False, 1, 0.01)
+    assert found.best.latency is not None and found.best.latency.is_exact
+    start, tuned = (recipes.load(project / f"{name}.yaml") for name in ("clipped", "fast"))
+    assert left_out(tuned) == left_out(start) and tuned.quantize.head == start.quantize.head
+    # What costs nothing is looked for all the same.
+    assert tuned.quantize.activations != start.quantize.activations
+    [need] = [need for need in found.needed if "latency of the start" in need]
+    assert "0.01 times" in need and "latency as at the start" in need
+    assert any("latency at most 0.01" in reason for reason in found.reasons)
+
+
+def test_latency_of_a_board_that_nobody_named_is_no_limit(project: Path) -> None:
+    wanted = replace(LOOSE, latency=1.05)
+    with pytest.raises(InputError, match="--max-latency: no board is named"):
+        tune(project / "clipped.yaml", "arm-cpu-ort", project / "never.yaml", wanted)
+    assert not (project / "never.yaml").exists()
+
+
+def test_record_comes_back_from_its_json(searched: Tuning) -> None:
+    assert Tuning.model_validate_json(searched.model_dump_json()) == searched
+
+
+def test_reconstruction_is_not_begun_where_the_budget_does_not_reach(
+    searched: Tuning, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr("edgeq.tuning.training_time.CPU_S", 1e9)
+    wanted = replace(NOTHING, reconstruct=True)
+    found = tune(project / "clipped.yaml", "local", project / "untrained.yaml", wanted)
+
+    assert found.ended == "the budget is spent"
+    assert [one.name for one in found.stages][-1] == "reconstruction"
+    assert found.stages[-1].trials == 0 and found.stages[-1].best is None
+    assert any("Reconstruction: the budget did not reach" in reason for reason in found.reasons)
+    assert found.best.artifact == searched.best.artifact
 
 
 def test_trial_is_the_mean_of_the_simulation_and_of_the_engine_that_is_here(
@@ -216,9 +301,9 @@ def test_best_so_far_is_judged_on_evaluation_when_the_budget_is_spent(
 ) -> None:
     # Every look at the clock takes a second; the trials themselves are known.
     clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    for module in ("tune", "search", "steps"):
+    for module in ("tune", "search", "partial"):
         monkeypatch.setattr(f"edgeq.tuning.{module}.time", clock)
-    wanted = replace(NOTHING, budget_s=16.0)
+    wanted = replace(NOTHING, budget_s=22.0)
     found = tune(project / "clipped.yaml", "local", project / "short.yaml", wanted)
 
     tried = [trial for trial in found.trials if trial.stage == "calibrator"]

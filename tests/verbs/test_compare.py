@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 from pathlib import Path
@@ -18,11 +19,13 @@ from edgeq.spec.recipe import Compare
 from edgeq.store import open_store
 from edgeq.verbs import push as pushing
 from edgeq.verbs.baseline import set_baseline
-from edgeq.verbs.compare import compare, compare_boards, compare_steps
+from edgeq.verbs.compare import compare, compare_boards, compare_steps, with_agreement
 
 from ..cli.test_main import edgeq
 from ..device.artifacts import demo, made
-from ..store.reports import report
+from ..report.reports import agreement
+from ..store.comparisons import comparison
+from ..store.reports import NOON, report
 from .test_releases import another
 
 BRIEF = Compare(duration_s=0.3, reloads=3, warmup_s=0.0)
@@ -50,6 +53,21 @@ def test_what_is_compared_with_itself_has_its_size_and_accuracy(small_demo: Path
     assert found.a.engine.startswith("onnxruntime ")
     assert all("met by both" in one for one in found.differences)
     assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_agreement_is_that_of_the_newest_report_on_such_a_target() -> None:
+    store, found = open_store(), comparison()
+    assert with_agreement(found, store) == found and found.agreed == ""
+    for number, (mask, target) in enumerate([(0.8, found.target), (0.9, found.target), (0.7, "x")]):
+        made = report(f"{number:08x}", NOON + datetime.timedelta(hours=number), target=target)
+        column = made.columns[0].model_copy(update={"agreement": agreement(mask, 0.85)})
+        told = {"columns": (column,), "artifact_id": found.b.artifact_id}
+        store.add(made.model_copy(update=told))
+    known = with_agreement(found, store)
+    assert known.a.agreement is None and known.b.agreement == agreement(0.9, 0.85)
+    assert known.agreed == "agreement with float as last deployed: B 0.9000/0.8500"
+    assert known.exit_code == found.exit_code
+    assert Comparison.model_validate_json(known.model_dump_json()) == known
 
 
 def test_releases_of_the_board_are_compared_by_name(small_demo: Path) -> None:

@@ -19,6 +19,7 @@ from edgeq.store import open_store
 from edgeq.verbs.history import history
 
 from ..cli.test_main import edgeq
+from ..report.reports import agreement
 from ..store.reports import NOON, report
 
 
@@ -78,6 +79,18 @@ def test_change_is_found_with_what_differs_there() -> None:
     said = text(found)
     assert "inference p50, ms: 41.0 to 51.0 from run 00000008 on, 2026-11-20 20:00 UTC" in said
     assert "onnxruntime there: 1.20 to 1.21" in said
+
+
+def test_agreement_is_told_of_the_runs_that_have_it() -> None:
+    older, newer = run(0, 40.0), run(1, 41.0)
+    agreed = newer.columns[0].model_copy(update={"agreement": agreement()})
+    kept([older, newer.model_copy(update={"columns": (agreed,)})])
+    series = {one.metric: one for one in history("pig.yaml", "raspberry-pi-5").series}
+    for kind in ("mask", "box"):
+        expected = (getattr(agreement(), kind).estimate,)
+        assert series[f"{kind} agreement"].values == expected
+    assert series["mask agreement"].values != series["box agreement"].values
+    assert "mask agreement 1" in " ".join(text(history("pig.yaml", "raspberry-pi-5")).split())
 
 
 def test_too_few_runs_say_so() -> None:

@@ -13,7 +13,7 @@ from edgeq.records.accuracy import Interval
 from edgeq.records.files import check_writable
 from edgeq.records.study import Study
 from edgeq.records.trial import Trial
-from edgeq.report.terminal.trials import markdown
+from edgeq.report.terminal.study import markdown
 
 _MASK, _BOX = "#1f5a96", "#d98c3f"
 

@@ -118,6 +118,8 @@ def _remarks(found: Comparison) -> Iterator[str]:
             yield f"{one.metric}: {one.reason}"
     if found.emulated:
         yield "emulated: these times say nothing about a real device"
+    if found.agreed:
+        yield found.agreed
     yield from found.differences
     yield from found.notes
 

@@ -8,9 +8,11 @@ import pytest
 from rich.console import Console
 
 from edgeq.records.comparison import Comparison
+from edgeq.report import markdown
 from edgeq.report.terminal.comparison import render
 
 from ...store.comparisons import comparison
+from ..reports import agreement
 
 
 def text_of(found: Comparison, width: int) -> str:
@@ -45,3 +47,12 @@ def test_no_change_has_no_sign() -> None:
 def test_emulated_times_say_nothing_of_a_real_device() -> None:
     text = text_of(comparison().model_copy(update={"emulated": True}), 100)
     assert "emulated: these times say nothing about a real device" in text
+
+
+def test_agreement_is_told_of_the_sides_that_have_one() -> None:
+    found = comparison()
+    known = found.model_copy(update={"a": found.a.model_copy(update={"agreement": agreement()})})
+    text = text_of(known, 100)
+    assert "agreement with float as last deployed: A 0.8870/0.8700" in text
+    assert "agreement with float as last deployed" in markdown.render(known)
+    assert "agreement" not in text_of(found, 100)

@@ -1,4 +1,4 @@
-"""Tuning and studies for a terminal and for a Markdown file: the same tables."""
+"""Studies for a terminal and for a Markdown file: the same tables."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ from rich.text import Text
 
 from edgeq.records.accuracy import Interval
 from edgeq.records.study import Study
-from edgeq.records.trial import Trial, lost
-from edgeq.records.tuning import Tuning
+from edgeq.records.trial import Trial
 from edgeq.report.figures import NOTHING
 
 _HEADINGS = (
     *("mask agreement [95%]", "box agreement [95%]"),
     *("mask AP", "box AP", "mask AP drop [95%]", "box AP drop [95%]", "float layers"),
 )
-
-
-def render_tuning(found: Tuning) -> RenderableType:
-    """All trials, then the verdict and what would be needed; readable without colour."""
-    lines = [Text(line) for line in _verdict(found)]
-    return Group(_table(("stage", "trial"), _staged(found.trials)), Text(), *lines)
 
 
 def render_study(found: Study) -> RenderableType:
@@ -67,38 +60,8 @@ def _subject(found: Study) -> str:
 def _tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
     yield "Weights alone, by granularity", found.weights
     yield "Weights and activations, by calibrator", found.activations
-    yield "Partial quantization: the most sensitive layers left in float", found.partial
-
-
-def _verdict(found: Tuning) -> Iterator[str]:
-    allowed = f"mask AP -{found.largest_mask_drop:.4f}, box AP -{found.largest_box_drop:.4f}"
-    yield f"Compared by agreement on {found.compared_on}; judged on {found.judged_on}."
-    yield f"Allowed: {allowed}; where AP cannot tell, agreement {found.least_agreement:g}."
-    yield f"Best: {found.best.name}, {lost(found.best)}."
-    yield f"Decided by {found.decided_by}{_doubts(found)}."
-    yield f"Ended: {found.ended}. {'CONTRACT MET' if found.met else 'CONTRACT MISSED'}."
-    if found.needed:
-        yield "It would take:"
-    for need in found.needed:
-        yield f"- {need}"
-    yield from (f"note: {note}" for note in found.notes)
-    yield f"tuned recipe: {found.output}"
-
-
-def _doubts(found: Tuning) -> str:
-    """Why it was not AP, how many images would change that, and whether it is sure."""
-    words = []
-    if found.best.own_labels:
-        words.append("no image is annotated")
-    elif found.images_needed:
-        words.append(f"for AP to tell, about {found.images_needed} images like these are needed")
-    if not found.resolved:
-        words.append("its interval reaches beyond the limit")
-    return f": {'; '.join(words)}" if words else ""
-
-
-def _staged(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
-    return [(trial.stage, trial.name, *_figures(trial)) for trial in trials]
+    title = "Partial quantization of what agrees best: the most sensitive layers left in float"
+    yield title, found.partial
 
 
 def _named(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
