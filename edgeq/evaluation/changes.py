@@ -12,7 +12,7 @@ from edgeq.evaluation.overlaps import runs
 from edgeq.records.insight import ImageChange, InBoth, Size, Spotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,28 +40,16 @@ def changes(reference: ImagePrediction, other: ImagePrediction, threshold: float
     then by those of different labels.
     """
     left, right = _side(reference, threshold), _side(other, threshold)
-    iou = _overlaps(left, right)
-    same = left.labels[:, None] == right.labels
-    kept = np.zeros(iou.shape, np.bool_)
-    kept[np.ix_(left.kept, right.kept)] = True
-    pairs = list(_pairs(iou, kept & same))
-    rows, columns = ({pair[side] for pair in pairs} for side in (0, 1))
-    kept[list(rows)] = False
-    kept[:, list(columns)] = False
-    pairs += _pairs(iou, kept)
+    iou = _overlaps(left, left.kept, right, right.kept)
+    same = left.labels[left.kept, None] == right.labels[right.kept]
+    pairs = list(_pairs(iou, same))
+    rows, columns = ([pair[side] for pair in pairs] for side in (0, 1))
+    free = np.ones(iou.shape, np.bool_)
+    free[rows], free[:, columns] = False, False
+    pairs += _pairs(iou, free)
     shared = [_shared(left, right, row, column, iou[row, column]) for row, column in pairs]
-    rows, columns = ({pair[side] for pair in pairs} for side in (0, 1))
-    near = np.where(same & (iou >= SHARED_IOU), 1.0, np.nan)
-    lost = [
-        _spotted(left, row, near[row] * right.scores, right.kept)
-        for row in left.kept
-        if row not in rows
-    ]
-    found = [
-        _spotted(right, column, near[:, column] * left.scores, left.kept)
-        for column in right.kept
-        if column not in columns
-    ]
+    lost = _spotted(left, right, [row for row, _ in pairs])
+    found = _spotted(right, left, [column for _, column in pairs])
     alike = [one.labels[0] == one.labels[1] and one.iou >= SAME_IOU for one in shared]
     return ImageChange(
         id=reference.id,
@@ -79,20 +67,17 @@ def _side(image: ImagePrediction, threshold: float) -> _Side:
     return _Side(image, np.array(image.labels, np.int64), scores, kept)
 
 
-def _overlaps(left: _Side, right: _Side) -> NDArray[np.float64]:
-    """The IoU of masks of both sides; 0 where neither is kept, which nobody asks about."""
+def _overlaps(
+    one: _Side, rows: NDArray[np.intp], other: _Side, columns: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The IoU of some masks of one side with some of the other."""
     from faster_coco_eval import mask as masks
 
-    iou = np.zeros((len(left.labels), len(right.labels)))
-    for rows, columns in (
-        (left.kept, np.arange(len(right.labels))),
-        (np.setdiff1d(np.arange(len(left.labels)), left.kept), right.kept),
-    ):
-        if len(rows) and len(columns):
-            mine = [runs(left.image.masks[row]) for row in rows]
-            theirs = [runs(right.image.masks[column]) for column in columns]
-            iou[np.ix_(rows, columns)] = masks.iou(mine, theirs, [0] * len(theirs))
-    return iou
+    if not len(rows) or not len(columns):
+        return np.zeros((len(rows), len(columns)))
+    mine = [runs(one.image.masks[row]) for row in rows]
+    theirs = [runs(other.image.masks[column]) for column in columns]
+    return np.asarray(masks.iou(mine, theirs, [0] * len(theirs)), np.float64)
 
 
 def _pairs(iou: NDArray[np.float64], allowed: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -106,7 +91,9 @@ def _pairs(iou: NDArray[np.float64], allowed: NDArray[np.bool_]) -> Iterator[tup
         left[row], left[:, column] = 0.0, 0.0
 
 
-def _shared(left: _Side, right: _Side, row: int, column: int, iou: float) -> InBoth:
+def _shared(left: _Side, right: _Side, at: int, there: int, iou: float) -> InBoth:
+    """The pair at these places among what both sides keep."""
+    row, column = int(left.kept[at]), int(right.kept[there])
     return InBoth(
         rows=(row, column),
         labels=(int(left.labels[row]), int(right.labels[column])),
@@ -116,20 +103,26 @@ def _shared(left: _Side, right: _Side, row: int, column: int, iou: float) -> InB
     )
 
 
-def _spotted(side: _Side, row: int, scores: NDArray[np.float64], kept: NDArray[np.intp]) -> Spotted:
-    """A detection of one side; `scores` are those of the same thing on the other, NaN elsewhere.
+def _spotted(side: _Side, other: _Side, paired: Sequence[int]) -> list[Spotted]:
+    """What one side keeps and has no partner for, and to what score that fell on the other side.
 
     What the other side keeps is some other object's.
     """
-    there = np.delete(scores, kept)
-    there = there[~np.isnan(there)]
-    return Spotted(
-        row=int(row),
-        label=int(side.labels[row]),
-        score=float(side.scores[row]),
-        size=_size(side, row),
-        fell_to=float(there.max()) if len(there) else None,
-    )
+    below = np.setdiff1d(np.arange(len(other.labels)), other.kept)
+    found = []
+    for row in np.delete(side.kept, paired).tolist():
+        near = below[other.labels[below] == side.labels[row]]
+        near = near[_overlaps(side, np.array([row]), other, near)[0] >= SHARED_IOU]
+        found.append(
+            Spotted(
+                row=row,
+                label=int(side.labels[row]),
+                score=float(side.scores[row]),
+                size=_size(side, row),
+                fell_to=float(other.scores[near].max()) if len(near) else None,
+            )
+        )
+    return found
 
 
 def _size(side: _Side, row: int) -> Size:

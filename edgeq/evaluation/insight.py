@@ -15,7 +15,7 @@ from edgeq.evaluation.confusion import confusion
 from edgeq.evaluation.dataset import Dataset
 from edgeq.evaluation.evaluator import KINDS, Kind
 from edgeq.evaluation.judged import Judged, judge_hits
-from edgeq.evaluation.mended import ap50_gain
+from edgeq.evaluation.mended import ap50_gains
 from edgeq.evaluation.mistakes import MISTAKE_KINDS, mistakes
 from edgeq.evaluation.outlines import outlines, sampled_outlines
 from edgeq.evaluation.overlaps import Overlaps, overlaps
@@ -119,9 +119,9 @@ def _kind_insight(
                 kind=name,
                 count=told.count(name),
                 kept=kept.count(name),
-                ap50_gain=ap50_gain(beside, judged, told, name),
+                ap50_gain=gain,
             )
-            for name in MISTAKE_KINDS
+            for name, gain in zip(MISTAKE_KINDS, ap50_gains(beside, judged, told), strict=True)
         ),
         curve=score_curve(beside, judged, threshold),
         by_class=portions(column.classes[kind], reference.classes[kind] if reference else None),

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeq.evaluation.hits import CategoryHits
-from edgeq.evaluation.mistakes import AT_50, Told
+from edgeq.evaluation.mistakes import AT_50, MISTAKE_KINDS, Told
 from edgeq.evaluation.precision import category_precisions
-from edgeq.records.insight import MistakeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,32 +21,30 @@ if TYPE_CHECKING:
     from edgeq.evaluation.overlaps import Overlaps
 
 
-def ap50_gain(beside: Overlaps, judged: Judged, told: Told, kind: MistakeKind) -> float:
-    """AP at IoU .5 with one kind of error mended, minus AP as it is.
+def ap50_gains(beside: Overlaps, judged: Judged, told: Told) -> tuple[float, ...]:
+    """AP at IoU .5 with one kind of error mended, minus AP as it is, of each of `MISTAKE_KINDS`.
 
     An error of class or place becomes a hit where it is the best one of an instance that nothing
     hit; otherwise, and where nothing can make it right, it is left out. What is missed is not asked
     for any more. `told` are the errors of all detections.
     """
-    hit = judged.partner[AT_50] >= 0
-    kept = ~judged.ignored[AT_50]
+    hit, kept = judged.partner[AT_50] >= 0, ~judged.ignored[AT_50]
     before = _ap50(beside, hit, kept, beside.found.category, judged.counts)
-    category, counts = beside.found.category, judged.counts
-    if kind == "missed":
-        counts = counts & ~told.missed
-    else:
-        of_kind = told.of(kind)
-        mended = of_kind & told.mends
-        hit, kept = hit | mended, kept & (~of_kind | mended)
-        category = category.copy()
-        category[mended] = beside.annotated.category[told.instance[mended]]
-    after = _ap50(beside, hit, kept, category, counts)
     annotated = ~np.isnan(before)
     if not annotated.any():
-        return 0.0
-    gain = (np.nan_to_num(after) - np.nan_to_num(before))[annotated].mean()
-    # Where the curve is read at other points, it may seem to lose.
-    return max(0.0, float(gain))
+        return (0.0,) * len(MISTAKE_KINDS)
+    gains = []
+    for kind in MISTAKE_KINDS:
+        category, counts = beside.found.category.copy(), judged.counts
+        wrong, mended = told.of(kind), told.of(kind) & told.mends
+        category[mended] = beside.annotated.category[told.instance[mended]]
+        if kind == "missed":
+            counts = counts & ~told.missed
+        after = _ap50(beside, hit | mended, kept & (~wrong | mended), category, counts)
+        gain = float((np.nan_to_num(after) - before)[annotated].mean())
+        # Where the curve is read at other points, it may seem to lose.
+        gains.append(max(0.0, gain))
+    return tuple(gains)
 
 
 def _ap50(

@@ -31,10 +31,13 @@ def category_precisions(
     hits have are averaged over.
     """
     found = np.full((len(weights), len(hits)), np.nan)
+    counts = weights.astype(np.int32)
     for index, of_category in enumerate(hits):
-        instances = weights @ of_category.instances
-        annotated = instances > 0
-        found[annotated, index] = _precision(of_category, weights[annotated], instances[annotated])
+        if of_category.instances.any():
+            instances = weights @ of_category.instances
+            annotated = instances > 0
+            precision = _precision(of_category, counts, np.maximum(instances, 1))
+            found[annotated, index] = precision[annotated]
     return found
 
 
@@ -49,16 +52,16 @@ def averaged(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _precision(
-    hits: CategoryHits, weights: NDArray[np.int64], instances: NDArray[np.int64]
+    hits: CategoryHits, weights: NDArray[np.int32], instances: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """AP of one category in each resample (R,), which all have `instances` (R,) of it."""
+    """AP of one category in each resample (R,), of which each has `instances` (R,), if not 0."""
     summed = np.zeros(len(weights))
     # What comes after the last hit changes nothing.
     last = int(np.flatnonzero(hits.hit.any(axis=0)).max(initial=-1)) + 1
     step = max(1, _CHUNK_ELEMENTS // max(1, last))
     for start in range(0, len(weights) if last else 0, step):
         chunk = slice(start, start + step)
-        weight = weights[chunk].astype(np.int32)[:, hits.image_index[:last]]
+        weight = weights[chunk][:, hits.image_index[:last]]
         before = np.cumsum(weight, axis=1, dtype=np.int32)
         for hit, ignored in zip(hits.hit[:, :last], hits.ignored[:, :last], strict=True):
             rows, passed_over = np.flatnonzero(hit), np.flatnonzero(ignored)

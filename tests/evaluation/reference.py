@@ -31,7 +31,7 @@ class Reference:
         return self.summary[0]
 
 
-def pycocotools(scene: Scene, kind: Kind) -> Reference:
+def pycocotools(scene: Scene, kind: Kind, how: type[COCOeval] = COCOeval) -> Reference:
     """What pycocotools says about the scene, over all its images and categories."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -42,7 +42,7 @@ def pycocotools(scene: Scene, kind: Kind) -> Reference:
         if not detections:
             found.dataset = {**truth.dataset, "annotations": []}
             found.createIndex()
-        evaluator = COCOeval(truth, found, "segm" if kind == "mask" else "bbox")
+        evaluator = how(truth, found, "segm" if kind == "mask" else "bbox")
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()

@@ -178,3 +178,57 @@ def coco_json(annotations: Annotations) -> dict[str, Any]:
             for index, instance in enumerate(annotations.instances, start=1)
         ],
     }
+
+
+def arranged(
+    instances: Sequence[tuple[int, Box]], detections: Sequence[tuple[int, float, Box]]
+) -> Scene:
+    """One image of rectangles: category and box of instances; class, score and box of detections.
+
+    Class and category have the same number, 0 and 1.
+    """
+    bitmaps = [_rectangle(box) for _, box in instances]
+    image = AnnotatedImage(id=1, file_name="1.png", height=HEIGHT, width=WIDTH)
+    annotations = Annotations(
+        "arranged.json",
+        (image,),
+        (Category(id=0, name="calf"), Category(id=1, name="cow")),
+        tuple(
+            Instance(1, category, encoded(bitmap), box, float(bitmap.sum()))
+            for (category, box), bitmap in zip(instances, bitmaps, strict=True)
+        ),
+    )
+    return Scene(annotations, (predicted(detections),), {0: 0, 1: 1})
+
+
+def predicted(detections: Sequence[tuple[int, float, Box]], image_id: int = 1) -> ImagePrediction:
+    """Rectangles found on an image: class, score and box."""
+    rows = sorted(detections, key=lambda row: -row[1])
+    return ImagePrediction(
+        id=image_id,
+        height=HEIGHT,
+        width=WIDTH,
+        boxes=tuple(box for _, _, box in rows),
+        labels=tuple(label for label, _, _ in rows),
+        scores=tuple(score for _, score, _ in rows),
+        masks=tuple(encoded(_rectangle(box)) for _, _, box in rows),
+    )
+
+
+def _rectangle(box: Box) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    x, y, width, height = box
+    return np.asarray(
+        (columns >= x) & (columns < x + width) & (rows >= y) & (rows < y + height), np.bool_
+    )
+
+
+def above(found: Sequence[ImagePrediction], threshold: float) -> tuple[ImagePrediction, ...]:
+    """What an application keeps of the detections of each image."""
+    kept = []
+    for image in found:
+        rows = [row for row, score in enumerate(image.scores) if score >= threshold]
+        columns = ("boxes", "labels", "scores", "masks")
+        update = {name: tuple(getattr(image, name)[row] for row in rows) for name in columns}
+        kept.append(image.model_copy(update=update))
+    return tuple(kept)
