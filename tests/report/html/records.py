@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
+from edgeq.records.rollout import (
+    DeviceProgress,
+    DeviceState,
+    Held,
+    RolloutEvent,
+    RolloutStatus,
+)
 from edgeq.records.study import Pattern, Study
 from edgeq.records.trial import Trial
 from edgeq.records.tuning import Tuning, TuningStage
@@ -123,3 +131,71 @@ def studied() -> Study:
             Pattern(pattern="weights collapse per-tensor", appears=True, figures="mask AP -0.1000"),
         ),
     )
+
+
+NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
+STEPS: tuple[DeviceState, ...] = (
+    *("checking", "pushing", "verifying", "measuring", "activating", "soaking"),
+)
+_WAVES = (("canary", 3), ("10%", 7), ("all", 12))
+
+
+def rolled_out() -> tuple[RolloutStatus, list[RolloutEvent]]:
+    """Three waves of which the last was stopped: two bad, one put off, one far slower."""
+    events: list[RolloutEvent] = []
+    devices: list[DeviceProgress] = []
+    number = 0
+    for wave, (_, count) in enumerate(_WAVES):
+        for place in range(count):
+            begun = NOON + datetime.timedelta(minutes=60 * wave + 3 * place)
+            devices.append(_device(number, wave, begun, events))
+            number += 1
+    last = max(event.at for event in events)
+    whole = (("running", NOON, ""), ("stopping", last, "too many"), ("stopped", last, "too many"))
+    events += [
+        RolloutEvent.model_validate({"rollout": "3f2a", "at": at, "state": state, "reason": why})
+        for state, at, why in whole
+    ]
+    status = RolloutStatus(
+        id="3f2a",
+        created_at=NOON,
+        recipe="recipes/pig.yaml",
+        fleet="fleet.yaml",
+        state="stopped",
+        reason="2 of 18 devices are bad, as no more than 1 may be",
+        waves=tuple(name for name, _ in _WAVES),
+        held=Held(by="anna@here, process 1", since=NOON, until=NOON, generation=1),
+        devices=tuple(devices),
+    )
+    return status, events
+
+
+def _device(
+    number: int, wave: int, begun: datetime.datetime, events: list[RolloutEvent]
+) -> DeviceProgress:
+    """Devices 15 and 18 are bad, 16 is put off, the last two were not begun."""
+    name, at = f"cam{number:02}", begun
+    told: dict[str, Any] = {"device": name, "wave": wave, "place": name}
+    if number >= 20:
+        return DeviceProgress(**told)
+    ending: dict[str, Any] = {"state": "healthy"}
+    steps = STEPS
+    if number in (15, 18):
+        ending = {"state": "failed", "failure": "model", "reason": "does worse: inference +9.0%"}
+        steps = STEPS[:4]
+    if number == 16:
+        ending = {"state": "deferred", "failure": "transient", "reason": "does not answer"}
+        steps = STEPS[:1]
+    for step in steps:
+        events.append(RolloutEvent(rollout="3f2a", at=at, state=step, device=name, wave=wave))
+        at += datetime.timedelta(seconds=40 + number)
+    events.append(RolloutEvent(rollout="3f2a", at=at, device=name, wave=wave, **ending))
+    if ending["state"] == "healthy":
+        slower = 0.07 if number == 7 else 0.01 + 0.001 * (number % 5)
+        told |= {
+            "losses": {"inference": slower, "frame": 0.8 * slower, "peak memory": -0.002},
+            "before": "a" * 64,
+            "artifact_id": "b" * 64,
+            "soaks_until": at,
+        }
+    return DeviceProgress(**told, **ending, tries=1, updated_at=at)
