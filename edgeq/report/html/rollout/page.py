@@ -166,4 +166,4 @@ def _downloads(found: RolloutStatus, events: Sequence[RolloutEvent]) -> Iterator
     if len(found.devices) <= _MOST_JSON:
         text = found.model_dump_json(indent=1)
         link = data_link(text, "application/json")
-        yield Download("status.json", link, "the same as `edgeq rollout status --json`")
+        yield Download("status.json", link, "as edgeq rollout status --json has it")

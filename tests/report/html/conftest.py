@@ -1,0 +1,21 @@
+"""The browser that pages are tested in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs a browser: no chromium on PATH")
+    with sync_playwright() as playwright:
+        # Root, as CI is, has no sandbox there; the page is our own.
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()
