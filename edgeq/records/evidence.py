@@ -48,7 +48,9 @@ class LayerSeen(Record):
     """A node of the model: int8 or float, why, and how its outputs survive being integers.
 
     `snr_db` is of its worst output: rounding and clipping of that tensor alone, over the
-    calibration images; None where it is not quantized, or nothing was lost.
+    calibration images; None where it is not quantized, or nothing was lost. `arrived_db` is signal
+    to all error that has come together there in the simulation, over a few of them;
+    None where it was not computed, or there is none.
     """
 
     node: str
@@ -57,6 +59,7 @@ class LayerSeen(Record):
     reason: str
     tensor: str = ""
     snr_db: float | None = None
+    arrived_db: float | None = None
     is_heavy: bool = False
 
 

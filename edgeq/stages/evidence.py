@@ -16,6 +16,7 @@ from edgeq.spec.images import hash_of
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.histograms import layers_seen, worst_histograms
+from edgeq.stages.layer_errors import layer_errors
 from edgeq.stages.plan import known_statistics
 from edgeq.stages.predict import Predictions
 
@@ -29,7 +30,7 @@ def gathered(
     prepared = checked.prepared
     recipe, evaluation = prepared.recipe, checked.evaluation
     statistics = known_statistics(prepared)
-    layers = layers_seen(prepared, built.plan, statistics)
+    layers = layers_seen(prepared, built.plan, statistics, layer_errors(prepared, built))
     about = RunEvidence(
         run=run,
         recipe_text=checked.recipe_text,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -23,9 +24,15 @@ _BINS = 120
 
 
 def layers_seen(
-    prepared: Prepared, plan: Plan, statistics: Statistics | None
+    prepared: Prepared,
+    plan: Plan,
+    statistics: Statistics | None,
+    arrived_db: Mapping[str, float],
 ) -> tuple[LayerSeen, ...]:
-    """Every node in the model's order, with what its worst quantized output loses."""
+    """Every node in the model's order, with what its worst quantized output loses.
+
+    `arrived_db` is by node what has come together there.
+    """
     seen = []
     for node in prepared.model.nodes:
         decision = plan.decisions.get(node.name)
@@ -46,6 +53,7 @@ def layers_seen(
                 reason=decision.reason,
                 tensor=worst,
                 snr_db=losses.get(worst),
+                arrived_db=arrived_db.get(node.name),
                 is_heavy=decision.op_type in HEAVY,
             )
         )

@@ -137,11 +137,13 @@ def course_chart(measured: Measurement) -> Chart:
         (ends_s[min(at + size, len(samples)) - 1], *_three(samples[at : at + size]))
         for at in range(0, len(samples), size)
     )
+    drawn = f"the median of each {size} (line), and where four of five of them lie (band)"
+    drawn = drawn if size > 1 else "one by one"
     caption = Caption(
         name="course",
         title="The run from first to last",
-        description=f"The device's {stage}s in the order of the run: the median of each "
-        f"{size} (line), and where four of five of them lie (band). Level, nothing got in the way.",
+        description=f"The device's {stage}s in the order of the run, {drawn}. "
+        "Level, nothing got in the way.",
         numbers=Numbers(("s of timed passes", "median, ms", "p10, ms", "p90, ms"), rows),
     )
 

@@ -136,8 +136,10 @@ def portions_chart(name: str, what: str, portions: Sequence[Portion]) -> Chart:
     rows = tuple(
         (one.name, one.instances, one.images, one.ap, *_interval(one), one.outcome) for one in told
     )
-    shown = told[:_MOST_ROWS]
-    more = f" The {len(shown)} of {len(told)} that say most." if len(told) > len(shown) else ""
+    # Of a class in a few images no interval says anything, and many are as wide as the picture.
+    shown = [one for one in told if one.images >= FEWEST_IMAGES][:_MOST_ROWS] or told[:_MOST_ROWS]
+    left = len(told) - len(shown)
+    more = f" {left} more, of few images or less change, are among the numbers." if left else ""
     worse = sum(one.outcome == "worse" for one in told)
     caption = Caption(
         name=name,

@@ -20,9 +20,12 @@ class Numbers:
 
     @property
     def shown(self) -> tuple[tuple[tuple[str, bool], ...], ...]:
-        """The rows as text, to four digits, and whether a cell is a number."""
+        """The rows as text, to four digits, each cell with whether its column is of numbers."""
+        columns = zip(*self.rows, strict=True)
+        numeric = [any(isinstance(cell, int | float) for cell in column) for column in columns]
         return tuple(
-            tuple((_text(cell), not isinstance(cell, str)) for cell in row) for row in self.rows
+            tuple((_text(cell), numeric[place]) for place, cell in enumerate(row))
+            for row in self.rows
         )
 
     @property

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from edgeq.records.dossier import Dossier
 from edgeq.records.report import Report
 from edgeq.report.bom import bill_of_materials
+from edgeq.report.figures import mebibytes
 from edgeq.report.html.numbers import Numbers, data_link
 from edgeq.report.model_card import model_card
+
+_MOST_SAMPLES = 5_000
+_LARGEST_BYTES = 600_000
+_RAW = ("preprocess_ns", "inference_ns", "postprocess_ns", "gpu_ns")
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file that the page holds."""
+    """A file that the page holds; without a link where it would make the page too large."""
 
     name: str
     link: str
@@ -78,29 +83,27 @@ def _versions(report: Report) -> Iterator[tuple[str, str | None, str | None]]:
 
 def _downloads(dossier: Dossier) -> Iterator[Download]:
     report, evidence = dossier.report, dossier.evidence
-    run = report.id
-    kind = "application/json"
-    yield Download(
-        f"report-{run}.json",
-        data_link(_slim(report), kind),
-        "the report, with its samples",
-    )
-    classes = evidence.classes if evidence else ()
-    card = model_card(report, classes)
-    yield Download(f"model-card-{run}.md", data_link(card, "text/markdown"), "a model card")
+    run, kind = report.id, "application/json"
+    yield _download(f"report-{run}.json", _slim(report), kind, "the report")
+    card = model_card(report, evidence.classes if evidence else ())
+    yield _download(f"model-card-{run}.md", card, "text/markdown", "a model card")
     bill = bill_of_materials(report)
-    yield Download(f"ml-bom-{run}.cdx.json", data_link(bill, kind), "a CycloneDX 1.6 ML-BOM")
+    yield _download(f"ml-bom-{run}.cdx.json", bill, kind, "a CycloneDX 1.6 ML-BOM")
     if dossier.insight is not None:
-        text = dossier.insight.model_dump_json()
-        yield Download(f"insight-{run}.json", data_link(text, kind), "where the accuracy goes")
+        insight = dossier.insight.model_dump_json()
+        yield _download(f"insight-{run}.json", insight, kind, "where the accuracy goes")
     if evidence is not None:
-        yield Download(f"plan-{run}.json", data_link(evidence.plan_json, kind), "the plan")
-        text = data_link(evidence.recipe_text, "application/yaml")
-        yield Download(f"recipe-{run}.yaml", text, "the recipe")
+        yield _download(f"plan-{run}.json", evidence.plan_json, kind, "the plan")
+        yield _download(
+            f"recipe-{run}.yaml", evidence.recipe_text, "application/yaml", "the recipe"
+        )
 
 
-_LARGEST_SAMPLES = 20_000
-_RAW = ("preprocess_ns", "inference_ns", "postprocess_ns", "gpu_ns")
+def _download(name: str, text: str, kind: str, what: str) -> Download:
+    size = len(text.encode())
+    if size > _LARGEST_BYTES:
+        return Download(name, "", f"{what}: too large for a page: {mebibytes(size)} MiB")
+    return Download(name, data_link(text, kind), what)
 
 
 def _slim(report: Report) -> str:
@@ -108,6 +111,6 @@ def _slim(report: Report) -> str:
     dumped = report.model_dump(mode="json")
     for column in dumped["columns"]:
         measured = column["measurement"]
-        if measured and len(measured["inference_ns"]) > _LARGEST_SAMPLES:
+        if measured and len(measured["inference_ns"]) > _MOST_SAMPLES:
             measured.update({key: [] for key in _RAW})
     return json.dumps(dumped)

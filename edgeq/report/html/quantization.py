@@ -15,6 +15,7 @@ from edgeq.report.html.numbers import Numbers
 _SHOWN = 12
 _FINE_DB = 40.0
 """What loses less draws no longer bar: nobody finds such a tensor to blame."""
+_LEGIBLE = 2
 _STYLES = ("--", "-.", ":", (0, (1, 2, 5, 2)))
 
 
@@ -28,6 +29,7 @@ class LayerRow:
     reason: str
     snr: str
     tenths: int
+    arrived: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class QuantizationView:
     worst: tuple[LayerRow, ...] = ()
     others: tuple[LayerRow, ...] = ()
     reasons: Numbers | None = None
+    depth: Chart | None = None
     charts: tuple[Chart, ...] = ()
     numbers: Numbers | None = None
     quantized: int = 0
@@ -53,6 +56,7 @@ def quantization_view(dossier: Dossier) -> QuantizationView:
     layers = evidence.layers
     heavy = sorted((one for one in layers if one.is_heavy or one.quantized), key=_order)
     stay = Counter(one.reason for one in layers if not one.quantized)
+    depth = depth_chart(layers)
     charts = []
     for number, found in enumerate(evidence.histograms, 1):
         charts.append(histogram_chart(number, found))
@@ -60,6 +64,7 @@ def quantization_view(dossier: Dossier) -> QuantizationView:
         worst=tuple(map(_row, heavy[:_SHOWN])),
         others=tuple(map(_row, heavy[_SHOWN:])),
         reasons=Numbers(("why it stays float", "nodes"), tuple(stay.most_common())),
+        depth=depth,
         charts=tuple(charts),
         numbers=_numbers(layers),
         without_histograms="" if charts else "the statistics are not in the cache any more",
@@ -82,12 +87,13 @@ def _row(layer: LayerSeen) -> LayerRow:
         reason=layer.reason,
         snr=f"{layer.snr_db:.1f} dB" if known else "",
         tenths=max(1, round(10 * lost)) if known else 0,
+        arrived="" if layer.arrived_db is None else f"{layer.arrived_db:.1f} dB",
     )
 
 
 def _numbers(layers: Sequence[LayerSeen]) -> Numbers:
     return Numbers(
-        ("node", "operator", "computes in", "reason", "worst output", "its own loss, dB"),
+        ("node", "operator", "computes in", "reason", "worst output", "its own, dB", "arrived, dB"),
         tuple(
             (
                 one.node,
@@ -96,10 +102,49 @@ def _numbers(layers: Sequence[LayerSeen]) -> Numbers:
                 one.reason,
                 one.tensor,
                 one.snr_db,
+                one.arrived_db,
             )
             for one in layers
         ),
     )
+
+
+def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
+    """How much error has arrived behind each layer with weights, from the first to the last.
+
+    None where it was not computed.
+    """
+    known = [one for one in layers if one.arrived_db is not None]
+    if len(known) < _LEGIBLE:
+        return None
+    worst = min(known, key=lambda one: one.arrived_db or 0.0)
+    caption = Caption(
+        name="depth",
+        title="Error along the network",
+        description="Signal to all error that has come together behind each layer with weights, in "
+        f"the simulation; higher is better. Least is left at {worst.node}: "
+        f"{worst.arrived_db:.1f} dB. The small marks are what each output loses by itself.",
+        numbers=Numbers(
+            ("layer", "arrived, dB", "its own, dB"),
+            tuple((one.node, one.arrived_db, one.snr_db) for one in known),
+        ),
+    )
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        places = range(1, len(known) + 1)
+        own = [(at, one.snr_db) for at, one in zip(places, known, strict=True) if one.snr_db]
+        arrived = [one.arrived_db for one in known]
+        axes.plot(places, arrived, "D-", color=DEVICE, label="arrived", markersize=3, linewidth=1)
+        if own:
+            axes.plot(*zip(*own, strict=True), "o", color=SOFT, label="its own", markersize=2.5)
+        axes.set_xlabel("layer with weights, in the model's order")
+        axes.set_ylabel("dB")
+        axes.set_ylim(bottom=min(0.0, *(one or 0.0 for one in arrived)))
+        axes.grid(axis="y")
+        figure.legend(loc="outside upper left", ncols=2, borderpad=0)
+
+    return draw(caption, 2.7, paint)
 
 
 def histogram_chart(number: int, found: TensorHistogram) -> Chart:

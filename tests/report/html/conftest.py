@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -13,7 +14,10 @@ from playwright.sync_api import Browser, sync_playwright
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
-        pytest.skip("needs a browser: no chromium on PATH")
+        reason = "needs a browser: no chromium on PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
     with sync_playwright() as playwright:
         # Root, as CI is, has no sandbox there; the page is our own.
         found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

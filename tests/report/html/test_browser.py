@@ -50,7 +50,7 @@ def test_nothing_is_said_and_nothing_asked_for(browser: Browser, file: Path) -> 
 def test_every_chart_has_data_a_name_a_description_and_its_numbers(page: Page) -> None:
     charts = page.evaluate(
         """() => [...document.querySelectorAll("figure.chart")].map((figure) => {
-          const svg = figure.querySelector(":scope > svg"), box = svg.getBoundingClientRect();
+          const svg = figure.querySelector(".drawn > svg"), box = svg.getBoundingClientRect();
           return {
             name: figure.id,
             role: svg.getAttribute("role"),

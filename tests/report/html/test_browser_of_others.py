@@ -28,7 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rollout": lambda: render_rollout_html(*rolled_out()),
 }
 DRAWN = """() => [...document.querySelectorAll("figure.chart")].map((figure) => {
-    const svg = figure.querySelector(":scope > svg"), box = svg.getBoundingClientRect();
+    const svg = figure.querySelector(".drawn > svg"), box = svg.getBoundingClientRect();
     return [figure.id, box.width * box.height, [...svg.querySelectorAll("path, use")]
       .filter((one) => {
         const style = getComputedStyle(one), at = one.getBoundingClientRect();

@@ -60,6 +60,17 @@ def test_everything_can_be_taken_away(known: Dossier, page: str) -> None:
     assert links["curve.csv"].splitlines()[0] == "column,threshold,precision,recall,F1"
 
 
+def test_what_would_make_the_page_large_is_named_and_left_out(known: Dossier) -> None:
+    assert known.evidence
+    large = known.evidence.model_copy(update={"plan_json": "x" * 2_000_000})
+
+    page = render(with_evidence(known, large))
+
+    assert f"plan-{known.report.id}.json" not in Elements(page).links()
+    assert "too large for a page: 1.91 MiB" in Elements(page).text
+    assert len(page.encode()) < MOST_BYTES
+
+
 def test_foreign_text_is_text_wherever_it_stands(known: Dossier) -> None:
     """Names of classes, files, layers; words of a device; recipe, notes, versions."""
     assert known.evidence and known.insight

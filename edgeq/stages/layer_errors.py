@@ -1,0 +1,69 @@
+"""How much error has come together behind each layer of the simulation, against float."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeq import cache
+from edgeq.calibration.inputs import evenly, placed
+from edgeq.graph.computation import Computation
+from edgeq.graph.layers import HEAVY
+from edgeq.graph.merging import Merged
+from edgeq.runtimes.qdq import qdq_nodes
+from edgeq.stages.build import Build
+from edgeq.stages.prepare import Prepared, cores
+
+CACHE = cache.Cache("statistics")
+LOOKED_AT = 2
+"""Calibration images: an error of a layer is one of a hundred thousand values in each."""
+
+
+def layer_errors(prepared: Prepared, built: Build) -> dict[str, float]:
+    """Signal to error in dB of the output of each layer with weights, by its name.
+
+    It is the layer's own error and that of all before it; layers without any are left out. Empty
+    where the recipe repairs the model: its tensors are not those of the float model. Raises
+    InputError for an image that cannot be read.
+    """
+    if prepared.recipe.repair.is_wanted:
+        return {}
+    images = evenly(prepared.calibration, LOOKED_AT)
+    key = cache.key({"errors of": built.artifact.id, "images": [image.key for image in images]})
+    known = CACHE.read(key)
+    if known is not None:
+        found: dict[str, float] = json.loads(known)
+        return found
+    outputs = {node.name: node.output[0] for node in prepared.model.nodes if node.op_type in HEAVY}
+    merged = Merged(prepared.model)
+    names = merged.add(*qdq_nodes(prepared.model, built.plan))
+    powers = []
+    for tensor in outputs.values():
+        error = merged.compute("Sub", [tensor, names[tensor]])
+        powers += [_power(merged, tensor), _power(merged, error)]
+    graph = Computation(merged, powers, cores())
+    sums = np.zeros(len(powers))
+    for image in images:
+        tensor, _ = placed(image, prepared.recipe.preprocess)
+        sums += np.array([float(one) for one in graph.run(tensor)])
+    found = _decibels(list(outputs), sums[0::2], sums[1::2])
+    CACHE.write(key, json.dumps(found).encode())
+    return found
+
+
+def _power(merged: Merged, tensor: str) -> str:
+    return merged.compute("ReduceSumSquare", [tensor], keepdims=0)
+
+
+def _decibels(
+    names: Sequence[str], signal: NDArray[np.float64], error: NDArray[np.float64]
+) -> dict[str, float]:
+    return {
+        name: 10 * math.log10(power / noise)
+        for name, power, noise in zip(names, signal.tolist(), error.tolist(), strict=True)
+        if power > 0 and noise > 0
+    }
