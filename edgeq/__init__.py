@@ -12,7 +12,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeq.report.html.comparison.page import write_comparison_html
     from edgeq.report.html.page import write_html
+    from edgeq.report.html.rollout.page import write_rollout_html
+    from edgeq.report.html.study.page import write_study_html
+    from edgeq.report.html.tuning.page import write_tuning_html
     from edgeq.rollout.plan import plan_rollout
     from edgeq.rollout.verbs import (
         abort_rollout,
@@ -86,7 +90,11 @@ __all__ = [
     "train",
     "tune",
     "version",
+    "write_comparison_html",
     "write_html",
+    "write_rollout_html",
+    "write_study_html",
+    "write_tuning_html",
 ]
 
 _HOMES = {
@@ -127,7 +135,11 @@ _HOMES = {
     "train": "verbs.train:train",
     "tune": "tuning.tune:tune",
     "version": "versions:version",
+    "write_comparison_html": "report.html.comparison.page:write_comparison_html",
     "write_html": "report.html.page:write_html",
+    "write_rollout_html": "report.html.rollout.page:write_rollout_html",
+    "write_study_html": "report.html.study.page:write_study_html",
+    "write_tuning_html": "report.html.tuning.page:write_tuning_html",
 }
 
 

@@ -17,7 +17,7 @@ VERBS = {
     *("start_rollout", "resume_rollout", "retry_rollout", "roll_back_rollout", "rollout_status"),
     *("pause_rollout", "abort_rollout", "approve_rollout", "list_rollouts"),
     *("measure_builds", "check_gold", "compare_boards"),
-    "write_html",
+    *(f"write_{one}html" for one in ("", "comparison_", "rollout_", "study_", "tuning_")),
     *("history", "baseline", "list_baselines", "set_baseline", "remove_baseline"),
 }
 

@@ -12,11 +12,13 @@ from edgeq.cli.app import app
 from edgeq.cli.github import append, summary_file
 from edgeq.cli.options import (
     DryRun,
+    Html,
     Identity,
     Json,
     Store,
     TargetName,
     address_of,
+    check_html,
     seconds_of,
 )
 from edgeq.cli.output import (
@@ -53,6 +55,7 @@ def compare(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="also as JUnit's XML, a test a metric")
     ] = None,
+    html: Html = None,
     github_summary: Annotated[
         bool, typer.Option("--github-summary", help="append it to $GITHUB_STEP_SUMMARY")
     ] = False,
@@ -89,6 +92,7 @@ def compare(
     options = Compare().model_copy(update=changes)
     shelf = open_store(store)
     summary = summary_file() if github_summary else None
+    check_html(html)
     if junit is not None:
         check_writable(junit)
     sides = (a, b) if store is None else (look_up(a, store), look_up(b, store))
@@ -120,6 +124,10 @@ def compare(
         from edgeq.report import markdown
 
         append("\n".join(map(markdown.render, boards)), summary)
+    if html is not None and compared:
+        from edgeq.report.html.comparison.page import write_comparison_html
+
+        write_comparison_html(boards, html)
     for found in compared:
         if as_json:
             print_json(found)
@@ -127,6 +135,8 @@ def compare(
             from edgeq.report.terminal.comparison import render
 
             print_rendered(render(found))
+    if html is not None and compared and not as_json:
+        say(f"page: {html}")
     for error in failed:
         if as_json:
             told = {"where": error.where, "what": error.what, "remedy": error.remedy}

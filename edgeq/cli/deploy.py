@@ -14,6 +14,7 @@ from edgeq.cli.metrics import Metrics, check_metrics, write_metrics
 from edgeq.cli.options import (
     DryRun,
     Host,
+    Html,
     Identity,
     Json,
     Recipe,
@@ -21,6 +22,7 @@ from edgeq.cli.options import (
     Store,
     TargetName,
     address_of,
+    check_html,
 )
 from edgeq.cli.output import print_json, print_rendered, print_steps, say
 
@@ -33,9 +35,7 @@ def deploy(
         Path | None,
         typer.Option(help="where report.json goes  [default: beside the recipe]"),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="also as a page to look at, one HTML file")
-    ] = None,
+    html: Html = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -51,10 +51,7 @@ def deploy(
     address = address_of(host, identity)
     path = report or recipe.parent / "report.json"
     check_metrics(metrics)
-    if html is not None:
-        from edgeq.report.html.page import check_page
-
-        check_page(html)
+    check_html(html)
     if dry_run:
         print_steps(verb.deploy_steps(recipe, target, path, address, sign), as_json)
         return

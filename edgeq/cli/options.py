@@ -44,11 +44,22 @@ Json = Annotated[bool, typer.Option("--json", help="print the record as JSON")]
 Store = Annotated[
     str | None, typer.Option(metavar="URL", help="the store  [default: $EDGEQ_STORE]")
 ]
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="also as a page to look at, one HTML file")
+]
 Sarif = Annotated[
     Path | None, typer.Option(metavar="FILE", help="also as SARIF 2.1.0, for code scanning")
 ]
 Forth = Annotated[bool, typer.Option("--forth", help="undo a rollback")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check all, say what would be done")]
+
+
+def check_html(html: Path | None) -> None:
+    """InputError when --html names what cannot be written; to be asked before any work."""
+    if html is not None:
+        from edgeq.report.html.layout import check_page
+
+        check_page(html)
 
 
 def address_of(host: str | None, identity: Path | None) -> Address:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeq.cli.app import rollout_app
-from edgeq.cli.options import DryRun, Json, Recipe, Sign, Store
+from edgeq.cli.options import DryRun, Html, Json, Recipe, Sign, Store, check_html
 from edgeq.cli.output import print_json, print_rendered, say
 
 if TYPE_CHECKING:
@@ -87,12 +87,14 @@ def start(
     store: Store = None,
     on_event: OnEvent = None,
     metrics: Metrics = None,
+    html: Html = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Deploy to a fleet in waves; it stops itself where the release does worse than before."""
     from edgeq.rollout import verbs
 
+    check_html(html)
     if dry_run:
         verbs.check_rollout(recipe, fleet, strategy, on, sign)
         plan(fleet, strategy, on, as_json)
@@ -102,6 +104,7 @@ def start(
         store,
         on_event,
         metrics,
+        html,
         as_json,
     )
 
@@ -112,12 +115,14 @@ def resume(
     store: Store = None,
     on_event: OnEvent = None,
     metrics: Metrics = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Go on with one that is paused, or whose controller is gone."""
     from edgeq.rollout.verbs import resume_rollout
 
-    _follow(resume_rollout(rollout, store), store, on_event, metrics, as_json)
+    check_html(html)
+    _follow(resume_rollout(rollout, store), store, on_event, metrics, html, as_json)
 
 
 @rollout_app.command(epilog="Example: edgeq rollout retry 3f2a")
@@ -126,12 +131,14 @@ def retry(
     store: Store = None,
     on_event: OnEvent = None,
     metrics: Metrics = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Begin the devices anew that failed, were put off or went back."""
     from edgeq.rollout.verbs import retry_rollout
 
-    _follow(retry_rollout(rollout, store), store, on_event, metrics, as_json)
+    check_html(html)
+    _follow(retry_rollout(rollout, store), store, on_event, metrics, html, as_json)
 
 
 @rollout_app.command(epilog="Example: edgeq rollout rollback 3f2a")
@@ -140,12 +147,14 @@ def rollback(
     store: Store = None,
     on_event: OnEvent = None,
     metrics: Metrics = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Give every device that has the release the one before it back."""
     from edgeq.rollout.verbs import roll_back_rollout
 
-    _follow(roll_back_rollout(rollout, store), store, on_event, metrics, as_json)
+    check_html(html)
+    _follow(roll_back_rollout(rollout, store), store, on_event, metrics, html, as_json)
 
 
 @rollout_app.command(epilog="Example: edgeq rollout pause 3f2a")
@@ -177,15 +186,19 @@ def status(
     rollout: Id,
     store: Store = None,
     watch: Annotated[bool, typer.Option("--watch", help="for as long as it is worked on")] = False,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """How one stands: devices by wave and state, who failed and why."""
     from edgeq.rollout.verbs import rollout_status
 
+    check_html(html)
     if watch:
         _watch(rollout, store)
     found = rollout_status(rollout, store)
     _print(found, as_json)
+    if html is not None:
+        _write(found.id, html, store, as_json)
     raise typer.Exit(found.exit_code)
 
 
@@ -214,7 +227,12 @@ def _print(found: RolloutStatus, as_json: bool) -> None:
 
 
 def _follow(
-    rollout: Rollout, store: str | None, on_event: str | None, metrics: Path | None, as_json: bool
+    rollout: Rollout,
+    store: str | None,
+    on_event: str | None,
+    metrics: Path | None,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """Work on it, and tell what happens."""
     from edgeq.cli.events import told
@@ -226,7 +244,18 @@ def _follow(
     found = rollout_status(rollout.id, store)
     if not as_json:
         _print(found, as_json)
+    if html is not None:
+        _write(rollout.id, html, store, as_json)
     raise typer.Exit(found.exit_code)
+
+
+def _write(rollout: str, html: Path, store: str | None, as_json: bool) -> None:
+    """Its page."""
+    from edgeq.report.html.rollout.page import write_rollout_html
+
+    write_rollout_html(rollout, html, store)
+    if not as_json:
+        say(f"page: {html}")
 
 
 def _watch(rollout: str, store: str | None) -> None:

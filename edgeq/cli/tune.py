@@ -10,12 +10,14 @@ import typer
 from edgeq.cli.app import app
 from edgeq.cli.options import (
     Host,
+    Html,
     Identity,
     Json,
     Recipe,
     Store,
     TargetName,
     address_of,
+    check_html,
     seconds_of,
 )
 from edgeq.cli.output import print_json, print_rendered, say
@@ -56,6 +58,7 @@ def tune(
             min=0, metavar="1.05", help="times that of the recipe as it is  [default: no limit]"
         ),
     ] = None,
+    html: Html = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -70,13 +73,20 @@ def tune(
 
     box = max_drop if max_box_drop is None else max_box_drop
     limits = parse_limit(max_drop), parse_limit(box, "--max-box-drop")
+    check_html(html)
     wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement, reconstruct, max_latency)
     with shown() as progress:
         result = run(recipe, target, output, wanted, store, progress, address_of(host, identity))
+    if html is not None:
+        from edgeq.report.html.tuning.page import write_tuning_html
+
+        write_tuning_html(result, html)
     if as_json:
         print_json(result)
     else:
         print_rendered(render_tuning(result))
+        if html is not None:
+            say(f"page: {html}")
     raise typer.Exit(result.exit_code)
 
 
@@ -87,6 +97,7 @@ def study(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="a folder for study.md, study.json and pictures")
     ],
+    html: Html = None,
     store: Store = None,
     host: Host = None,
     identity: Identity = None,
@@ -99,14 +110,21 @@ def study(
     from edgeq.tuning.study import study as run
 
     pictures.check(output)
+    check_html(html)
     with shown() as progress:
         result = run(recipe, target, store, progress, address_of(host, identity))
     pictures.write(result, output)
+    if html is not None:
+        from edgeq.report.html.study.page import write_study_html
+
+        write_study_html(result, html)
     if as_json:
         print_json(result)
     else:
         print_rendered(render_study(result))
         say(f"written to {output}")
+        if html is not None:
+            say(f"page: {html}")
 
 
 @app.command(epilog="Example: edgeq sensitivity demo/recipe.yaml --target local --chart bars.png")

@@ -58,6 +58,11 @@ class Trial(Record):
     latency: LatencyRatio | None = None
     seconds: float
 
+    @property
+    def is_weights_alone(self) -> bool:
+        """Whether all but its weights was in float, which is no plan that a target could run."""
+        return self.arithmetics == ("float",)
+
 
 def disagreement(trial: Trial) -> float:
     """What trials are ordered by: how far the worse of mask and box is from agreement."""

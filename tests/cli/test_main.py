@@ -120,6 +120,28 @@ def test_shell_completes_commands_and_targets(typed: str, completed: list[str]) 
     assert done.stdout.split() == completed, done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["deploy", "r.yaml", "-t", "local"],
+        ["compare", "a", "b", "-t", "local"],
+        ["tune", "r.yaml", "-t", "local", "-o", "tuned.yaml"],
+        ["study", "r.yaml", "-t", "local", "-o", "study"],
+        ["rollout", "start", "r.yaml", "--fleet", "fleet.yaml"],
+        ["rollout", "status", "3f2a"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_page_that_could_not_be_written_is_refused_before_any_work(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = CliRunner().invoke(app, [*command, "--html", "absent/page.html"])
+
+    assert "absent/page.html: cannot be written" in str(done.exception)
+
+
 def test_unknown_target_exits_with_2(small_demo: Path) -> None:
     done = edgeq("deploy", small_demo / "recipe.yaml", "--target", "jetson")
 

@@ -30,9 +30,11 @@ def test_a_roll_out_from_its_plan_to_its_end(barn: Barn, tmp_path: Path) -> None
     program = tmp_path / "event.py"
     program.write_text(f"import sys; open({str(log)!r}, 'a').write(sys.stdin.read() + '\\n')")
     hooks = ("--on-event", f"{sys.executable} {program}", "--metrics", metrics)
-    done = command("start", *given, *hooks)
+    page = tmp_path / "page.html"
+    done = command("start", *given, *hooks, "--html", page)
     assert done.exit_code == 0, done.output
-    first, *lines = done.stdout.splitlines()
+    first, *lines, written = done.stdout.splitlines()
+    assert "2 of 2 devices are healthy." in page.read_text() and written == f"page: {page}"
     rollout = first.removeprefix("roll-out ")
     assert sum(": checking" in line for line in lines) == 2
     assert lines[-1] == "done" and any(line.startswith("canary") for line in lines)

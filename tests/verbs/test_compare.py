@@ -173,6 +173,7 @@ def test_command_line_prints_it_and_ends_with_its_code(
     (tmp_path / "summary.md").write_text("of another step\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     outputs = ["--junit", str(tmp_path / "compare.xml"), "--github-summary"]
+    outputs += ["--html", str(tmp_path / "compare.html")]
     done = edgeq("compare", *names, *short, *outputs, "--json")
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("of another step\n### edgeq compare: local on ")
@@ -182,6 +183,7 @@ def test_command_line_prints_it_and_ends_with_its_code(
     assert (kept.id, kept.a.named, kept.a.artifact_id) == (found["id"], "main", demo().id)
     assert done.returncode == found["exit_code"]
     assert [one["metric"] for one in found["metrics"]][:2] == ["inference", "frame"]
+    assert f"comparison-{kept.id}.json" in (tmp_path / "compare.html").read_text()
     wrong = edgeq("compare", *names, "--duration", "long")
     assert wrong.returncode == 2 and "'long' is no time" in wrong.stderr
 

@@ -1,4 +1,4 @@
-"""The page: every section's view in its template, in one file that asks for nothing else."""
+"""The page of a run: every section's view in its template, in one file that asks for nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.errors import require
-from edgeq.records.files import check_writable, write_text
+from edgeq.records.files import write_text
 from edgeq.report.html.accuracy import accuracy_view
 from edgeq.report.html.choices import choices_view
-from edgeq.report.html.drawing import EXTRA
 from edgeq.report.html.latency import latency_view
+from edgeq.report.html.layout import check_page, laid_out
 from edgeq.report.html.opening import opening_view
 from edgeq.report.html.pictures import pictures_view
 from edgeq.report.html.provenance import provenance_view
@@ -21,14 +20,8 @@ from edgeq.verbs.dossier import dossier
 if TYPE_CHECKING:
     from edgeq.records.dossier import Dossier
 
-_TEMPLATES = Path(__file__).parent / "templates"
-
-
-def check_page(path: Path) -> None:
-    """InputError when no page could be written there; to be asked before any work."""
-    require("jinja2", EXTRA)
-    require("matplotlib", EXTRA)
-    check_writable(path)
+_NAMES = ("Verdict", "Images", "Accuracy", "Latency", "Quantization", "Choices", "Provenance")
+_SECTIONS = tuple((name.lower(), name) for name in _NAMES)
 
 
 def write_html(runs: Sequence[str | Path], output: Path, store: str | None = None) -> None:
@@ -43,28 +36,17 @@ def write_html(runs: Sequence[str | Path], output: Path, store: str | None = Non
 
 def render(found: Dossier) -> str:
     """The page as HTML; the same for the same dossier."""
-    require("jinja2", EXTRA)
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Our own style and script; and the inside of a chart, whose letters matplotlib has escaped.
-    environment.filters["drawn"] = Markup
-    return environment.get_template("page.html").render(
-        report=found.report,
-        opening=opening_view(found.report),
+    report, opening = found.report, opening_view(found.report)
+    return laid_out(
+        "page.html",
+        f"{report.recipe} on {report.target}: {opening.ending}",
+        _SECTIONS,
+        report=report,
+        opening=opening,
         pictures=pictures_view(found),
         accuracy=accuracy_view(found),
         latency=latency_view(found),
         quantization=quantization_view(found),
         choices=choices_view(found),
         provenance=provenance_view(found),
-        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_TEMPLATES / "page.js").read_text(encoding="utf-8")),
     )

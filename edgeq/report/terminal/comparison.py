@@ -70,6 +70,12 @@ def limit_text(one: Compared) -> str:
     return f"-{one.limit:g}" if one.unit == "AP" else f"+{one.limit:.1%}"
 
 
+def interval_title(found: Comparison) -> str:
+    """What heads the column of intervals."""
+    sure: list[Change] = [one.change for one in found.metrics if one.change is not None]
+    return f"{sure[0].confidence:.0%} interval" if sure else "interval"
+
+
 def _percent(value: float) -> str:
     return f"{value or 0.0:+.1%}"  # which has no sign of its own
 
@@ -97,7 +103,7 @@ def _table(found: Comparison) -> RenderableType:
     # One column apart: an interval of AP and its verdict leave no more of 80.
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("", no_wrap=True)
-    for title in ("A", "B", "B to A", _interval_title(found), "limit"):
+    for title in ("A", "B", "B to A", interval_title(found), "limit"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("B is", no_wrap=True)
     for one in found.metrics:
@@ -105,11 +111,6 @@ def _table(found: Comparison) -> RenderableType:
         words = (title_text(one), *figures, *change_text(one), limit_text(one))
         table.add_row(*words, Text(*_WORDS[one.outcome]))
     return table
-
-
-def _interval_title(found: Comparison) -> str:
-    sure: list[Change] = [one.change for one in found.metrics if one.change is not None]
-    return f"{sure[0].confidence:.0%} interval" if sure else "interval"
 
 
 def _remarks(found: Comparison) -> Iterator[str]:

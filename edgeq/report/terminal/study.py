@@ -23,8 +23,8 @@ _HEADINGS = (
 
 def render_study(found: Study) -> RenderableType:
     """The three tables, then the patterns."""
-    parts: list[RenderableType] = [Text(_subject(found)), Text()]
-    for title, trials in _tables(found):
+    parts: list[RenderableType] = [Text(study_subject(found)), Text()]
+    for title, trials in study_tables(found):
         parts += [Text(title), _table(("",), _named(trials)), Text()]
     for pattern in found.patterns:
         state = "yes" if pattern.appears else "no"
@@ -34,8 +34,8 @@ def render_study(found: Study) -> RenderableType:
 
 def markdown(found: Study, pictures: Sequence[str] = ()) -> str:
     """A study as a Markdown document; `pictures` are files beside it."""
-    lines = [f"# Study of {Path(found.recipe).name}", "", _subject(found) + ".", ""]
-    for title, trials in _tables(found):
+    lines = [f"# Study of {Path(found.recipe).name}", "", study_subject(found) + ".", ""]
+    for title, trials in study_tables(found):
         lines += [f"## {title}", "", *_markdown_table(("",), _named(trials)), ""]
     lines += ["Layers in the order in which the curve leaves them out: "]
     lines[-1] += ", ".join(f"`{node}`" for node in found.order[:16])
@@ -48,7 +48,8 @@ def markdown(found: Study, pictures: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _subject(found: Study) -> str:
+def study_subject(found: Study) -> str:
+    """Of what the study is, and what the float model has, in a line."""
     figures = ", ".join(
         f"{kind} AP {ap:.4f}"
         for kind, ap in (("mask", found.float_mask_ap), ("box", found.float_box_ap))
@@ -57,7 +58,8 @@ def _subject(found: Study) -> str:
     return f"{Path(found.recipe).name} for {found.target}, on {found.images}; float: {figures}"
 
 
-def _tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
+def study_tables(found: Study) -> Iterator[tuple[str, Sequence[Trial]]]:
+    """The trials of each table, under its title."""
     yield "Weights alone, by granularity", found.weights
     yield "Weights and activations, by calibrator", found.activations
     title = "Partial quantization of what agrees best: the most sensitive layers left in float"

@@ -14,9 +14,6 @@ from edgeq.records.trial import LatencyRatio, Trial, lost, slowed
 from edgeq.records.tuning import Tuning, TuningStage
 from edgeq.report.figures import NOT_MEASURED, NOTHING, average_precision
 
-_NO_PLAN = ("float",)
-"""The arithmetic of weights alone, which are no plan that a target could run."""
-
 _ROW = "  {:<4} {:>20} {:>25} {:>15} {:>8}"
 
 
@@ -24,6 +21,18 @@ def render_tuning(found: Tuning) -> RenderableType:
     """All of it; readable from 80 columns on and without colour."""
     lines = [Text(line) for line in _verdict(found)]
     return Group(_trials(found.trials), Text(), *_stages(found.stages), Text(), *lines)
+
+
+def doubts(found: Tuning) -> str:
+    """Why it was not AP, how many images would change that, and whether it is sure."""
+    words = []
+    if found.best.own_labels:
+        words.append("no image is annotated")
+    elif found.images_needed:
+        words.append(f"for AP to tell, about {found.images_needed} images like these are needed")
+    if not found.resolved:
+        words.append("its interval reaches beyond the limit")
+    return f": {'; '.join(words)}" if words else ""
 
 
 def _trials(trials: Sequence[Trial]) -> Table:
@@ -72,14 +81,14 @@ def _stages(stages: Sequence[TuningStage]) -> Iterator[Text]:
 def _named(stage: TuningStage) -> str:
     if stage.best is None:
         return "nothing was tried"
-    if stage.best.arithmetics == _NO_PLAN:
+    if stage.best.is_weights_alone:
         return f"{stage.best.name}, with all else in float"
     return stage.best.name if stage.taken else f"{stage.best.name}, not used"
 
 
 def _latency(trial: Trial | None) -> tuple[str, str]:
     """The ratio, and below it its interval."""
-    if trial is None or trial.arithmetics == _NO_PLAN:
+    if trial is None or trial.is_weights_alone:
         return NOTHING, ""
     found = trial.latency
     if found is None:
@@ -119,7 +128,7 @@ def _verdict(found: Tuning) -> Iterator[str]:
     yield f"Best: {found.best.name}, {lost(found.best)}; {slowed(found.best)}."
     if found.unmeasured:
         yield f"Latency was not measured: {found.unmeasured}."
-    yield f"Decided by {found.decided_by}{_doubts(found)}."
+    yield f"Decided by {found.decided_by}{doubts(found)}."
     yield f"Ended: {found.ended}. {'CONTRACT MET' if found.met else 'CONTRACT MISSED'}."
     if found.needed:
         yield "It would take:"
@@ -127,15 +136,3 @@ def _verdict(found: Tuning) -> Iterator[str]:
         yield f"- {need}"
     yield from (f"note: {note}" for note in found.notes)
     yield f"tuned recipe: {found.output}"
-
-
-def _doubts(found: Tuning) -> str:
-    """Why it was not AP, how many images would change that, and whether it is sure."""
-    words = []
-    if found.best.own_labels:
-        words.append("no image is annotated")
-    elif found.images_needed:
-        words.append(f"for AP to tell, about {found.images_needed} images like these are needed")
-    if not found.resolved:
-        words.append("its interval reaches beyond the limit")
-    return f": {'; '.join(words)}" if words else ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from .pages import of_a_full_run, of_demo, written
 
@@ -18,21 +16,6 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PHONE, DESK = 400, 1280
 PRINTED = {"width": 718, "height": 1047}
 """A4 without margins of a centimetre, in CSS pixels."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        reason = "needs a browser: no chromium on PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        # Root, as CI is, has no sandbox there; the page is our own.
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

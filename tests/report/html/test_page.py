@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -16,9 +14,9 @@ from edgeq.records.report import Report
 from edgeq.report.html.page import render, write_html
 from edgeq.report.html.pictures import pictures_view
 
+from .elements import EVIL, Elements
 from .pages import of_demo
 
-EVIL = '</title></script><evil onload="x()">\'"&<svg/onload=x()>'
 MOST_BYTES = 3_000_000
 
 
@@ -30,35 +28,6 @@ def known(reckoned: Path) -> Dossier:
 @pytest.fixture(scope="module")
 def page(known: Dossier) -> str:
     return render(known)
-
-
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and all its text but style and script."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._inside not in ("style", "script"):
-            self.text += data
-
-    def links(self) -> dict[str, str]:
-        """The content of every download by its name."""
-        downloads = [attrs for tag, attrs in self.found if tag == "a" and "download" in attrs]
-        return {
-            str(attrs["download"]): base64.b64decode(
-                str(attrs["href"]).partition("base64,")[2]
-            ).decode()
-            for attrs in downloads
-        }
 
 
 def test_the_page_is_small_and_the_same_again(known: Dossier, page: str) -> None:
