@@ -69,7 +69,13 @@ def _full(report: Report, number: int) -> Report:
             "id": f"{number:012x}",
             "created_at": report.created_at + datetime.timedelta(hours=number),
             "columns": columns,
-            "speedup": Speedup(int8_ms=ms, fp16_ms=2 * ms, slower=(slower,)),
+            "speedup": Speedup(
+                int8_ms=ms,
+                fp16_ms=2 * ms,
+                slower=(slower,),
+                reformat_int8_ms=0.9,
+                reformat_fp16_ms=0.2,
+            ),
         }
     )
 

@@ -15,7 +15,7 @@ from edgeq.report.html.page import render, write_html
 from edgeq.report.html.pictures import pictures_view
 
 from .elements import EVIL, Elements
-from .pages import of_demo
+from .pages import of_a_full_run, of_demo
 
 MOST_BYTES = 3_000_000
 
@@ -134,6 +134,17 @@ def test_foreign_text_is_text_wherever_it_stands(known: Dossier) -> None:
     assert not [attrs for _, attrs in found.found if "onload" in attrs]
     assert sum(tag == "script" for tag, _ in found.found) == 1
     assert found.text.count("<evil onload=") > 30
+
+
+def test_layers_of_a_profiled_engine_stand_beside_fp16(known: Dossier) -> None:
+    links = Elements(render(of_a_full_run(known))).links()
+
+    assert links["layers.csv"].splitlines() == [
+        'layer of the engine,"int8, ms","fp16, ms",remark',
+        "a & b,0.5,0.5,",
+        "/model.0/conv,0.4,0.3,slower in int8",
+        "all reformats,0.9,0.2,change only layout or type",
+    ]
 
 
 def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
