@@ -18,14 +18,15 @@ def take_if_better(search: Search, recipe: Recipe, trial: Trial, name: str) -> N
     before = search.compared
     assert before is not None
     won = search.trials.gained(before, trial).values()
-    said = f"{name}: {lost(trial)}{'' if _is_as_fast(before, trial) else f', {slowed(trial)}'}"
+    is_same = before.latency is not None and before.latency == trial.latency
+    said = f"{name}: {lost(trial)}{'' if is_same else f', {slowed(trial)}'}"
     change = gained(search, before, trial)
     if search.loss(trial) >= search.loss(before):
         if not is_faster(before, trial, won):
             search.reasons.append(f"{said}, no better than {lost(before)}: not used.")
             return
         why = "Faster for sure, and no worse, as far as can be told"
-        search.take(recipe, trial, f"{said}, {slowed(trial)}, after {lost(before)}{change}. {why}.")
+        search.take(recipe, trial, f"{said}, after {lost(before)}{change}. {why}.")
         return
     why = refused(before, trial, won, search.contract.latency)
     if why:
@@ -57,7 +58,8 @@ def refused(
     if after.latency is None:
         return "" if limit is None else "Whether that is within the latency allowed is not known"
     if limit is not None and after.latency.estimate > limit:
-        return f"That is over the {limit:g} allowed"
+        doubt = ", though not for sure" if after.latency.low <= limit else ""
+        return f"That is over the {limit:g} allowed{doubt}"
     base = before.latency.estimate if before.latency else 1.0
     if after.latency.low > base and not any(one.low > 0 for one in won):
         return "It is slower for sure, and better only by chance, as far as can be told"
@@ -75,4 +77,4 @@ def _is_as_fast(before: Trial, after: Trial) -> bool:
     """Whether a step is known to cost no latency."""
     if before.latency is None or after.latency is None:
         return False
-    return after.latency == before.latency or after.latency.estimate <= before.latency.estimate
+    return after.latency.estimate <= before.latency.estimate

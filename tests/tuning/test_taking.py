@@ -18,12 +18,13 @@ START = LatencyRatio(estimate=1.0, low=1.0, high=1.0)
 @pytest.mark.parametrize(
     ("took", "limit", "words"),
     [
-        (latency(1.06), 1.05, "over the 1.05 allowed"),
+        (latency(1.06), 1.05, "over the 1.05 allowed, though not for sure"),
+        (latency(1.07), 1.05, "over the 1.05 allowed"),
         (latency(1.04), 1.05, ""),
         (latency(1.06), None, ""),
         (START, 0.01, ""),  # costs nothing more than what there is
         (latency(0.97), 0.01, ""),
-        (None, 1.05, "not known"),
+        (None, 1.05, "is not known"),
         (None, None, ""),
     ],
 )
@@ -31,7 +32,7 @@ def test_step_over_the_budget_is_refused(
     took: LatencyRatio | None, limit: float | None, words: str
 ) -> None:
     found = refused(trial(took=START), trial(took=took), SURE, limit)
-    assert bool(found) == bool(words) and words in found
+    assert bool(found) == bool(words) and found.endswith(words)
 
 
 @pytest.mark.parametrize(

@@ -364,6 +364,7 @@ def test_command_says_what_came_of_it_and_returns_it(project: Path) -> None:
     with Session(connect(parse(default_url()))) as session, session.begin():
         session.add(unreadable_run(project))
     arguments = ["tune", str(project / "clipped.yaml"), "-t", "local", "--max-drop", "50%"]
+    arguments += ["--max-latency", "1.5"]
     page = project / "said.html"
     outputs = ["-o", str(project / "said.yaml"), "--html", str(page)]
     done = CliRunner().invoke(app, [*arguments, *outputs])
@@ -371,6 +372,7 @@ def test_command_says_what_came_of_it_and_returns_it(project: Path) -> None:
     assert "Contract met" in page.read_text() and "said.html" in done.output
     assert "Decided by AP." in done.output and "CONTRACT MET" in done.output
     assert "said.yaml" in done.output
+    assert "Allowed: 1.5 times the latency" in done.output and "start: as the reci" in done.output
     assert "note: report rotten" in " ".join(done.output.split())
     done = CliRunner().invoke(app, [*arguments, "-o", str(project / "said.yaml"), "--json"])
     assert Tuning.model_validate_json(done.stdout).met

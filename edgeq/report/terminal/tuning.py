@@ -120,7 +120,11 @@ def _verdict(found: Tuning) -> Iterator[str]:
     yield f"Compared by agreement on {found.compared_on}; judged on {found.judged_on}."
     yield f"Allowed: {allowed}; where AP cannot tell, agreement {found.least_agreement:g}."
     if found.largest_latency is not None:
-        yield f"Allowed: {found.largest_latency:g} times the latency of the recipe as it was."
+        took, doubt = found.best.latency, ""
+        if took and not took.is_exact and took.low <= found.largest_latency <= took.high:
+            doubt = ", which is not resolved"
+        allowed = f"{found.largest_latency:g} times the latency of the recipe as it was"
+        yield f"Allowed: {allowed}{doubt}."
     yield f"Best: {found.best.name}, {lost(found.best)}; {slowed(found.best)}."
     if found.unmeasured:
         yield f"Latency was not measured: {found.unmeasured}."

@@ -163,3 +163,6 @@ def test_budget_of_latency_and_why_it_was_not_measured_are_said() -> None:
     known = best.model_copy(update={"latency": measured(1.02)})
     text = said(known, resolved=True, decided_by="AP")
     assert "latency 1.020 [1.010, 1.030] of the start's." in text
+    for limit, doubt in ((1.025, ", which is not resolved"), (1.05, "")):
+        text = said(known, largest_latency=limit, resolved=True, decided_by="AP")
+        assert f"times the latency of the recipe as it was{doubt}." in text
