@@ -61,6 +61,7 @@ def test_wheel_holds_the_package_and_its_data_only(wheel: Path) -> None:
     }
     assert data <= names
     assert "edgeq/py.typed" in names
+    assert {f"edgeq/report/html/templates/page.{kind}" for kind in ("html", "css", "js")} <= names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"edgeq"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".nbi", ".nbc"))]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgeq import cache
+from edgeq.errors import EdgeqError
 from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.report import ColumnName
 from edgeq.spec.images import hash_of
@@ -30,7 +31,11 @@ def gathered(
     prepared = checked.prepared
     recipe, evaluation = prepared.recipe, checked.evaluation
     statistics = known_statistics(prepared)
-    layers = layers_seen(prepared, built.plan, statistics, layer_errors(prepared, built))
+    arrived: dict[str, float] = {}
+    # A deploy that is done does not fail for what a page would show beside it.
+    with suppress(EdgeqError):
+        arrived = layer_errors(prepared, built)
+    layers = layers_seen(prepared, built.plan, statistics, arrived)
     about = RunEvidence(
         run=run,
         recipe_text=checked.recipe_text,

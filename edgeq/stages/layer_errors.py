@@ -38,9 +38,13 @@ def layer_errors(prepared: Prepared, built: Build) -> dict[str, float]:
     if known is not None:
         found: dict[str, float] = json.loads(known)
         return found
-    outputs = {node.name: node.output[0] for node in prepared.model.nodes if node.op_type in HEAVY}
     merged = Merged(prepared.model)
     names = merged.add(*qdq_nodes(prepared.model, built.plan))
+    outputs = {
+        node.name: node.output[0]
+        for node in prepared.model.nodes
+        if node.op_type in HEAVY and node.output[0] in names
+    }
     powers = []
     for tensor in outputs.values():
         error = merged.compute("Sub", [tensor, names[tensor]])
@@ -65,5 +69,5 @@ def _decibels(
     return {
         name: 10 * math.log10(power / noise)
         for name, power, noise in zip(names, signal.tolist(), error.tolist(), strict=True)
-        if power > 0 and noise > 0
+        if 0 < noise < math.inf and 0 < power < math.inf
     }

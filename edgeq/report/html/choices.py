@@ -14,8 +14,8 @@ from edgeq.records.report import Report
 from edgeq.report.html.drawing import (
     CHANGED,
     DEVICE,
-    FLOAT,
     INK,
+    PAPER,
     SOFT,
     Caption,
     Chart,
@@ -112,11 +112,11 @@ def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Char
     )
     best = sorted((one for one in found if one.is_best), key=lambda one: one.frame_ms)
     caption = Caption(
-        name="choices",
+        name="tradeoff",
         title="Accuracy against time",
         description=f"Mask AP lost against float, with its 95% interval, and the median frame of "
         f"{len(found)} runs. Lower and further left is better; {len(best)} are beaten by none "
-        "in both (joined by a line).",
+        "in both (filled, joined by a line).",
         numbers=Numbers(
             ("run", "recipe, target", "frame, ms", "drop", "low", "high", "best", "baseline"), rows
         ),
@@ -128,15 +128,17 @@ def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Char
             [one.frame_ms for one in best],
             [one.drop.estimate for one in best],
             where="post",
-            color=FLOAT,
+            color=INK,
             linestyle=":",
+            linewidth=1.2,
         )
         for one in found:
             colour, marker = (DEVICE, "D") if one.is_subject else (SOFT, "o")
             axes.vlines(one.frame_ms, one.drop.low, one.drop.high, color=colour, linewidth=1.2)
-            axes.plot([one.frame_ms], [one.drop.estimate], marker, color=colour)
-            named = " this run" if one.is_subject else f" {baselines.get(one.run, '')}".rstrip()
-            axes.annotate(named, (one.frame_ms, one.drop.estimate), color=INK, fontsize=8.5)
+            inside = colour if one.is_best else PAPER
+            at = (one.frame_ms, one.drop.estimate)
+            axes.plot(*at, marker, color=colour, markerfacecolor=inside)
+            _name(axes, "this run" if one.is_subject else baselines.get(one.run, ""), at)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xlabel("median frame, ms")
         axes.set_ylabel("mask AP lost")
@@ -172,7 +174,7 @@ def series_chart(number: int, series: Series, dossier: Dossier) -> Chart:
             if run in places:
                 at = (places[run], values[places[run] - 1])
                 axes.plot([at[0]], [at[1]], "s", color=INK)
-                axes.annotate(f" {name}", at, color=INK, fontsize=8.5)
+                _name(axes, name, at)
         if dossier.report.id in places:
             place = places[dossier.report.id]
             axes.plot([place], [values[place - 1]], "D", color=DEVICE)
@@ -186,3 +188,7 @@ def series_chart(number: int, series: Series, dossier: Dossier) -> Chart:
         axes.grid(axis="y")
 
     return draw(caption, 2.2, paint)
+
+
+def _name(axes: Any, name: str, at: tuple[float, float]) -> None:
+    axes.annotate(name, at, (5, 4), textcoords="offset points", color=INK, fontsize=8.5)

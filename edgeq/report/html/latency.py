@@ -208,6 +208,7 @@ def soak_chart(measured: Measurement) -> Chart:
             axes.set_ylabel(label)
             axes.grid(axis="y")
         every[-1].set_xlabel("minute")
+        every[-1].xaxis.get_major_locator().set_params(integer=True)
 
     return draw(caption, 1 + 1.1 * len(shown), paint)
 
@@ -268,6 +269,9 @@ def _layers(report: Report) -> Numbers | None:
     slower = {one.name: one for one in report.speedup.slower} if report.speedup else {}
     rows = [(layer, ms, found["fp16"].get(layer), "") for layer, ms in slowest]
     rows += [(one.name, one.int8_ms, one.fp16_ms, "slower in int8") for one in slower.values()]
+    if report.speedup and report.speedup.reformat_int8_ms is not None:
+        both = (report.speedup.reformat_int8_ms, report.speedup.reformat_fp16_ms)
+        rows.append(("all reformats", *both, "change only layout or type"))
     return Numbers(("layer of the engine", "int8, ms", "fp16, ms", "remark"), tuple(rows))
 
 

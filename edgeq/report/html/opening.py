@@ -128,10 +128,10 @@ def _kept(device: Column, float_ap: float | None, drop: Interval) -> str:
     said = f"On the device mask AP is {average_precision(ap)}, float has "
     said += f"{average_precision(float_ap)}: "
     if drop.low > 0:
-        return f"{said}a loss of {drop.estimate:.4f}, by 95% between {interval(drop)}."
+        return f"{said}a loss of {drop.estimate:.4f} (95%: {interval(drop)})."
     if drop.high < 0:
-        return f"{said}a gain of {-drop.estimate:.4f}, and by 95% it is one."
-    return f"{said}no difference that these images can tell from chance ({interval(drop)})."
+        return f"{said}a gain of {-drop.estimate:.4f} (the loss, 95%: {interval(drop)})."
+    return f"{said}no difference that these images can tell from chance (95%: {interval(drop)})."
 
 
 def _speed(report: Report, measured: Measurement) -> Iterator[str]:

@@ -50,5 +50,5 @@ def test_unstable_runs_are_no_choice_and_counted() -> None:
     view = choices_view(of([run(0, 5, 1), run(1, 4, 1, unstable=True)]))
 
     assert view.undrawn == 1
-    assert view.charts[0].name == "choices"
+    assert view.charts[0].name == "tradeoff"
     assert len(view.charts[0].numbers.rows) == 1

@@ -15,7 +15,7 @@ from edgeq.report.html.page import render, write_html
 from edgeq.report.html.pictures import pictures_view
 
 from .elements import EVIL, Elements
-from .pages import of_demo
+from .pages import of_a_full_run, of_demo
 
 MOST_BYTES = 3_000_000
 
@@ -136,6 +136,17 @@ def test_foreign_text_is_text_wherever_it_stands(known: Dossier) -> None:
     assert found.text.count("<evil onload=") > 30
 
 
+def test_layers_of_a_profiled_engine_stand_beside_fp16(known: Dossier) -> None:
+    links = Elements(render(of_a_full_run(known))).links()
+
+    assert links["layers.csv"].splitlines() == [
+        'layer of the engine,"int8, ms","fp16, ms",remark',
+        "a & b,0.5,0.5,",
+        "/model.0/conv,0.4,0.3,slower in int8",
+        "all reformats,0.9,0.2,change only layout or type",
+    ]
+
+
 def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
     bare = known.model_copy(
         update={
@@ -150,6 +161,26 @@ def test_without_evidence_the_rest_is_shown(known: Dossier) -> None:
 
     assert "gone from here" in text and "gone from there" in text
     assert "Time of each stage" in text
+
+
+def test_what_was_not_evaluated_is_said_to_be_so(known: Dossier) -> None:
+    assert known.evidence
+    evidence = known.evidence.model_copy(update={"images": (), "predictions": {}})
+    columns = tuple(
+        one.model_copy(update={"accuracy": None, "mask_ap_drop": None, "box_ap_drop": None})
+        for one in known.report.columns
+    )
+    report = known.report.model_copy(update={"columns": columns})
+    without = {"insight": None, "without_insight": "not measured: nothing evaluated"}
+
+    text = Elements(
+        render(known.model_copy(update={"report": report, "evidence": evidence, **without}))
+    ).text
+
+    assert "Accuracy was not measured" in text
+    assert "not measured: the recipe evaluates no images" in text
+    assert "not measured: nothing evaluated" in text
+    assert "Error along the network" in text
 
 
 def test_an_image_that_was_changed_is_named_and_its_masks_are_drawn(known: Dossier) -> None:
