@@ -124,10 +124,6 @@ def compare(
         from edgeq.report import markdown
 
         append("\n".join(map(markdown.render, boards)), summary)
-    if html is not None and compared:
-        from edgeq.report.html.comparison.page import write_comparison_html
-
-        write_comparison_html(boards, html)
     for found in compared:
         if as_json:
             print_json(found)
@@ -135,12 +131,16 @@ def compare(
             from edgeq.report.terminal.comparison import render
 
             print_rendered(render(found))
-    if html is not None and compared and not as_json:
-        say(f"page: {html}")
     for error in failed:
         if as_json:
             told = {"where": error.where, "what": error.what, "remedy": error.remedy}
             say(json.dumps({"problems": [told]}))
         say_problem(str(error))
+    if html is not None and compared:
+        from edgeq.report.html.comparison.page import write_comparison_html
+
+        write_comparison_html(boards, html)
+        if not as_json:
+            say(f"page: {html}")
     codes = {*(board.exit_code for board in boards)}
     raise typer.Exit(next((code for code in (1, DeviceError.exit_code, 4) if code in codes), 0))

@@ -77,15 +77,15 @@ def tune(
     wanted = Wanted(*limits, adaround, seconds_of(budget), min_agreement, reconstruct, max_latency)
     with shown() as progress:
         result = run(recipe, target, output, wanted, store, progress, address_of(host, identity))
-    if html is not None:
-        from edgeq.report.html.tuning.page import write_tuning_html
-
-        write_tuning_html(result, html)
     if as_json:
         print_json(result)
     else:
         print_rendered(render_tuning(result))
-        if html is not None:
+    if html is not None:
+        from edgeq.report.html.tuning.page import write_tuning_html
+
+        write_tuning_html(result, html)
+        if not as_json:
             say(f"page: {html}")
     raise typer.Exit(result.exit_code)
 
@@ -114,16 +114,16 @@ def study(
     with shown() as progress:
         result = run(recipe, target, store, progress, address_of(host, identity))
     pictures.write(result, output)
-    if html is not None:
-        from edgeq.report.html.study.page import write_study_html
-
-        write_study_html(result, html)
     if as_json:
         print_json(result)
     else:
         print_rendered(render_study(result))
         say(f"written to {output}")
-        if html is not None:
+    if html is not None:
+        from edgeq.report.html.study.page import write_study_html
+
+        write_study_html(result, html)
+        if not as_json:
             say(f"page: {html}")
 
 

@@ -21,7 +21,7 @@ _IN_FULL = tuple(
 
 def stages_shown(stages: Sequence[TuningStage]) -> Numbers:
     """The best trial of each stage, and what the stage took."""
-    heads = ("stage", "its best", "used", "trials", *_INTERVALS, "latency", "CPU min", "min")
+    heads = ("stage", "its best", "used", "trials", *_INTERVALS, "latency", "CPU min")
     return Numbers(heads, tuple(_stage(stage) for stage in stages))
 
 
@@ -45,7 +45,7 @@ def stages_in_full(stages: Sequence[TuningStage]) -> Numbers:
 
 def trials_shown(trials: Sequence[Trial]) -> Numbers:
     """Every trial in the order in which they were made."""
-    heads = ("trial", "stage", "on", *_INTERVALS, "latency", "layers in float", "s")
+    heads = ("trial", "stage", "on", *_INTERVALS, "latency", "layers in float")
     return Numbers(heads, tuple(_trial(trial) for trial in trials))
 
 
@@ -94,7 +94,6 @@ def _stage(stage: TuningStage) -> tuple[Cell, ...]:
         stage.trials,
         *_written(stage.best, stage.judged),
         f"{stage.cpu_s / 60:.1f}",
-        f"{stage.seconds / 60:.1f}",
     )
 
 
@@ -105,7 +104,6 @@ def _trial(trial: Trial) -> tuple[Cell, ...]:
         _images(trial),
         *_written(trial, trial),
         _layers(trial),
-        f"{trial.seconds:.0f}",
     )
 
 

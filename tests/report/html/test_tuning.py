@@ -73,6 +73,14 @@ def test_latency_is_drawn_of_plans_that_were_measured_alone() -> None:
     assert "Not measured: 1 of 8 trials." in latency.description
 
 
+def test_of_one_graph_there_is_one_latency_and_no_chart_of_it() -> None:
+    same = tuple(one for one in tuned().trials if one.latency is None or one.latency.is_exact)
+
+    names = [one.name for one in tuning_charts(tuned(trials=same, best=same[0]))]
+
+    assert names == ["agreement", "lost"]
+
+
 def test_without_latency_it_is_said_why() -> None:
     bare = tuple(one.model_copy(update={"latency": None}) for one in tuned().trials)
     found = tuned(trials=bare, best=bare[-1], unmeasured="no board was named")

@@ -29,7 +29,8 @@ def tuning_charts(found: Tuning) -> Iterator[Chart]:
     if compared:
         yield agreement_chart(found, compared)
     timed = [(one, one.latency) for one in compared if one.latency is not None]
-    if timed:
+    # Where all of them are the graph that tuning began with there is one latency.
+    if any(not took.is_exact for _, took in timed):
         yield latency_chart(found, timed)
     judged = [
         one
