@@ -10,7 +10,7 @@ from edgeq import cache
 from edgeq.artifact.folder import Artifact
 from edgeq.cost.turns import COSTS, change, in_wrong_mode
 from edgeq.device.connection import Address, connect
-from edgeq.errors import DeviceError
+from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq.records.trial import LatencyRatio
@@ -69,7 +69,8 @@ class Latencies:
         key = cache.key(
             {
                 "sides": [first.id, other.id],
-                "where": self._address.host or platform.node(),
+                # Behind another jump host the same name is another board.
+                "where": [self._address.host or platform.node(), self._address.jump],
                 "threads": [measure.threads, target.threads],
                 "power_mode": measure.power_mode,
             }
@@ -79,7 +80,7 @@ class Latencies:
             return LatencyRatio.model_validate_json(known)
         try:
             found = self._measured((first, other))
-        except DeviceError as exc:
+        except (DeviceError, InputError) as exc:
             # What was found by then is worth more than what one more figure would tell.
             self.unmeasured = str(exc)
             return None
