@@ -10,7 +10,7 @@ import datetime
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from edgeq.cost.gain import gain
 from edgeq.cost.profile import speedup
 from edgeq.device import trust
 from edgeq.device.connection import HERE, Address
+from edgeq.errors import EdgeqError
 from edgeq.progress import Progress, silent
 from edgeq.quantization.coverage import between
 from edgeq.records.files import check_writable, write_json
@@ -94,7 +95,9 @@ def deploy(
             write_json(report, report_path)
         shelf.add(report)
         promote(checked, report, demanded)
-    evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
+    # A page can do without it: what was measured and activated stays as it is.
+    with suppress(EdgeqError):
+        evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
     return report
 
 
