@@ -57,10 +57,6 @@ def deploy(
         return
     with shown() as progress:
         result = verb.deploy(recipe, target, store, progress, path, address, sign)
-    from edgeq.regression.figures import of_report
-
-    labels = {"board": result.device, "target": result.target, "recipe": result.recipe}
-    write_metrics(metrics, labels, of_report(result))
     if as_json:
         print_json(result)
     else:
@@ -68,6 +64,10 @@ def deploy(
 
         print_rendered(render(result))
         say(f"report: {path}, run {result.id}")
+    from edgeq.regression.figures import of_report
+
+    labels = {"board": result.device, "target": result.target, "recipe": result.recipe}
+    write_metrics(metrics, labels, of_report(result))
     if html is not None:
         from edgeq.report.html.page import write_html
 

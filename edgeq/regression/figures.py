@@ -38,10 +38,14 @@ def of_report(report: Report) -> Iterator[Figure]:
 
 
 def of_measurement(measured: Measurement) -> Iterator[Figure]:
-    """Times, memory and energy of one bench; of an unstable one no times."""
+    """Times, memory and energy of one bench; of an unstable one no times.
+
+    Where the board is emulated that stands beside them.
+    """
     passes = {len(measured.preprocess_ns), len(measured.inference_ns), len(measured.postprocess_ns)}
     stages: tuple[Stage, ...] = ("inference", "frame") if len(passes) == 1 else ("inference",)
     yield "unstable", float(bool(measured.unstable))
+    yield "emulated", float(measured.emulated)
     # Of an unstable measurement there are no times, here as in the report.
     for stage in () if measured.unstable else stages:
         for q in (50, 90, 99):

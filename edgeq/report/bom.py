@@ -92,5 +92,11 @@ def _metrics(column: Column) -> list[dict[str, Any]]:
     measured = column.measurement
     if measured and measured.inference_ns and not measured.unstable:
         value = f"{measured.latency_ms(50):.4g}"
-        found.append({"type": "inference p50, ms", "value": value, "slice": title})
+        found.append(
+            {
+                "type": f"inference p50, ms{', emulated' if measured.emulated else ''}",
+                "value": value,
+                "slice": title,
+            }
+        )
     return found

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from edgeq.errors import InputError, require
 from edgeq.regression.figures import of_report
+from edgeq.report.outcome import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ def log_run(report: Report, uri: str, experiment: str | None = None) -> str:
         if known and known[0].info.status == "FINISHED":
             return str(known[0].info.run_id)
         at_ms = int(report.created_at.timestamp() * 1000)
-        tags = {"edgeq.run": report.id, "edgeq.verdict": _verdict(report)}
+        tags = {"edgeq.run": report.id, "edgeq.verdict": outcome(report.verdicts)[0]}
         label = f"{report.recipe} on {report.target} {report.id}"
         run = known[0] if known else client.create_run(place, at_ms, tags, label)
         id_ = str(run.info.run_id)
@@ -50,14 +52,13 @@ def log_run(report: Report, uri: str, experiment: str | None = None) -> str:
         client.set_terminated(id_, "FINISHED", at_ms)
     # Whatever a tracking server, a file store or the network has to say.
     except (mlflow.exceptions.MlflowException, OSError) as exc:
-        what = f"MLflow refused run {report.id}: {str(exc).splitlines()[0]}"
+        secret = urlsplit(uri).password
+        why = next(iter(str(exc).splitlines()), type(exc).__name__)
+        where, why = (text.replace(secret, "***") if secret else text for text in (uri, why))
+        what = f"MLflow refused run {report.id}: {why}"
         remedy = "see that the address is a tracking server's, and that you may write there"
-        raise InputError(f"--mlflow {uri}", what, remedy) from exc
+        raise InputError(f"--mlflow {where}", what, remedy) from exc
     return id_
-
-
-def _verdict(report: Report) -> str:
-    return {0: "passed", 1: "failed", 4: "not measured"}[report.exit_code]
 
 
 def _metrics(report: Report) -> Iterator[tuple[str, float]]:

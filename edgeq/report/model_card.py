@@ -102,4 +102,6 @@ def _cells(column: Column) -> Iterator[str]:
 
 
 def _latency(measured: Measurement) -> str:
-    return "unstable" if measured.unstable else tail(measured.inference_ns, 90)
+    if measured.unstable:
+        return "unstable"
+    return f"{tail(measured.inference_ns, 90)}{' (emulated)' if measured.emulated else ''}"

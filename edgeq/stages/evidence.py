@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from edgeq import cache
 from edgeq.errors import EdgeqError
 from edgeq.records.evidence import RunEvidence, SeenImage
@@ -75,10 +73,11 @@ def keep(evidence: RunEvidence) -> None:
 
 def kept(run: str) -> RunEvidence | None:
     """That of a run; None where the cache has none, or an edgeq of another form wrote it."""
-    content = CACHE.read(run)
-    if content is None:
-        return None
     try:
+        content = CACHE.read(run)
+        if content is None:
+            return None
         return RunEvidence.model_validate_json(zlib.decompress(content))
-    except (ValidationError, zlib.error):
+    # In a foreign report.json the id of the run may be anything, and no key.
+    except (ValueError, zlib.error):
         return None

@@ -10,8 +10,9 @@ from edgeq import cache
 from edgeq.artifact.folder import Artifact
 from edgeq.cost.turns import COSTS, change, in_wrong_mode
 from edgeq.device.connection import Address, connect
-from edgeq.errors import DeviceError
+from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress
+from edgeq.quantization.arithmetic import LIMITS
 from edgeq.quantization.plan import Plan
 from edgeq.records.trial import LatencyRatio
 from edgeq.records.turns import Turns
@@ -32,7 +33,7 @@ CONFIDENCE = 0.95
 SEED = 20040
 SAME = LatencyRatio(estimate=1.0, low=1.0, high=1.0)
 
-Shape = tuple[frozenset[tuple[str, bool]], frozenset[str]]
+Shape = tuple[frozenset[tuple[str, bool]], frozenset[str], frozenset[tuple[str, int | None]], bool]
 
 
 class Latencies:
@@ -69,7 +70,8 @@ class Latencies:
         key = cache.key(
             {
                 "sides": [first.id, other.id],
-                "where": self._address.host or platform.node(),
+                # Behind another jump host the same name is another board.
+                "where": [self._address.host or platform.node(), self._address.jump],
                 "threads": [measure.threads, target.threads],
                 "power_mode": measure.power_mode,
             }
@@ -79,7 +81,7 @@ class Latencies:
             return LatencyRatio.model_validate_json(known)
         try:
             found = self._measured((first, other))
-        except DeviceError as exc:
+        except (DeviceError, InputError) as exc:
             # What was found by then is worth more than what one more figure would tell.
             self.unmeasured = str(exc)
             return None
@@ -133,6 +135,11 @@ def ratio(loads: Sequence[Turns]) -> LatencyRatio:
 
 
 def _shape(plan: Plan) -> Shape:
-    """What a plan's graph is like: calibrators and repairs change the numbers in it alone."""
+    """What a plan's graph is like: calibrators and repairs change the numbers in it alone.
+
+    Kernels may differ by how many scales a weight has, and by whether zero lies in the middle.
+    """
     nodes = frozenset((name, one.quantized) for name, one in plan.decisions.items())
-    return nodes, frozenset(plan.tensors)
+    axes = frozenset((name, one.axis) for name, one in plan.weights.items())
+    centred = sum(one.zero_point == LIMITS[one.dtype][0] + 128 for one in plan.tensors.values())
+    return nodes, frozenset(plan.tensors), axes, 2 * centred > len(plan.tensors)

@@ -1,7 +1,8 @@
 """Accuracy recovery in stages, after Wu et al. 2020 (arXiv 2004.09602), section 6.
 
 Weights alone, calibrators, repairs, partial quantization, AdaRound, reconstruction: until the
-contract is met, of accuracy and of latency. What is learned from labels would come behind these.
+contract is met, of accuracy and of latency. What is learned from labels comes behind
+these, by `edgeq train`.
 """
 
 from __future__ import annotations

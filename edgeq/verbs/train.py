@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -85,6 +86,7 @@ def train(
     prepared = problems.attempt(lambda: prepared_for_build(recipe, target, address))
     dataset = parts = None
     if prepared is not None:
+        problems.attempt(lambda: _check_other(prepared, output))
         problems.attempt(lambda: _check_repairs(prepared, recipe))
         if asked.loss is not None:
             dataset = problems.attempt(lambda: _labels(prepared, recipe))
@@ -137,6 +139,13 @@ def _at(recipe: Path, *keys: str) -> str:
     return document.read(recipe).at(keys)
 
 
+def _check_other(prepared: Prepared, output: Path) -> None:
+    """InputError where the output would take the place of the model that is trained from."""
+    if output.exists() and output.samefile(prepared.model.path):
+        what = "is the recipe's own model, which reports compare with, and which is gone then"
+        raise InputError(str(output), what, "name another file")
+
+
 def _check_repairs(prepared: Prepared, recipe: Path) -> None:
     """InputError for repairs: they are made when the trained model is built."""
     if prepared.recipe.repair.is_wanted:
@@ -174,6 +183,13 @@ class Labelled:
     dataset: Dataset
     loss: OwnLoss
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the labels, and of which pixels and classes they are of."""
+        files = {id_: image.key for id_, image in self.dataset.files.items()}
+        whole = repr((self.dataset.annotations, sorted(self.dataset.categories.items()), files))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
 
 def _write(
     prepared: Prepared,
@@ -191,13 +207,14 @@ def _write(
     if isinstance(source, Labelled):
         lesson = lessons.labelled(model, plan, source.dataset, preprocess, source.loss.function)
         files, text = tuple(source.dataset.files.values()), source.loss.sha256
+        labels = source.sha256
     else:
-        files, text = tuple(source), ""
+        files, text, labels = tuple(source), "", ""
         images = Images(files, preprocess)
         lesson = lessons.distilled(subject_of(model, plan, asked.crops, asked.seed, images))
     known = key_of(model, plan, prepared.recipe.repair, files, preprocess)
     about = asdict(replace(asked, overwrite=False))
-    key = cache.key({"trained whole": known, "asked": about, "loss": text})
+    key = cache.key({"trained whole": known, "asked": about, "loss": text, "labels": labels})
     quantized = end_to_end.Quantized(model, plan, write_qdq(model, plan))
     course = end_to_end.Course(asked.length, asked.rate, asked.seed)
     constants = end_to_end.learned(quantized, lesson, course, key, cores(), progress)

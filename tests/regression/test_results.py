@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeq.regression.figures import FEATURES, of_comparison, of_report
+from edgeq.regression.figures import FEATURES, of_comparison, of_measurement, of_report
 from edgeq.regression.openmetrics import render
 from edgeq.regression.results import UNTOLD, Results
 
@@ -105,6 +105,14 @@ def test_unstable_run_has_no_times_and_says_so() -> None:
     figures = [(f"edgeq_{name}", value) for name, value in found.items()]
     results.add(phase("a", "passed", ("edgeq_run", "0123"), *figures))
     assert results.table()[1].split()[2:4] == ["unstable", "unstable"]
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_emulated_board_is_said_beside_its_times(emulated: bool) -> None:
+    measured = report("aa").columns[0].measurement
+    assert measured is not None
+    found = dict(of_measurement(measured.model_copy(update={"emulated": emulated})))
+    assert found["emulated"] == float(emulated) and "inference_p50_ms" in found
 
 
 def test_board_that_is_off_is_no_metric_of_the_comparison() -> None:

@@ -44,6 +44,21 @@ def test_logged_twice_it_is_there_once(client: Any, tmp_path: Path) -> None:
     assert len(client.search_runs([place])) == 2
 
 
+def test_without_gates_nothing_is_said_to_have_passed(client: Any, tmp_path: Path) -> None:
+    found = report("89ab").model_copy(update={"verdicts": ()})
+
+    run = client.get_run(log_run(found, f"file://{tmp_path}"))
+
+    assert found.exit_code == 0
+    assert run.data.tags["edgeq.verdict"] == "nothing judged"
+
+
 def test_what_mlflow_says_is_told(client: Any) -> None:
     with pytest.raises(InputError, match=r"MLflow refused run 0123"):
         log_run(report("0123"), "nothing://there")
+
+
+def test_password_of_an_address_is_not_told(client: Any) -> None:
+    with pytest.raises(InputError) as told:
+        log_run(report("0123"), "nothing://pig:s3cret@there")
+    assert "s3cret" not in str(told.value) and "nothing://pig:***@there" in str(told.value)

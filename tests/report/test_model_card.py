@@ -13,8 +13,9 @@ from .cyclonedx_schema import violations
 from .reports import ARTIFACT_BYTES, divergence, full_columns, measurement, report
 
 
-def run(unstable: bool = False) -> Report:
-    columns = full_columns(measurement(unstable=("contention",) if unstable else ()))
+def run(unstable: bool = False, emulated: bool = False) -> Report:
+    reasons = ("contention",) if unstable else ()
+    columns = full_columns(measurement(unstable=reasons, emulated=emulated))
     verdicts = judge(Gates(mask_ap_drop=0.01), columns, ARTIFACT_BYTES, None)
     return report(columns, verdicts, ("a *note* with | a bar",), divergence())
 
@@ -34,6 +35,12 @@ def test_unstable_latency_is_no_figure_anywhere() -> None:
     assert "| unstable |" in model_card(unstable)
     assert "inference p50" not in bill_of_materials(unstable)
     assert "inference p50" in bill_of_materials(run())
+
+
+def test_latency_of_an_emulated_device_is_marked() -> None:
+    assert "(emulated) |" in model_card(run(emulated=True))
+    assert "inference p50, ms, emulated" in bill_of_materials(run(emulated=True))
+    assert "emulated" not in model_card(run()) + bill_of_materials(run())
 
 
 def test_bill_names_artifact_model_and_packages_by_their_hashes() -> None:

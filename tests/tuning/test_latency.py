@@ -88,6 +88,18 @@ def test_board_that_cannot_be_reached_is_said_and_not_tried_again(prepared: Prep
     assert found.unmeasured is why and time.monotonic() - started < 60
 
 
+def test_way_that_is_none_loses_nothing_of_what_was_found(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    kind = prepared.target.model_copy(update={"transport": "ssh"})
+    way = Address("nobody@barn.invalid", identity=tmp_path / "none")
+    found = latencies(replace(prepared, target=kind), way)
+    assert found.of(build(prepared)) == SAME
+    layer = next(iter(build(prepared).plan.weights))
+    assert found.of(built(prepared, left_float(prepared.recipe, [layer]))) is None
+    assert "there is no key" in found.unmeasured
+
+
 def test_ratio_is_what_the_loads_have_with_its_interval() -> None:
     found = ratio([turns(1.05), turns(1.06), turns(1.07)])
     assert found.estimate == pytest.approx(1.06, abs=1e-3)

@@ -26,6 +26,7 @@ from edgeq.records.report import Report
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
 from edgeq.spec.images import images_of
+from edgeq.stages import evidence
 from edgeq.stages.build import build, is_built
 from edgeq.stages.check import check
 from edgeq.stages.columns import predicted_here
@@ -466,6 +467,18 @@ def test_target_of_another_architecture_is_refused(project: Path, tmp_path: Path
 
     with pytest.raises(DeviceError, match=r"the target is for"):
         edgeq.deploy(project / "recipe.yaml", str(target))
+
+
+def test_what_a_page_lacks_costs_the_run_nothing(project: Path) -> None:
+    def lose(stage: str, done: int, total: int) -> None:
+        if stage.startswith("resample"):
+            (project / "instances.json").unlink(missing_ok=True)
+
+    report = edgeq.deploy(project / "recipe.yaml", "local", progress=lose)
+
+    assert not (project / "instances.json").exists()
+    assert open_store().report(report.id) == report
+    assert evidence.kept(report.id) is None
 
 
 def test_report_that_could_not_be_written_is_refused_before_any_work(

@@ -77,6 +77,15 @@ def test_changed_labels_tell_nothing_of_this_run(
     assert "is not what it was" in found.without_insight
 
 
+def test_foreign_report_may_call_its_run_anything(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_json(report.model_copy(update={"id": "../../1"}), path)
+
+    found = dossier([str(path)])
+
+    assert found.report.id == "../../1" and found.evidence is None
+
+
 @pytest.mark.parametrize("content", ["{", "{}", json.dumps({"id": "x", "columns": 3})])
 def test_what_is_no_report_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"

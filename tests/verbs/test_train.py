@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgeq.errors import InputError, InputErrors
+from edgeq.evaluation.dataset import evaluation_of
 from edgeq.graph.load import load
+from edgeq.repair.reconstruction.own_loss import OwnLoss
 from edgeq.report.terminal.training import training_text
-from edgeq.verbs.train import ITERATIONS, Curriculum, train
+from edgeq.spec.recipe import load as load_recipe
+from edgeq.verbs.train import ITERATIONS, Curriculum, Labelled, train
 
 pytest.importorskip("torch")
 
@@ -57,6 +61,31 @@ def test_all_that_is_wrong_is_told_before_any_work(small_demo: Path, tmp_path: P
         "names no annotated images, which a loss of your own is over",
     ):
         assert any(part in one for one in told), told
+
+
+def test_the_model_that_is_trained_from_is_never_written_over(small_demo: Path) -> None:
+    with pytest.raises(InputError, match="is the recipe's own model"):
+        train(
+            small_demo / "recipe.yaml",
+            "jetson-orin",
+            small_demo / "model.onnx",
+            Curriculum(iterations=1, overwrite=True),
+        )
+
+
+def test_other_labels_are_another_training(small_demo: Path) -> None:
+    found = evaluation_of(load_recipe(small_demo / "recipe.yaml"))
+    assert found is not None
+    first, *others = found.annotations.instances
+    moved = replace(first, category_id=first.category_id + 1)
+    fewer = replace(found, annotations=replace(found.annotations, instances=tuple(others)))
+    other = replace(found, annotations=replace(found.annotations, instances=(moved, *others)))
+    files = {id_: replace(image, stored=True) for id_, image in found.files.items()}
+    turned = replace(found, files=files)
+    classes = replace(found, categories={index + 1: id_ for index, id_ in found.categories.items()})
+    loss = OwnLoss(len, "")
+    sides = (found, fewer, other, turned, classes)
+    assert len({Labelled(one, loss).sha256 for one in sides}) == len(sides)
 
 
 def test_schedule_is_a_share_of_the_original_one() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from edgeq.errors import InputError
 
 @dataclass(frozen=True)
 class OwnLoss:
-    """A function of the model's outputs and a batch, and the hash of the file that it is in."""
+    """A function of the model's outputs and a batch, and the hash of the files that it is in.
+
+    These are that of the module that was named, and that of its own where it is imported there.
+    """
 
     function: Callable[..., Any]
     sha256: str
@@ -36,21 +40,27 @@ def own_loss(named: str) -> OwnLoss:
     found = getattr(module, name, None)
     if not callable(found):
         raise InputError("--loss", f"{source} has no function '{name}'", "see how it is spelled")
+    text = b"".join(_text(one) for one in (module, inspect.unwrap(found)))
+    return OwnLoss(found, hashlib.sha256(text or named.encode()).hexdigest())
+
+
+def _text(source: Any) -> bytes:
     try:
-        text = Path(inspect.getfile(module)).read_bytes()
-    except (TypeError, OSError):  # a module without a file of its own
-        text = named.encode()
-    return OwnLoss(found, hashlib.sha256(text).hexdigest())
+        return Path(inspect.getfile(source)).read_bytes()
+    except (TypeError, OSError):  # of what has no file of its own
+        return b""
 
 
 def _module(source: str) -> ModuleType:
     try:
         if not source.endswith(".py"):
             return importlib.import_module(source)
-        spec = importlib.util.spec_from_file_location(Path(source).stem, source)
+        spec = importlib.util.spec_from_file_location(f"edgeq_loss_{Path(source).stem}", source)
         if spec is None or spec.loader is None:
             raise ImportError("is no Python file")
         module = importlib.util.module_from_spec(spec)
+        # Dataclasses in it look for it there; its own name may be that of another module.
+        sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     # Whatever a user's module does when it is imported.
     except Exception as exc:

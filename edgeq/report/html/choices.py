@@ -65,7 +65,7 @@ def choices_view(dossier: Dossier) -> ChoicesView:
         for one in dossier.series
         for change in one.changes
     )
-    why = "" if charts else "no run has both an accuracy and a steady latency"
+    why = "" if charts else "no run has both an accuracy and a steady latency of a real device"
     return ChoicesView(tuple(charts), len(dossier.runs) - len(found), changes, why)
 
 
@@ -83,7 +83,7 @@ def _choice(run: Report, subject: str) -> RunChoice | None:
     measured = device.measurement if device else None
     if device is None or measured is None or device.mask_ap_drop is None:
         return None
-    if measured.unstable or not measured.inference_ns:
+    if measured.unstable or measured.emulated or not measured.inference_ns:
         return None
     frame_ms = measured.latency_ms(50, "frame" if measured.postprocess_ns else "inference")
     label = f"{Path(run.recipe).stem}, {run.target}"

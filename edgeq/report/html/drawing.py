@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,8 @@ _HEAD = re.compile(r".*?<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.S)
 _FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.S)
 _ID = re.compile(
-    r"(id=\"|#)((?:figure|axes|patch|text|line2d|matplotlib|xtick|ytick|legend|[A-Z])[\w.]*)"
+    r"(id=\"|href=\"#|url\(#)"
+    r"((?:figure|axes|patch|text|line2d|matplotlib|xtick|ytick|legend|[A-Z])[\w.]*)"
 )
 WIDTH_IN = 5.0
 """A chart is so wide: of a phone's width its letters are as large as drawn, and larger elsewhere"""
@@ -121,7 +123,9 @@ def draw(caption: Caption, height_in: float, paint: Callable[[Any], None]) -> Ch
     from matplotlib.figure import Figure
 
     style: Any = {**_STYLE, "svg.hashsalt": caption.name}
-    with mpl.rc_context(style):
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # Letters are drawn by the reader's browser, in fonts that it has.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)
         figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure)

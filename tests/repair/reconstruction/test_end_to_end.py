@@ -177,6 +177,20 @@ def test_loss_of_the_users_own_falls(
     assert loss(made, plan_for(made, plan)) < 0.9 * loss(model, plan)
 
 
+def test_loss_is_known_by_its_own_file_too_and_may_have_dataclasses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "named.py").write_text("from imported_loss import labelled\n")
+    imported = tmp_path / "imported_loss.py"
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    imported.write_text(f"{head}@dataclass\nclass Part:\n    weight: float\n{LOSS}")
+    own, named = own_loss(f"{imported}:labelled"), own_loss(f"{tmp_path / 'named.py'}:labelled")
+    imported.write_text(imported.read_text() + "# another\n")
+    assert own_loss(f"{imported}:labelled").sha256 != own.sha256
+    assert own_loss(f"{tmp_path / 'named.py'}:labelled").sha256 != named.sha256
+
+
 @pytest.mark.usefixtures("edgeq_home")
 def test_loss_that_is_none_is_told(small_demo: Path, dataset: Dataset, tmp_path: Path) -> None:
     preprocess = recipes.load(small_demo / "recipe.yaml").preprocess

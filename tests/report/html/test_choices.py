@@ -16,13 +16,14 @@ from ..reports import column, interval, measurement, report
 POINTS = st.lists(st.tuples(st.integers(1, 6), st.integers(-3, 6)), min_size=1, max_size=8)
 
 
-def run(number: int, ms: int, drop: int, unstable: bool = False) -> Report:
+def run(number: int, ms: int, drop: int, unstable: bool = False, emulated: bool = False) -> Report:
     measured = measurement().model_copy(
         update={
             "preprocess_ns": (0,) * 64,
             "inference_ns": (ms * 1_000_000,) * 64,
             "postprocess_ns": (0,) * 64,
             "unstable": ("contention",) if unstable else (),
+            "emulated": emulated,
         }
     )
     lost = interval(drop / 1000, drop / 1000 - 0.01, drop / 1000 + 0.01)
@@ -46,9 +47,11 @@ def test_the_best_are_those_that_no_other_beats(points: list[tuple[int, int]]) -
         assert found[one.id] == (not beaten)
 
 
-def test_unstable_runs_are_no_choice_and_counted() -> None:
-    view = choices_view(of([run(0, 5, 1), run(1, 4, 1, unstable=True)]))
+def test_runs_without_a_real_latency_are_no_choice_and_counted() -> None:
+    runs = [run(0, 5, 1), run(1, 4, 1, unstable=True), run(2, 3, 1, emulated=True)]
 
-    assert view.undrawn == 1
+    view = choices_view(of(runs))
+
+    assert view.undrawn == 2
     assert view.charts[0].name == "tradeoff"
     assert len(view.charts[0].numbers.rows) == 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from edgeq.report.html.drawing import COLOURS, DEVICE, INK, Caption, Chart, draw
 from edgeq.report.html.numbers import Numbers
 
 MARKUP = "<script>alert(1)</script> $x_1$ & co"
+NAME = "#Cow \N{CJK UNIFIED IDEOGRAPH-725B}"
 
 
 def chart(name: str = "one") -> Chart:
@@ -16,6 +19,7 @@ def chart(name: str = "one") -> Chart:
         axes = figure.subplots()
         axes.plot([0, 1, 2], [1, 3, 2], "D-", color=DEVICE, label=MARKUP)
         axes.set_title(MARKUP, color=INK)
+        axes.set_xlabel(NAME)
         axes.legend()
 
     return draw(Caption(name, "Title", "What it shows.", Numbers(("x",), ((1,),))), 2.0, paint)
@@ -37,6 +41,11 @@ def test_letters_are_text_and_foreign_ones_no_markup() -> None:
 
     assert "<script" not in inside
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $x_1$ &amp; co" in inside
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_stay_what_they_are_in_any_alphabet() -> None:
+    assert f">{NAME}</text>" in chart().inside
 
 
 def test_ids_of_two_charts_are_all_different() -> None:
