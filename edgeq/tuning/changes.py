@@ -9,6 +9,7 @@ from edgeq import calibrators as registry
 from edgeq.quantization.rules import Placement
 from edgeq.spec.quantize import Activations, HeadPolicy
 from edgeq.spec.recipe import Recipe
+from edgeq.spec.repair import Reconstruct
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 
@@ -55,6 +56,20 @@ def left_words(count: int) -> str:
 def repaired(recipe: Recipe, **keys: Any) -> Recipe:
     """The recipe with these keys under `repair`."""
     return recipe.model_copy(update={"repair": recipe.repair.model_copy(update=keys)})
+
+
+def reconstructions(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
+    """The recipe with reconstruction, and what to call it: the one that is likely best first.
+
+    From max the ranges of activations are learned along, and rounding with the weights; from
+    another calibrator they stay what it made them.
+    """
+    activations = recipe.quantize.activations
+    widest = activations.model_copy(update={"calibrator": "max", "percentile": None})
+    changed = repaired(recipe, adaround=None, reconstruct=Reconstruct())
+    yield "reconstruction, ranges learned from max", _quantized(changed, activations=widest)
+    if activations.calibrator != "max":
+        yield "reconstruction", repaired(recipe, reconstruct=Reconstruct())
 
 
 def _without_ranges(recipe: Recipe, calibrator: str) -> Recipe:

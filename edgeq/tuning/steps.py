@@ -12,7 +12,7 @@ from edgeq.repair.pairs import find_pairs
 from edgeq.spec.recipe import Recipe
 from edgeq.spec.repair import AdaRound, Reconstruct
 from edgeq.stages.build import is_built
-from edgeq.tuning.changes import calibrators, repaired, with_weights
+from edgeq.tuning.changes import calibrators, reconstructions, repaired, with_weights
 from edgeq.tuning.partial import partial
 from edgeq.tuning.search import OutOfTimeError, Search
 from edgeq.tuning.taking import gained, take_if_better
@@ -96,7 +96,21 @@ def _reconstruction(search: Search) -> None:
     if search.best.repair.reconstruct is not None:
         search.reasons.append("Reconstruction: stays, the recipe has it.")
         return
-    recipe = repaired(search.best, reconstruct=Reconstruct())
+    for name, recipe in reconstructions(search.best):
+        _require_time(search, recipe)
+        try:
+            trial = search.run("reconstruction", name, recipe)
+        except InputError as exc:
+            # What the stages before found is not lost to a model that cannot be trained.
+            search.reasons.append(f"Reconstruction: not possible: {exc}.")
+            return
+        take_if_better(search, recipe, trial, name.capitalize())
+        if search.best is recipe:
+            return
+
+
+def _require_time(search: Search, recipe: Recipe) -> None:
+    """OutOfTimeError, which is said, where the budget does not reach for a training."""
     altered = search.trials.altered(recipe)
     likely_s = 0.0 if is_built(altered) else reconstruction_s(altered, Reconstruct())
     try:
@@ -105,13 +119,6 @@ def _reconstruction(search: Search) -> None:
         text = f"Reconstruction: the budget did not reach: it takes about {likely_s / 60:.1f} min."
         search.reasons.append(text)
         raise
-    try:
-        trial = search.run("reconstruction", "reconstruction", recipe)
-    except InputError as exc:
-        # What the stages before found is not lost to a model that cannot be trained.
-        search.reasons.append(f"Reconstruction: not possible: {exc}.")
-        return
-    take_if_better(search, recipe, trial, "Reconstruction")
 
 
 def _is_alike(search: Search, best: Trial, other: Trial) -> bool:
