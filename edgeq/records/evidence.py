@@ -50,7 +50,7 @@ class LayerSeen(Record):
     `snr_db` is of its worst output: rounding and clipping of that tensor alone, over the
     calibration images; None where it is not quantized, or nothing was lost. `arrived_db` is signal
     to all error that has come together there in the simulation, over a few of them;
-    None where it was not computed, or there is none.
+    None where it was not computed, or there is none. `device_db` is the same on the device itself.
     """
 
     node: str
@@ -60,6 +60,7 @@ class LayerSeen(Record):
     tensor: str = ""
     snr_db: float | None = None
     arrived_db: float | None = None
+    device_db: float | None = None
     is_heavy: bool = False
 
 
@@ -67,7 +68,8 @@ class RunEvidence(Record):
     """What was found in which images, from what; kept in the cache, under the run's id.
 
     `predictions` are by column, in the order of `images`. `categories` are COCO category ids by
-    class. Without evaluation there are neither images nor predictions.
+    class. Without evaluation there are neither images nor predictions. `device_errors` says over
+    what the layers' errors on the device were measured, or why they were not.
     """
 
     run: str
@@ -77,6 +79,7 @@ class RunEvidence(Record):
     score_threshold: float
     deploy_threshold: float | None = None
     layers: tuple[LayerSeen, ...]
+    device_errors: str = ""
     histograms: tuple[TensorHistogram, ...] = ()
     images: tuple[SeenImage, ...] = ()
     annotations: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -55,6 +55,25 @@ NUMPY = Package("numpy", "numpy")
 OPENCV = Package("opencv-python-headless", "cv2")
 
 
+@dataclass(frozen=True)
+class Tap:
+    """An output that hands out a quantized ONNX tensor; `layout` is the order of its axes."""
+
+    tensor: str
+    output: str
+    layout: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A written model that gives out more, how much a value of that takes, or why there is none."""
+
+    content: bytes = b""
+    taps: tuple[Tap, ...] = ()
+    value_bytes: int = 1
+    why_none: str = ""
+
+
 class Runtime(Protocol):
     """One engine: its placement rules for a target, and its writer."""
 
@@ -103,6 +122,13 @@ class Runtime(Protocol):
 
     def write_simulation(self, model: Model, plan: Plan, content: bytes) -> bytes:
         """The plan as Q/DQ ONNX, which `content`, the written model, may be already."""
+        ...
+
+    def tap(self, model: Model, plan: Plan, content: bytes, tensors: Sequence[str]) -> Tapped:
+        """The written model with quantized tensors as further outputs, and all else as it was.
+
+        Nothing that is fused comes apart by it; a tensor that has no place of its own is left out.
+        """
         ...
 
     def lint(self, content: bytes) -> list[Complaint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgeq.errors import InputError
@@ -11,9 +11,10 @@ from edgeq.quantization.neighbours import PAIR_LIMIT
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package, Tapped
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.runtimes.taps import tap_qdq
 from edgeq.spec.target import Target
 
 _SELECTORS = "ONNX Runtime, qdq_selector_action_transformer.cc"
@@ -140,6 +141,10 @@ class OnnxRuntime:
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The model itself."""
         return bytes(model.proto.SerializeToString(deterministic=True))
+
+    def tap(self, model: Model, plan: Plan, content: bytes, tensors: Sequence[str]) -> Tapped:
+        """Its integers; the optimizer adds Transposes to hand them out, and fuses the same."""
+        return tap_qdq(model, content, tensors)
 
     def lint(self, content: bytes) -> list[Complaint]:
         """Nothing: what it cannot fuse it computes in float."""

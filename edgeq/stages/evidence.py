@@ -14,6 +14,7 @@ from edgeq.records.report import ColumnName
 from edgeq.spec.images import hash_of
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
+from edgeq.stages.device_errors import DeviceErrors
 from edgeq.stages.histograms import layers_seen, worst_histograms
 from edgeq.stages.layer_errors import layer_errors
 from edgeq.stages.plan import known_statistics
@@ -23,7 +24,11 @@ CACHE = cache.Cache("evidence")
 
 
 def gathered(
-    run: str, checked: Checked, built: Build, found: Mapping[ColumnName, Predictions]
+    run: str,
+    checked: Checked,
+    built: Build,
+    found: Mapping[ColumnName, Predictions],
+    on_device: DeviceErrors,
 ) -> RunEvidence:
     """The evidence of a run; what its columns found in the images is `found`."""
     prepared = checked.prepared
@@ -33,7 +38,7 @@ def gathered(
     # A deploy that is done does not fail for what a page would show beside it.
     with suppress(EdgeqError):
         arrived = layer_errors(prepared, built)
-    layers = layers_seen(prepared, built.plan, statistics, arrived)
+    layers = layers_seen(prepared, built.plan, statistics, arrived, on_device.arrived_db)
     about = RunEvidence(
         run=run,
         recipe_text=checked.recipe_text,
@@ -42,6 +47,7 @@ def gathered(
         score_threshold=recipe.task.score_threshold,
         deploy_threshold=recipe.task.deploy_threshold,
         layers=layers,
+        device_errors=on_device.said,
         histograms=worst_histograms(prepared, built.plan, statistics, layers),
     )
     if evaluation is None:

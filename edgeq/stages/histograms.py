@@ -28,10 +28,12 @@ def layers_seen(
     plan: Plan,
     statistics: Statistics | None,
     arrived_db: Mapping[str, float],
+    device_db: Mapping[str, float],
 ) -> tuple[LayerSeen, ...]:
     """Every node in the model's order, with what its worst quantized output loses.
 
-    `arrived_db` is by node what has come together there.
+    `arrived_db` is by node what has come together there in the simulation, `device_db` on the
+    device.
     """
     seen = []
     for node in prepared.model.nodes:
@@ -54,6 +56,7 @@ def layers_seen(
                 tensor=worst,
                 snr_db=losses.get(worst),
                 arrived_db=arrived_db.get(node.name),
+                device_db=device_db.get(node.name),
                 is_heavy=decision.op_type in HEAVY,
             )
         )

@@ -54,7 +54,7 @@ def layer_errors(prepared: Prepared, built: Build) -> dict[str, float]:
     for image in images:
         tensor, _ = placed(image, prepared.recipe.preprocess)
         sums += np.array([float(one) for one in graph.run(tensor)])
-    found = _decibels(list(outputs), sums[0::2], sums[1::2])
+    found = decibels(list(outputs), sums[0::2], sums[1::2])
     CACHE.write(key, json.dumps(found).encode())
     return found
 
@@ -63,9 +63,10 @@ def _power(merged: Merged, tensor: str) -> str:
     return merged.compute("ReduceSumSquare", [tensor], keepdims=0)
 
 
-def _decibels(
+def decibels(
     names: Sequence[str], signal: NDArray[np.float64], error: NDArray[np.float64]
 ) -> dict[str, float]:
+    """Signal to error by names, without those that have no finite ratio."""
     return {
         name: 10 * math.log10(power / noise)
         for name, power, noise in zip(names, signal.tolist(), error.tolist(), strict=True)

@@ -53,14 +53,15 @@ class Manner:
     """How an engine looks at images.
 
     `graph_optimization` disabled simulates a Q/DQ graph in float. The raw outputs of the first
-    `keep_count` images are kept. `is_known` says that it depends on nothing but model and images,
-    so that it can be remembered.
+    `keep_count` images are kept; outputs that `only_kept` names are there for nothing else.
+    `is_known` says that it depends on nothing but model and images, so that it can be remembered.
     """
 
     threads: int
     graph_optimization: str = "all"
     keep_count: int = 0
     is_known: bool = True
+    only_kept: tuple[str, ...] = ()
 
 
 def predict(
@@ -127,6 +128,8 @@ def answered(
     name, path = device.files.work_name(".npz")
     if manner.keep_count:
         job |= {"keep_outputs": path, "keep_count": manner.keep_count}
+    if manner.only_kept:
+        job["only_kept"] = list(manner.only_kept)
 
     def told(_: str, done: int, total: int) -> None:
         progress(label, done, total)

@@ -32,6 +32,7 @@ from edgeq.stages import evidence
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked, check, check_possible_room, check_room
 from edgeq.stages.columns import evaluate, measured, predicted_here
+from edgeq.stages.device_errors import device_errors
 from edgeq.stages.predict import Predictions
 from edgeq.stages.seen import remarks, seen
 from edgeq.store import open_store
@@ -94,10 +95,13 @@ def deploy(
             write_json(report, report_path)
         shelf.add(report)
         promote(checked, report, demanded)
-    # A page can do without it: whatever an engine or the memory says here, what was measured and
-    # activated stays as it is.
-    with suppress(Exception):
-        evidence.keep(evidence.gathered(report.id, checked, built, tried.found))
+        # A page can do without it: whatever an engine or the memory says here, what was measured
+        # and activated stays as it is.
+        with suppress(Exception):
+            on_device = device_errors(checked, built, progress)
+            evidence.keep(evidence.gathered(report.id, checked, built, tried.found, on_device))
+            # Not the model that was looked into.
+            device.collect()
     return report
 
 

@@ -13,7 +13,9 @@ from edgeq.graph.model import Model
 from edgeq.quantization.arithmetic import IntegerType
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes.qdq import write_qdq
+from edgeq.runtimes.taps import tap_qdq
 from edgeq.spec.quantize import Quantize
+from edgeq.stages.device_errors import layer_tensors
 from tests.nets import loaded
 
 from .builds import op_types, placement, plan_of, session
@@ -104,3 +106,29 @@ def test_excluding_everything_leaves_nothing_to_fuse(model: Model, tmp_path: Pat
     assert not [
         t for t in op_types(onnx.load_from_string(write_qdq(model, plan))) if "Quantize" in t
     ]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_integers_that_are_handed_out_leave_fused_what_was(
+    dtype: IntegerType, model: Model, tmp_path: Path
+) -> None:
+    plan = plan_of(model, rules=placement(dtype))
+    content = write_qdq(model, plan)
+    tensors = list(layer_tensors(model, plan).values())
+
+    tapped = tap_qdq(model, content, tensors)
+
+    assert [tap.tensor for tap in tapped.taps] == tensors
+    found = []
+    for name, one in (("plain", content), ("tapped", tapped.content)):
+        session(one, "all", tmp_path / name)
+        found.append(Counter(n.op_type for n in onnx.load(tmp_path / name).graph.node))
+    plain, changed = found
+    assert plain["QLinearConv"] == changed["QLinearConv"] == len(tensors) - 1
+    # Integers are moved to be handed out in ONNX's order, which changes none of them.
+    moving = {"Transpose", "MaxPool", "NhwcMaxPool"}
+    assert {n: plain[n] for n in plain.keys() - moving} == {
+        n: changed[n] for n in changed.keys() - moving
+    }
+    pools = ("MaxPool", "NhwcMaxPool")
+    assert sum(plain[n] for n in pools) == sum(changed[n] for n in pools)

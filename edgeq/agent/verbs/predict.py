@@ -39,7 +39,8 @@ def predict(job: PredictJob, events: Events) -> dict[str, Any]:
         outputs = engine.run(fit_tensor(tensor, engine.input))
         if kept is not None and done <= job.keep_count:
             kept.add(request.id, outputs)
-        found = decode(manifest.task, outputs, geometry)
+        read = [output for output in outputs if output.name not in job.only_kept]
+        found = decode(manifest.task, read, geometry)
         events.image({"id": request.id, **found_fields(found, geometry)})
         events.progress("predict", done, len(job.images))
         shapes = shapes or output_fields(outputs)

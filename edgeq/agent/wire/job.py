@@ -64,7 +64,10 @@ class ImageRequest(NamedTuple):
 
 
 class PredictJob(NamedTuple):
-    """Find instances in images; raw outputs of the first `keep_count` go to `keep_outputs`."""
+    """Find instances in images; raw outputs of the first `keep_count` go to `keep_outputs`.
+
+    Outputs that `only_kept` names are none that a decoder reads.
+    """
 
     release: Path
     images: tuple[ImageRequest, ...]
@@ -73,6 +76,7 @@ class PredictJob(NamedTuple):
     keep_outputs: Path | None
     keep_count: int
     engine: Path | None = None
+    only_kept: tuple[str, ...] = ()
 
 
 class BuildJob(NamedTuple):

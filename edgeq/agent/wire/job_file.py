@@ -100,6 +100,7 @@ def predict_job(fields: Fields) -> PredictJob:
         keep_outputs=Path(fields.text("keep_outputs")) if "keep_outputs" in fields else None,
         keep_count=fields.integer("keep_count", 1, 1),
         engine=_engine(fields),
+        only_kept=fields.texts("only_kept") if "only_kept" in fields else (),
     )
     if job.keep_outputs is not None and not job.keep_outputs.parent.is_dir():
         fields.note("keep_outputs", f"is in {job.keep_outputs.parent}, which is not a folder")

@@ -16,6 +16,7 @@ _SHOWN = 12
 _FINE_DB = 40.0
 """What loses less draws no longer bar: nobody finds such a tensor to blame."""
 _LEGIBLE = 2
+_SMALL = {"markersize": 2, "linewidth": 0.8}
 _STYLES = ("--", "-.", ":", (0, (1, 2, 5, 2)))
 
 
@@ -30,6 +31,7 @@ class LayerRow:
     snr: str
     tenths: int
     arrived: str
+    on_device: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class QuantizationView:
     stay_float: int = 0
     why_none: str = ""
     without_histograms: str = ""
+    on_device: str = ""
 
 
 def quantization_view(dossier: Dossier) -> QuantizationView:
@@ -68,6 +71,7 @@ def quantization_view(dossier: Dossier) -> QuantizationView:
         charts=tuple(charts),
         numbers=_numbers(layers),
         without_histograms="" if charts else "the statistics are not in the cache any more",
+        on_device=evidence.device_errors or "not measured",
         quantized=report.layers_quantized,
         stay_float=report.layers_float,
     )
@@ -87,13 +91,21 @@ def _row(layer: LayerSeen) -> LayerRow:
         reason=layer.reason,
         snr=f"{layer.snr_db:.1f} dB" if known else "",
         tenths=max(1, round(10 * lost)) if known else 0,
-        arrived="" if layer.arrived_db is None else f"{layer.arrived_db:.1f} dB",
+        arrived=_said(layer.arrived_db),
+        on_device=_said(layer.device_db),
     )
+
+
+def _said(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.1f} dB"
 
 
 def _numbers(layers: Sequence[LayerSeen]) -> Numbers:
     return Numbers(
-        ("node", "operator", "computes in", "reason", "worst output", "its own, dB", "arrived, dB"),
+        (
+            *("node", "operator", "computes in", "reason", "worst output"),
+            *("its own, dB", "arrived, dB", "on the device, dB"),
+        ),
         tuple(
             (
                 one.node,
@@ -103,6 +115,7 @@ def _numbers(layers: Sequence[LayerSeen]) -> Numbers:
                 one.tensor,
                 one.snr_db,
                 one.arrived_db,
+                one.device_db,
             )
             for one in layers
         ),
@@ -123,10 +136,11 @@ def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
         title="Error along the network",
         description="Signal to all error that has come together behind each layer with weights, in "
         f"the simulation; higher is better. Least is left at {worst.node}: "
-        f"{worst.arrived_db:.1f} dB. The small marks are what each output loses by itself.",
+        f"{worst.arrived_db:.1f} dB. The small marks are what each output loses by itself; "
+        "squares, where there are any, are the same on the device.",
         numbers=Numbers(
-            ("layer", "arrived, dB", "its own, dB"),
-            tuple((one.node, one.arrived_db, one.snr_db) for one in known),
+            ("layer", "arrived, dB", "on the device, dB", "its own, dB"),
+            tuple((one.node, one.arrived_db, one.device_db, one.snr_db) for one in known),
         ),
     )
 
@@ -134,15 +148,20 @@ def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
         axes = figure.subplots()
         places = range(1, len(known) + 1)
         own = [(at, one.snr_db) for at, one in zip(places, known, strict=True) if one.snr_db]
+        there = [
+            (at, one.device_db) for at, one in zip(places, known, strict=True) if one.device_db
+        ]
         arrived = [one.arrived_db for one in known]
         axes.plot(places, arrived, "D-", color=DEVICE, label="arrived", markersize=3, linewidth=1)
+        if there:
+            axes.plot(*zip(*there, strict=True), "s--", color=INK, label="on the device", **_SMALL)
         if own:
             axes.plot(*zip(*own, strict=True), "o", color=SOFT, label="its own", markersize=2.5)
         axes.set_xlabel("layer with weights, in the model's order")
         axes.set_ylabel("dB")
         axes.set_ylim(bottom=min(0.0, *(one or 0.0 for one in arrived)))
         axes.grid(axis="y")
-        figure.legend(loc="outside upper left", ncols=2, borderpad=0)
+        figure.legend(loc="outside upper left", ncols=3, borderpad=0)
 
     return draw(caption, 2.7, paint)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from edgeq.errors import InputError
@@ -10,7 +10,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package, Tapped
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.litert.rules import RULES, RULES_WITH_XNNPACK
 from edgeq.runtimes.litert.writer import refuse_unsupported, write_tflite
@@ -78,6 +78,11 @@ class _LiteRT:
     def write_float(self, model: Model, plan: Plan) -> bytes:
         """The float model as a flatbuffer."""
         return write_tflite(model, None).content
+
+    def tap(self, model: Model, plan: Plan, content: bytes, tensors: Sequence[str]) -> Tapped:
+        """As the agent hands integers of LiteRT out, which is as floats."""
+        written = write_tflite(model, plan, tensors)
+        return Tapped(written.content, written.taps, value_bytes=4)
 
     def lint(self, content: bytes) -> list[Complaint]:
         """Nothing: what it has no int8 kernel for is planned as float."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import onnx
 
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
+from edgeq.runtimes.base import Tap
 from edgeq.runtimes.litert import gelu
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.emission import Origin, Unsupported, Value
@@ -19,26 +21,42 @@ from edgeq.runtimes.litert.refusals import Refusals
 
 @dataclass(frozen=True)
 class Written:
-    """The flatbuffer, and what each of its operators computes, in their order."""
+    """The flatbuffer, what each of its operators computes, in their order, and what is tapped."""
 
     content: bytes
     origins: tuple[Origin, ...]
+    taps: tuple[Tap, ...] = ()
 
     def operators_json(self) -> bytes:
         """Index of the operator to its name, its output and the ONNX nodes it is from."""
         return json.dumps([asdict(origin) for origin in self.origins]).encode()
 
 
-def write_tflite(model: Model, plan: Plan | None) -> Written:
+def write_tflite(model: Model, plan: Plan | None, tapped: Sequence[str] = ()) -> Written:
     """The model as TFLite: in float without a plan, otherwise as the plan says.
 
     An image input [1, 3, H, W] is fed as [1, H, W, 3]; outputs are as in ONNX. Inputs, outputs
-    and tensors have ONNX's names. Raises InputError(s) for every node that TFLite cannot express.
+    and tensors have ONNX's names. Behind them come the `tapped` tensors as they lie, where the plan
+    has integers of them. Raises InputError(s) for every node that TFLite cannot express.
     """
     ways = [_lowered(model, plan, at_once) for at_once in (False, True)]
     low, inputs, outputs = min(ways, key=lambda way: way[0].moved_bytes)
-    content = low.file.finish(inputs, outputs)
-    return Written(content, tuple(low.origins))
+    taps = [] if plan is None else _taps(low, plan, tapped, tuple(outputs.values()))
+    further = {tap.output: index for tap, index in taps}
+    content = low.file.finish(inputs, outputs | further)
+    return Written(content, tuple(low.origins), tuple(tap for tap, _ in taps))
+
+
+def _taps(
+    low: Lowering, plan: Plan, tensors: Sequence[str], outputs: Sequence[int]
+) -> list[tuple[Tap, int]]:
+    found = []
+    for name in tensors:
+        scale, there = plan.tensors.get(name), low.values.get(name, ())
+        first = next((value for value in there if scale and value.scale == scale), None)
+        if first is not None and first.index not in outputs:
+            found.append((Tap(name, name, first.layout), first.index))
+    return found
 
 
 def refuse_unsupported(model: Model) -> None:

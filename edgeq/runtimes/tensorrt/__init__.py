@@ -7,7 +7,7 @@ int8, so that TensorRT can pull the Q into the kernel that writes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import onnx
@@ -18,7 +18,7 @@ from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.rules import Form, Placement, Rule
 from edgeq.records.answers import Probe
-from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package
+from edgeq.runtimes.base import NUMPY, OPENCV, Lack, ModelFile, Package, Tapped
 from edgeq.runtimes.complaint import Complaint
 from edgeq.runtimes.qdq import write_qdq
 from edgeq.runtimes.tensorrt.float16 import to_float16
@@ -195,6 +195,10 @@ class _TensorRT:
     def lint(self, content: bytes) -> list[Complaint]:
         """See `lint`."""
         return lint(onnx.load_from_string(content))
+
+    def tap(self, model: Model, plan: Plan, content: bytes, tensors: Sequence[str]) -> Tapped:
+        """None: any output more changes what it fuses."""
+        return Tapped(why_none="it needs TensorRT 10's debug listener")
 
     def write_simulation(self, model: Model, plan: Plan, content: bytes) -> bytes:
         """What was written: ONNX Runtime reads it as well."""

@@ -37,11 +37,13 @@ def test_a_predict_job_carries_ids_and_paths(tmp_path: Path) -> None:
                 "threads": 1,
                 "keep_outputs": str(tmp_path / "kept.npz"),
                 "keep_count": 3,
+                "only_kept": ["inside"],
             }
         )
     )
     assert given.images == (job.ImageRequest(7, Path("a.jpg")),)
     assert (given.keep_outputs, given.keep_count) == (tmp_path / "kept.npz", 3)
+    assert given.only_kept == ("inside",)
     assert given.graph_optimization == "all"
 
 
