@@ -100,8 +100,6 @@ def deploy(
         with suppress(Exception):
             on_device = device_errors(checked, built, progress)
             evidence.keep(evidence.gathered(report.id, checked, built, tried.found, on_device))
-            # Not the model that was looked into.
-            device.collect()
     return report
 
 
