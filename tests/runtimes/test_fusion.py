@@ -108,7 +108,7 @@ def test_excluding_everything_leaves_nothing_to_fuse(model: Model, tmp_path: Pat
     ]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("dtype", ["uint8", pytest.param("int8", marks=pytest.mark.long)])
 def test_integers_that_are_handed_out_leave_fused_what_was(
     dtype: IntegerType, model: Model, tmp_path: Path
 ) -> None:
