@@ -15,7 +15,7 @@ class LatencyRatio(Record):
     """How long an inference takes on the target, as a multiple of what it takes as tuning began.
 
     Measured in turns with that, over `pairs` of inferences. A plan that quantizes the same nodes,
-    of the same granularity and scheme, is the same graph, other numbers in it: it has the ratio
+    with weights of the same granularity, is the same graph, other numbers in it: it has the ratio
     that was measured of those, and exactly 1 where they are those that tuning began with (`pairs`
     is 0 then).
     """

@@ -12,7 +12,6 @@ from edgeq.cost.turns import COSTS, change, in_wrong_mode
 from edgeq.device.connection import Address, connect
 from edgeq.errors import DeviceError, InputError
 from edgeq.progress import Progress
-from edgeq.quantization.arithmetic import LIMITS
 from edgeq.quantization.plan import Plan
 from edgeq.records.trial import LatencyRatio
 from edgeq.records.turns import Turns
@@ -137,9 +136,8 @@ def ratio(loads: Sequence[Turns]) -> LatencyRatio:
 def _shape(plan: Plan) -> Shape:
     """What a plan's graph is like: calibrators and repairs change the numbers in it alone.
 
-    Kernels may differ by how many scales a weight has, and by whether zero lies in the middle.
+    An engine may have other kernels for weights with one scale than for those with many.
     """
     nodes = frozenset((name, one.quantized) for name, one in plan.decisions.items())
     axes = frozenset((name, one.axis) for name, one in plan.weights.items())
-    centred = sum(one.zero_point == LIMITS[one.dtype][0] + 128 for one in plan.tensors.values())
-    return nodes, frozenset(plan.tensors), axes, 2 * centred > len(plan.tensors)
+    return nodes, frozenset(plan.tensors), axes
