@@ -32,7 +32,7 @@ CONFIDENCE = 0.95
 SEED = 20040
 SAME = LatencyRatio(estimate=1.0, low=1.0, high=1.0)
 
-Shape = tuple[frozenset[tuple[str, bool]], frozenset[str], frozenset[tuple[str, int | None]], bool]
+Shape = tuple[frozenset[tuple[str, bool]], frozenset[str], frozenset[tuple[str, int | None]]]
 
 
 class Latencies:
