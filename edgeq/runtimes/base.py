@@ -56,7 +56,7 @@ OPENCV = Package("opencv-python-headless", "cv2")
 
 
 @dataclass(frozen=True)
-class Tap:
+class LayerTap:
     """An output that hands out a quantized ONNX tensor; `layout` is the order of its axes."""
 
     tensor: str
@@ -69,7 +69,7 @@ class Tapped:
     """A written model that gives out more, how much a value of that takes, or why there is none."""
 
     content: bytes = b""
-    taps: tuple[Tap, ...] = ()
+    taps: tuple[LayerTap, ...] = ()
     value_bytes: int = 1
     why_none: str = ""
 

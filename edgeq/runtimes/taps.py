@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import onnx
 
 from edgeq.graph.model import Model
-from edgeq.runtimes.base import Tap, Tapped
+from edgeq.runtimes.base import LayerTap, Tapped
 
 
 def tap_qdq(model: Model, content: bytes, tensors: Sequence[str]) -> Tapped:
@@ -23,6 +23,6 @@ def tap_qdq(model: Model, content: bytes, tensors: Sequence[str]) -> Tapped:
         shape = model.shapes.get(tensor)
         if node is None or shape is None:
             continue
-        taps.append(Tap(tensor, node.output[0], tuple(range(len(shape)))))
+        taps.append(LayerTap(tensor, node.output[0], tuple(range(len(shape)))))
         proto.graph.output.append(onnx.ValueInfoProto(name=node.output[0]))
     return Tapped(proto.SerializeToString(deterministic=True), tuple(taps))

@@ -22,7 +22,7 @@ from edgeq.progress import Progress, silent
 from edgeq.quantization import arithmetic
 from edgeq.quantization.plan import Plan
 from edgeq.runtimes import runtime
-from edgeq.runtimes.base import Tap, Tapped
+from edgeq.runtimes.base import LayerTap, Tapped
 from edgeq.spec.images import Image
 from edgeq.stages.bench import threads
 from edgeq.stages.build import Build
@@ -111,7 +111,7 @@ def _tapped(prepared: Prepared, built: Build, tensors: Sequence[str]) -> Tapped:
     return engine.tap(prepared.model, built.plan, content, list(dict.fromkeys(tensors)))
 
 
-def _bytes(model: Model, tap: Tap, value_bytes: int) -> int:
+def _bytes(model: Model, tap: LayerTap, value_bytes: int) -> int:
     return math.prod(model.shapes[tap.tensor]) * value_bytes
 
 
@@ -142,7 +142,7 @@ def _outputs(
 def _ratios(
     checked: Checked,
     plan: Plan,
-    taps: Sequence[Tap],
+    taps: Sequence[LayerTap],
     images: Mapping[int, Image],
     outputs: Mapping[str, NDArray[Any]],
 ) -> dict[str, float]:
@@ -164,7 +164,7 @@ def _ratios(
     return decibels(names, powers, errors)
 
 
-def _floats(plan: Plan, tap: Tap, given: NDArray[Any]) -> NDArray[Any]:
+def _floats(plan: Plan, tap: LayerTap, given: NDArray[Any]) -> NDArray[Any]:
     """What the integers mean; an engine may have handed out floats already."""
     if given.dtype.kind == "f":
         return given

@@ -15,6 +15,7 @@ from edgeq.errors import InputErrors
 from edgeq.reading import TICK_NS
 from edgeq.spec.images import Image, image_of, images_of
 from edgeq.spec.recipe import Measure
+from edgeq.stages.layer_errors import LOOKED_AT as ON_DEVICE
 from edgeq.stages.seen import LOOKED_AT
 from tests.hashes import counted
 
@@ -126,8 +127,10 @@ def test_deploy_lists_every_image_once_and_then_none(small_demo: Path) -> None:
         # A few are looked at again, for what leaves the calibrated ranges.
         assert all(times <= hashed[file] <= 2 * times for file in evaluation)
         assert sum(hashed[file] == times for file in evaluation) >= len(evaluation) - LOOKED_AT
-        # What is decoded here is hashed as it is read, too: at most in two passes.
-        assert all(times <= hashed[file] <= 3 * times for file in calibration)
+        # What is decoded here is hashed as it is read, too: at most in two passes, and a few twice
+        # more, for what is lost behind each layer in the simulation and on the device.
+        assert all(times <= hashed[file] <= 3 * times + 2 for file in calibration)
+        assert sum(hashed[file] > 3 * times for file in calibration) <= ON_DEVICE
 
 
 @pytest.mark.usefixtures("acquainted")

@@ -169,13 +169,17 @@ def test_nothing_that_costs_latency_is_taken_over_the_budget(project: Path) -> N
     found = tune(project / "clipped.yaml", "local", project / "fast.yaml", wanted)
 
     assert (found.met, found.exit_code, found.largest_latency) == (False, 1, 0.01)
-    assert found.best.latency is not None and found.best.latency.is_exact
+    # A layer that is faster in float for sure may go there; nothing else does.
+    latency = found.best.latency
+    assert latency is not None and (latency.is_exact or latency.high < 1)
     start, tuned = (recipes.load(project / f"{name}.yaml") for name in ("clipped", "fast"))
-    assert left_out(tuned) == left_out(start) and tuned.quantize.head == start.quantize.head
+    assert (left_out(tuned) == left_out(start)) == latency.is_exact
+    assert tuned.quantize.head == start.quantize.head
     # What costs nothing is looked for all the same.
     assert tuned.quantize.activations != start.quantize.activations
     [need] = [need for need in found.needed if "latency of the start" in need]
-    assert "0.01 times" in need and "latency as at the start" in need
+    assert "0.01 times" in need
+    assert ("latency as at the start" in need) == latency.is_exact
     assert any("latency at most 0.01" in reason for reason in found.reasons)
 
 

@@ -10,7 +10,7 @@ import onnx
 
 from edgeq.graph.model import Model
 from edgeq.quantization.plan import Plan
-from edgeq.runtimes.base import Tap
+from edgeq.runtimes.base import LayerTap
 from edgeq.runtimes.litert import gelu
 from edgeq.runtimes.litert import layout as layouts
 from edgeq.runtimes.litert.emission import Origin, Unsupported, Value
@@ -25,7 +25,7 @@ class Written:
 
     content: bytes
     origins: tuple[Origin, ...]
-    taps: tuple[Tap, ...] = ()
+    taps: tuple[LayerTap, ...] = ()
 
     def operators_json(self) -> bytes:
         """Index of the operator to its name, its output and the ONNX nodes it is from."""
@@ -49,13 +49,13 @@ def write_tflite(model: Model, plan: Plan | None, tapped: Sequence[str] = ()) ->
 
 def _taps(
     low: Lowering, plan: Plan, tensors: Sequence[str], outputs: Sequence[int]
-) -> list[tuple[Tap, int]]:
+) -> list[tuple[LayerTap, int]]:
     found = []
     for name in tensors:
         scale, there = plan.tensors.get(name), low.values.get(name, ())
         first = next((value for value in there if scale and value.scale == scale), None)
         if first is not None and first.index not in outputs:
-            found.append((Tap(name, name, first.layout), first.index))
+            found.append((LayerTap(name, name, first.layout), first.index))
     return found
 
 
