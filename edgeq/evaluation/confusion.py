@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeq.evaluation.mistakes import AT_50, FOREGROUND
+from edgeq.evaluation.evaluator import AT_50
+from edgeq.evaluation.mistakes import FOREGROUND
 from edgeq.evaluation.score import category_names
 from edgeq.records.insight import Confused
 

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from edgeq.agent.vision.detections import Parts
 from edgeq.evaluation.bootstrap import interval
-from edgeq.evaluation.evaluator import KINDS, Kind
+from edgeq.evaluation.evaluator import AT_50, KINDS, Kind
 from edgeq.evaluation.matches import KindMatches, Matches
 from edgeq.evaluation.parts import matching_rows
 from edgeq.records.accuracy import AtThreshold, Deployed, ImagePrediction, Interval
 
-_AT_50 = 0
-"""Index of IoU .5 among the thresholds of a match."""
 _CHUNK_ELEMENTS = 4_000_000
 """Detections times resamples held at once"""
 
@@ -107,9 +105,9 @@ def _kept(matches: KindMatches, threshold: float) -> _Kept:
     images = len(matches.hits[0].instances)
     right, wrong, instances = (np.zeros(images, np.int64) for _ in range(3))
     for hits in matches.hits:
-        kept, hit = hits.scores >= threshold, hits.hit[_AT_50]
+        kept, hit = hits.scores >= threshold, hits.hit[AT_50]
         right += np.bincount(hits.image_index[kept & hit], minlength=images)
-        counted = kept & ~hit & ~hits.ignored[_AT_50]
+        counted = kept & ~hit & ~hits.ignored[AT_50]
         wrong += np.bincount(hits.image_index[counted], minlength=images)
         instances += hits.instances
     return _Kept(right, wrong, instances)
@@ -181,7 +179,7 @@ def _recall_threshold(
     """
     wanted = _kept(reference.matches.mask, threshold).right
     hits = side.matches.mask.hits
-    right = [h.hit[_AT_50] for h in hits]
+    right = [h.hit[AT_50] for h in hits]
     scores = np.concatenate([h.scores[r] for h, r in zip(hits, right, strict=True)])
     images = np.concatenate([h.image_index[r] for h, r in zip(hits, right, strict=True)])
     order = np.argsort(-scores, kind="stable")

@@ -19,6 +19,8 @@ Kind = Literal["mask", "box"]
 KINDS: tuple[Kind, Kind] = ("mask", "box")
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
+AT_50, AT_75 = (int(np.abs(IOU_THRESHOLDS - iou).argmin()) for iou in (0.5, 0.75))
+"""Where among them IoU .5 and .75 stand."""
 RECALL_THRESHOLDS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 AREAS = ("all", "small", "medium", "large")
 MAX_DETECTIONS = 100

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeq.evaluation.evaluator import AT_50
 from edgeq.evaluation.hits import CategoryHits
-from edgeq.evaluation.mistakes import AT_50, MISTAKE_KINDS, Told
+from edgeq.evaluation.mistakes import MISTAKE_KINDS, Told
 from edgeq.evaluation.precision import category_precisions
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from edgeq.evaluation.evaluator import Kind
+from edgeq.evaluation.evaluator import AT_50, Kind
 from edgeq.records.insight import MistakeKind
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 FOREGROUND = 0.5
 BACKGROUND = 0.1
 """IoU from which a place is right, and below which there is nothing."""
-AT_50 = 0
-"""Index of IoU .5 among the thresholds of a match."""
 MISTAKE_KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
 NONE = -1
 """No error, or no instance."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeq.evaluation.evaluator import AT_50
 from edgeq.evaluation.judged import Judged, category_hits_of, judge_hits
-from edgeq.evaluation.mistakes import AT_50
 from edgeq.evaluation.overlaps import Overlaps
 from edgeq.evaluation.portions import Values, Weights, drop_between, known
 from edgeq.evaluation.precision import averaged, category_precisions

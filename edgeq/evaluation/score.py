@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeq.evaluation.evaluator import AREAS, IOU_THRESHOLDS
+from edgeq.evaluation.evaluator import AREAS, AT_50, AT_75
 from edgeq.evaluation.matches import KindMatches, Matches, match
 from edgeq.records.accuracy import Accuracy, AveragePrecision, ImagePrediction
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeq.evaluation.annotations import Annotations, Category
-
-_AT_50, _AT_75 = (int(np.flatnonzero(np.isclose(IOU_THRESHOLDS, iou))[0]) for iou in (0.5, 0.75))
 
 
 def score(
@@ -55,8 +53,8 @@ def _average_precision(matches: KindMatches, names: Sequence[str]) -> AveragePre
     precision = matches.precision
     return AveragePrecision(
         ap=_mean(precision[:, :, 0]),
-        ap50=_mean(precision[_AT_50, :, 0]),
-        ap75=_mean(precision[_AT_75, :, 0]),
+        ap50=_mean(precision[AT_50, :, 0]),
+        ap75=_mean(precision[AT_75, :, 0]),
         small=_mean(precision[:, :, AREAS.index("small")]),
         medium=_mean(precision[:, :, AREAS.index("medium")]),
         large=_mean(precision[:, :, AREAS.index("large")]),

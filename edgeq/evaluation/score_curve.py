@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeq.evaluation.mistakes import AT_50
+from edgeq.evaluation.evaluator import AT_50
 from edgeq.records.insight import AtScore, ScoreCurve
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, get_args
@@ -11,7 +11,8 @@ from edgeq.records.answers import EngineFacts
 from edgeq.records.dossier import Dossier
 from edgeq.records.measurement import Measurement, Stage, percentile
 from edgeq.records.report import Column, Report
-from edgeq.report.figures import left_out, three_digits
+from edgeq.report.figures import three_digits
+from edgeq.report.html.conditions import conditions
 from edgeq.report.html.drawing import DEVICE, INK, LOST, SOFT, STROKES, Caption, Chart, draw
 from edgeq.report.html.numbers import Numbers
 from edgeq.report.outcome import TITLES
@@ -58,7 +59,7 @@ def latency_view(dossier: Dossier) -> LatencyView:
         if layers
         else "not measured: only an engine that TensorRT compiled on the device is profiled "
         "layer by layer, beside the same model in fp16",
-        conditions=tuple(_conditions(measured)),
+        conditions=tuple(conditions(measured)),
         unstable=measured.unstable,
     )
 
@@ -273,36 +274,3 @@ def _layers(report: Report) -> Numbers | None:
         both = (report.speedup.reformat_int8_ms, report.speedup.reformat_fp16_ms)
         rows.append(("all reformats", *both, "change only layout or type"))
     return Numbers(("layer of the engine", "int8, ms", "fp16, ms", "remark"), tuple(rows))
-
-
-def _conditions(measured: Measurement) -> Iterator[tuple[str, str]]:
-    """Under what it was measured, as far as the device tells."""
-    passes = f"{len(measured.inference_ns)} in {measured.duration_ns / 1e9:.1f} s"
-    yield "passes", f"{passes}, after {measured.warmup_count} to warm up"
-    yield "threads", str(measured.threads)
-    if measured.power_mode:
-        yield "power mode", measured.power_mode
-    if measured.left_out.stretches:
-        yield "left out", left_out(measured)
-    moments = (
-        ("before", measured.environment_before),
-        ("warm", measured.environment_warm),
-        ("after", measured.environment_after),
-    )
-    for label, read in (("temperature", _hottest), ("clock", _slowest)):
-        told = [f"{name} {text}" for name, found in moments if (text := read(found))]
-        yield label, ", ".join(told) or "not told by the device"
-
-
-def _hottest(found: dict[str, Any]) -> str:
-    """The hottest sensor of a reading of the surroundings; empty where none was read."""
-    zones = [zone for zone in found.get("zones") or () if isinstance(zone, dict)]
-    known = [c for zone in zones if isinstance(c := zone.get("temperature_c"), int | float)]
-    return f"{max(known):.0f} C" if known else ""
-
-
-def _slowest(found: dict[str, Any]) -> str:
-    """The slowest core's clock; empty where none was read."""
-    clocks = found.get("frequencies_khz")
-    known = [k for k in clocks.values() if isinstance(k, int)] if isinstance(clocks, dict) else []
-    return f"{min(known) / 1e6:.2f} GHz" if known else ""
