@@ -22,6 +22,7 @@ from edgeq.agent.errors import LOCKED
 from edgeq.artifact import archive, shelf
 from edgeq.device.connection import HERE, Address, connect
 from edgeq.errors import DeviceError, InputError, InputErrors
+from edgeq.records.measurement import Measurement
 from edgeq.records.report import Report
 from edgeq.spec import recipe as recipes
 from edgeq.spec import target as targets
@@ -53,6 +54,12 @@ def project(small_demo: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(small_demo, folder)
     return folder
+
+
+def sampled(measurement: Measurement, count: int) -> bool:
+    """Whether there are so many samples, or fewer with the reason why: a busy machine has these."""
+    found = len(measurement.inference_ns)
+    return found >= count or (found > 0 and bool(measurement.unstable))
 
 
 def edit(project: Path, pattern: str, replacement: str) -> Path:
@@ -126,7 +133,7 @@ def test_deploy_measures_float_simulation_and_device(first: First) -> None:
     assert float_ap is not None and float_ap > 0.5
     device = report.column("device")
     assert device is not None and device.measurement is not None
-    assert len(device.measurement.inference_ns) >= 5
+    assert sampled(device.measurement, 5)
     assert device.mask_ap_drop is not None
     assert device.mask_ap_drop.low <= device.mask_ap_drop.estimate <= device.mask_ap_drop.high
     assert report.columns[0].agreement is None
@@ -302,7 +309,7 @@ def test_measure_takes_an_artifact_alone(small_demo: Path, edgeq_home: Path, pac
 
     result = edgeq.measure(packed, "local", small_demo / "evaluation", options)
 
-    assert len(result.inference_ns) >= 5
+    assert sampled(result, 5)
     assert result.latency_ms(50) > 0
     assert result.peak_rss_bytes >= result.rss_after_load_bytes > result.rss_before_load_bytes
     assert current(edgeq_home) is None
