@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -64,12 +65,13 @@ class Instance:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What the images hold; `where` names the source in messages."""
+    """What the images hold; `where` names the source in messages, `sha256` is that of the file."""
 
     where: str
     images: tuple[AnnotatedImage, ...]
     categories: tuple[Category, ...]
     instances: tuple[Instance, ...]
+    sha256: str = ""
 
 
 class _Annotation(_CocoEntry):
@@ -94,7 +96,8 @@ def load(path: Path) -> Annotations:
     Raises InputError(s) with all that is wrong.
     """
     where = str(path)
-    text = reading.unmarked(reading.content(path, LARGEST), where)
+    content = reading.content(path, LARGEST)
+    text = reading.unmarked(content, where)
     try:
         file = _File.model_validate_json(text)
     except ValidationError as exc:
@@ -104,7 +107,13 @@ def load(path: Path) -> Annotations:
     problems += _repeated(where, "image", [image.id for image in file.images])
     problems += _repeated(where, "category", [category.id for category in file.categories])
     raise_all(problems)
-    return Annotations(where, tuple(file.images), tuple(file.categories), tuple(instances))
+    return Annotations(
+        where,
+        tuple(file.images),
+        tuple(file.categories),
+        tuple(instances),
+        hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _instances(where: str, file: _File) -> tuple[list[Instance], list[InputError]]:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, computed_field
 from edgeq.records.accuracy import Accuracy, Agreement, Deployed, Interval
 from edgeq.records.calibration import CalibrationSeen
 from edgeq.records.measurement import Measurement
+from edgeq.records.prices import Prices
 from edgeq.records.record import Record
 
 VerdictStatus = Literal["passed", "failed", "not judged", "unstable", "not measured"]
@@ -160,6 +161,7 @@ class Report(Record):
     stage_seconds: dict[str, float]
     versions: dict[str, str]
     probe: dict[str, Any] = Field(default_factory=dict)
+    prices: Prices | None = None
 
     def column(self, name: str) -> Column | None:
         """The column of that name, None when it was not measured."""

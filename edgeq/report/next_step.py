@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from edgeq.records.report import Report, Verdict
 from edgeq.spec.gates import Unit, all_gates
 
@@ -19,7 +21,11 @@ REMEDIES: dict[Unit, str] = {
 
 def next_step(report: Report, recipe: str, target: str, host: str | None) -> str:
     """One line; `recipe`, `target` and `host` are as the user called them."""
-    said = {"recipe": recipe, "target": target, "host": f" --host {host}" if host else ""}
+    said = {
+        "recipe": shlex.quote(recipe),
+        "target": shlex.quote(target),
+        "host": f" --host {shlex.quote(host)}" if host else "",
+    }
     first = {verdict.status: verdict for verdict in reversed(report.verdicts)}
     if "failed" in first:
         return _remedy(first["failed"]).format(**said)

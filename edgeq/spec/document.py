@@ -172,9 +172,25 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
         path = known[:-1] if kind == "missing" else known
         return InputError(where, f"{'.'.join(path)} is {shown}", f"it has too {few} items")
     expected = _EXPECTED.get(kind) or error["msg"].removeprefix("Input should be ")
+    if kind == "string_pattern_mismatch":
+        expected = _example(model.model_json_schema(), extra["pattern"])
     hint = traps.remedy(kind, given, written)
     said = f"it should be {expected}" + (f"; {hint}" if hint else "")
     return InputError(where, f"{'.'.join(known)} is {shown}", said)
+
+
+def _example(schema: Any, pattern: str) -> str:
+    """What a text with that pattern looks like, by the examples in its schema if there are any."""
+    todo = [schema]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            if part.get("pattern") == pattern and "examples" in part:
+                return "like " + " or ".join(part["examples"])
+            todo += part.values()
+        elif isinstance(part, list):
+            todo += part
+    return f"text that matches {pattern}"
 
 
 def _known(error: ErrorDetails) -> Location:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgeq import places
 from edgeq.agent.names import runtime_names
 from edgeq.errors import InputError
+from edgeq.records.prices import Prices
 from edgeq.spec import document
 from edgeq.spec.values import AS_TUPLE, Bytes, FilePath, OneOf
 
@@ -73,7 +74,9 @@ class Target(BaseModel):
     bounded_pairs: bool | None = None
     """of ONNX Runtime: whether weights get steps with which no two neighbours' products overflow
     the 16 bits that x86 without VNNI adds them in; default: as probed"""
-    engine_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)*$")] | None = None
+    engine_version: (
+        Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)*$", examples=["10.3"])] | None
+    ) = None
     """of TensorRT, to build for without the board; default: what the agent finds there"""
     typing: Literal["weak", "strong"] | None = None
     """of TensorRT's network: weak, with FP16 and INT8 as options of the build, or strong, where the
@@ -94,6 +97,8 @@ class Target(BaseModel):
     the very same fingerprint, where it has to compute the same before it counts"""
     facts: Facts = Facts()
     limits: Limits = Limits()
+    prices: Prices | None = None
+    """for reports to say what frames cost on such a board"""
 
 
 def schema() -> dict[str, Any]:

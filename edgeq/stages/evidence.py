@@ -11,7 +11,6 @@ from edgeq import cache
 from edgeq.errors import EdgeqError
 from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.report import ColumnName
-from edgeq.spec.images import hash_of
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
 from edgeq.stages.device_errors import DeviceErrors
@@ -64,7 +63,7 @@ def gathered(
             for id_, image in evaluation.files.items()
         ),
         "annotations": str(annotations.absolute()),
-        "annotations_sha256": hash_of(annotations),
+        "annotations_sha256": evaluation.annotations.sha256,
         "categories": evaluation.categories,
         "predictions": {name: predictions.images for name, predictions in found.items()},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from functools import cached_property
 
 from edgeq import cache
 from edgeq.artifact.folder import Artifact
@@ -66,19 +67,20 @@ class Latencies:
 
     def _remembered(self, first: Artifact, other: Artifact) -> LatencyRatio | None:
         measure, target = self._prepared.recipe.measure, self._prepared.target
-        key = cache.key(
-            {
-                "sides": [first.id, other.id],
-                # Behind another jump host the same name is another board.
-                "where": [self._address.host or platform.node(), self._address.jump],
-                "threads": [measure.threads, target.threads],
-                "power_mode": measure.power_mode,
-            }
-        )
-        known = CACHE.read(key)
-        if known is not None:
-            return LatencyRatio.model_validate_json(known)
         try:
+            key = cache.key(
+                {
+                    "sides": [first.id, other.id],
+                    # Behind another jump host the same name is another board.
+                    "where": [self._address.host or platform.node(), self._address.jump],
+                    "machine": self._machine,
+                    "threads": [measure.threads, target.threads],
+                    "power_mode": measure.power_mode,
+                }
+            )
+            known = CACHE.read(key)
+            if known is not None:
+                return LatencyRatio.model_validate_json(known)
             found = self._measured((first, other))
         except (DeviceError, InputError) as exc:
             # What was found by then is worth more than what one more figure would tell.
@@ -87,6 +89,13 @@ class Latencies:
         if found is not None:
             CACHE.write(key, found.model_dump_json().encode())
         return found
+
+    @cached_property
+    def _machine(self) -> list[object]:
+        """What its times depend on beside its name: a board may get another system overnight."""
+        with connect(self._prepared.target, self._address) as device:
+            probe = device.probe()
+        return [probe.arch, probe.board, probe.cpu.model_dump(), probe.packages]
 
     def _measured(self, sides: tuple[Artifact, Artifact]) -> LatencyRatio | None:
         recipe, target = self._prepared.recipe, self._prepared.target

@@ -200,6 +200,7 @@ def _report(
         stage_seconds=clock.seconds,
         versions=versions(),
         probe=checked.probe.model_dump(mode="json"),
+        prices=checked.prepared.target.prices,
     )
     if report.exit_code == 0:
         return report

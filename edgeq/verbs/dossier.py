@@ -17,7 +17,7 @@ from edgeq.records.dossier import Dossier
 from edgeq.records.evidence import RunEvidence
 from edgeq.records.insight import Insight
 from edgeq.records.report import ColumnName, Report
-from edgeq.spec.images import Image, hash_of
+from edgeq.spec.images import Image
 from edgeq.stages import evidence
 from edgeq.store import Store, baselines, open_store
 from edgeq.verbs.history import METRICS, series
@@ -95,11 +95,11 @@ def _insight(found: RunEvidence) -> tuple[Insight | None, str]:
         return None, "not measured: the recipe evaluates nothing"
     path = Path(found.annotations)
     try:
-        if hash_of(path) != found.annotations_sha256:
-            return None, f"{path} is not what it was when this run was judged by it"
         loaded = coco.load(path)
     except EdgeqError as exc:
         return None, f"the annotations cannot be read any more: {exc}"
+    if loaded.sha256 != found.annotations_sha256:
+        return None, f"{path} is not what it was when this run was judged by it"
     files = {one.id: Image(Path(one.path), one.sha256) for one in found.images}
     columns: dict[str, tuple[ImagePrediction, ...]] = {
         name: found.predictions[name] for name in _ORDER if name in found.predictions

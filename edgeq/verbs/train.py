@@ -132,6 +132,9 @@ def _check(asked: Curriculum, output: Path) -> None:
     if asked.iterations is not None and asked.original_iterations is not None:
         what = "is given beside --original-iterations, of which it would be a tenth"
         problems.found.append(InputError("--iterations", what, "leave one out"))
+    if asked.original_rate is not None and not asked.original_rate > 0:
+        what = f"is {asked.original_rate:g}, of which nothing is learned"
+        problems.found.append(InputError("--original-rate", what, "give one above 0"))
     problems.raise_all()
 
 

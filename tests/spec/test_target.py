@@ -149,8 +149,8 @@ def test_all_that_is_wrong_is_reported_with_its_line(tmp_path: Path) -> None:
         "3: activation_type 'int4' is unknown; did you mean 'int8'? (int8, probe, uint8)",
         "4: 'roott' is unknown; did you mean 'root'? (activation_type, allowed_signers, "
         "alternatives, architecture, bounded_pairs, description, engine_version, facts, limits, "
-        "name, python, root, runtime, share_engines, threads, transport, typing, weight_bits, "
-        "xnnpack)",
+        "name, prices, python, root, runtime, share_engines, threads, transport, typing, "
+        "weight_bits, xnnpack)",
         "5: weight_bits '9' is unknown; one of (7, 8)",
         "6: threads is 0; it should be greater than 0",
         '8: root is ""; it should be text that is not empty',

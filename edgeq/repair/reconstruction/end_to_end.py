@@ -96,7 +96,9 @@ def learned(
     loss that is not finite.
     """
     exactly(threads)
-    key = cache.key({"key": key, "torch": torch.__version__, "device": DEVICE})
+    # So many threads add in another order: who goes on with others would end elsewhere.
+    about = {"torch": torch.__version__, "device": DEVICE, "threads": threads}
+    key = cache.key({"key": key, **about})
     proto = onnx.load_model_from_string(start.content)
     network, [part] = Network(proto, DEVICE), quantized_parts(start.model, proto, [lesson.segment])
     layers = _layers(start, lesson)

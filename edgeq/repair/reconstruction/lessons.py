@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from edgeq.errors import InputError, require
 from edgeq.evaluation.dataset import Dataset
@@ -61,13 +62,16 @@ def labelled(
     ids = list(dataset.files)
     shape = next(iter(model.inputs.values()))
 
+    @lru_cache(maxsize=1)  # its images are asked for first, then what the loss makes of it
+    def batch(some: tuple[int, ...]) -> Batch:
+        return batch_of(dataset, preprocess, [ids[i] for i in some], DEVICE)
+
     def images(some: Sequence[int]) -> Tensor:
-        return batch_of(dataset, preprocess, [ids[i] for i in some]).images.reshape(shape)
+        return batch(tuple(some)).images.reshape(shape)
 
     def loss(found: Values, some: Sequence[int]) -> Tensor:
-        batch = batch_of(dataset, preprocess, [ids[i] for i in some], DEVICE)
         try:
-            value = own(found, batch)
+            value = own(found, batch(tuple(some)))
         except Exception as exc:
             what = f"raised {type(exc).__name__}: {exc}"
             raise InputError("--loss", what, "see docs/tuning.md for what it is given") from exc

@@ -20,7 +20,7 @@ from edgeq.errors import InputError
 class OwnLoss:
     """A function of the model's outputs and a batch, and the hash of the files that it is in.
 
-    These are that of the module that was named, and that of its own where it is imported there.
+    These are its module's, and those of modules in the same folder and below that are used there.
     """
 
     function: Callable[..., Any]
@@ -40,15 +40,37 @@ def own_loss(named: str) -> OwnLoss:
     found = getattr(module, name, None)
     if not callable(found):
         raise InputError("--loss", f"{source} has no function '{name}'", "see how it is spelled")
-    text = b"".join(_text(one) for one in (module, inspect.unwrap(found)))
+    files = {file for one in (module, inspect.unwrap(found)) for file in _files(one)}
+    text = b"".join(file.read_bytes() for file in sorted(files))
     return OwnLoss(found, hashlib.sha256(text or named.encode()).hexdigest())
 
 
-def _text(source: Any) -> bytes:
+def _files(source: Any) -> set[Path]:
+    """The file of a module or function, and of the modules beside it that it takes things from."""
+    start, files = _file(source), set[Path]()
+    todo = [inspect.getmodule(source) or source]
+    while todo:
+        module = todo.pop()
+        file = _file(module)
+        if start is None or file is None or file in files or not _is_beside(start, file):
+            continue
+        files.add(file)
+        todo += [inspect.getmodule(value) for value in vars(module).values()]
+    return files
+
+
+def _is_beside(start: Path, file: Path) -> bool:
+    """Whether a file is of the same project; what is installed is not, wherever it lies."""
+    installed = {"site-packages", "dist-packages"} & set(file.parts)
+    return file == start or (start.parent in file.parents and not installed)
+
+
+def _file(source: Any) -> Path | None:
     try:
-        return Path(inspect.getfile(source)).read_bytes()
-    except (TypeError, OSError):  # of what has no file of its own
-        return b""
+        found = Path(inspect.getfile(source)).resolve()
+    except TypeError:  # of what has no file of its own
+        return None
+    return found if found.is_file() else None
 
 
 def _module(source: str) -> ModuleType:

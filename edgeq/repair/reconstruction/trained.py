@@ -59,7 +59,7 @@ def trained(
     options = repair.reconstruct
     assert options is not None
     known = key_of(model, plan, repair, images.files, images.preprocess)
-    about: dict[str, Any] = {"torch": torch.__version__, "device": DEVICE}
+    about: dict[str, Any] = {"torch": torch.__version__, "device": DEVICE, "threads": threads}
     about["ranges"] = {name: asdict(one) for name, one in ranges.items()}
     key = cache.key({"trained": known, **about})
     subject = replace(subject_of(model, plan, options.crops, repair.seed, images), ranges=ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeq.records.insight import ColumnInsight, Insight
@@ -9,7 +10,6 @@ from edgeq.report.html.numbers import Numbers
 
 _MOST_CLASSES = 12
 _MOST_ROWS = 15
-BACKGROUND = "(background)"
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,14 @@ class ConfusionView:
 
 def confusion_view(insight: Insight) -> ConfusionView:
     """Of the last column, beside the reference."""
-    before, after = _counts(insight.reference), _counts(insight.columns[-1])
+    both = insight.reference, insight.columns[-1]
+    background = _background(both)
+    before, after = (_counts(column, background) for column in both)
     pairs = sorted({*before, *after})
     order = [one.name for one in insight.reference.mask.by_class]
     found = {name for pair in pairs for name in pair}
     names = [name for name in order if name in found]
-    names += [*sorted(found - {*names, BACKGROUND}), BACKGROUND]
+    names += [*sorted(found - {*names, background}), background]
     numbers = Numbers(
         ("annotated", "found as", "float", "device"),
         tuple((*pair, before.get(pair, 0), after.get(pair, 0)) for pair in pairs),
@@ -81,8 +83,17 @@ def confusion_view(insight: Insight) -> ConfusionView:
     return ConfusionView(tuple(names), tuple(rows), numbers, most)
 
 
-def _counts(column: ColumnInsight) -> dict[tuple[str, str], int]:
-    return {
-        (one.annotated or BACKGROUND, one.found or BACKGROUND): one.count
-        for one in column.confusion
-    }
+def _background(columns: Iterable[ColumnInsight]) -> str:
+    """What is not annotated, or not found, by a name that no class has."""
+    pairs = [(one.annotated, one.found) for column in columns for one in column.confusion]
+    name = "(background)"
+    while any(name in pair for pair in pairs):
+        name = f"({name})"
+    return name
+
+
+def _counts(column: ColumnInsight, background: str) -> dict[tuple[str, str], int]:
+    def named(category: str | None) -> str:
+        return background if category is None else category
+
+    return {(named(one.annotated), named(one.found)): one.count for one in column.confusion}

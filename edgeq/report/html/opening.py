@@ -20,6 +20,7 @@ from edgeq.report.figures import (
     three_digits,
 )
 from edgeq.report.html.numbers import Numbers
+from edgeq.report.money import Costs, costs, written
 from edgeq.report.outcome import TITLES, Ending, outcome
 from edgeq.report.terminal.report import remarks
 from edgeq.significance import percentiles
@@ -166,6 +167,15 @@ def _rows(report: Report) -> Iterator[tuple[str, str, Callable[[Column], Figure]
     yield "memory", "peak of the process", _memory
     yield "model", "the file", _size
     yield "energy", "an inference, idle taken off", _energy
+    if (prices := report.prices) is not None:
+        for cost in costs(prices):
+            yield cost.name, cost.per, partial(_cost, cost, prices.currency)
+
+
+def _cost(cost: Costs, currency: str, column: Column) -> Figure:
+    text = written(cost, column)
+    is_known = text not in (NOT_MEASURED, UNSTABLE)
+    return Figure(text, currency if is_known else "", is_known=is_known)
 
 
 def _ap(kind: str, column: Column) -> Figure:

@@ -22,6 +22,7 @@ from edgeq.report.figures import (
     soaked,
     streams,
 )
+from edgeq.report.money import money
 from edgeq.report.outcome import TITLES, Ending, outcome
 from edgeq.report.rows import SECTIONS
 from edgeq.report.speedup import explanation, frames, worth
@@ -31,7 +32,7 @@ from edgeq.spec.gates import all_gates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeq.records.report import Column, Divergence, Report, Verdict, VerdictStatus
+    from edgeq.records.report import Divergence, Report, Verdict, VerdictStatus
     from edgeq.report.rows import Section
 
 _ALWAYS = ("float", "simulated", "device")
@@ -104,7 +105,7 @@ def _figures(report: Report) -> RenderableType:
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(TITLES[name], justify="right")
-    for section in _sections(report.columns):
+    for section in _sections(report):
         rows = [
             (
                 row.label,
@@ -120,12 +121,14 @@ def _figures(report: Report) -> RenderableType:
     return table
 
 
-def _sections(columns: Sequence[Column]) -> Iterator[Section]:
+def _sections(report: Report) -> Iterator[Section]:
     accuracy, *rest = SECTIONS
     yield accuracy
-    if any(column.deployed for column in columns):
+    if any(column.deployed for column in report.columns):
         yield DEPLOYED
-    yield from (*rest, *board_sections(columns))
+    yield from (*rest, *board_sections(report.columns))
+    if report.prices:
+        yield money(report.prices)
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:

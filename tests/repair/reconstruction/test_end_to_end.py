@@ -191,6 +191,31 @@ def test_loss_is_known_by_its_own_file_too_and_may_have_dataclasses(
     assert own_loss(f"{tmp_path / 'named.py'}:labelled").sha256 != named.sha256
 
 
+def test_loss_is_known_by_what_it_takes_from_its_folder_but_not_by_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    installed = tmp_path / "site-packages" / "loss_of_others.py"
+    installed.parent.mkdir()
+    monkeypatch.syspath_prepend(installed.parent)
+    parts = tmp_path / "loss_parts"
+    parts.mkdir()
+    files = [parts / "__init__.py", parts / "weights.py", installed]
+    for file in files:
+        file.write_text("")
+    files[1].write_text("WEIGHT = 2.0\ndef weigh(x):\n    return WEIGHT * x\n")
+    files[2].write_text("def scale(x):\n    return x\n")
+    loss = tmp_path / "loss.py"
+    head = "import torch\nfrom loss_parts.weights import weigh\nfrom loss_of_others import scale\n"
+    loss.write_text(f"{head}\ndef labelled(found, batch):\n    return weigh(scale(found))\n")
+    before = own_loss(f"{loss}:labelled").sha256
+    assert own_loss(f"{loss}:labelled").sha256 == before
+    installed.write_text(installed.read_text() + "# another\n")
+    assert own_loss(f"{loss}:labelled").sha256 == before
+    files[1].write_text(files[1].read_text().replace("2.0", "3.0"))
+    assert own_loss(f"{loss}:labelled").sha256 != before
+
+
 @pytest.mark.usefixtures("edgeq_home")
 def test_loss_that_is_none_is_told(small_demo: Path, dataset: Dataset, tmp_path: Path) -> None:
     preprocess = recipes.load(small_demo / "recipe.yaml").preprocess
