@@ -100,7 +100,8 @@ class Comparison(Record):
             for name, one in (("A", self.a), ("B", self.b))
             if one.agreement is not None
         ]
-        return f"agreement with float as last deployed: {', '.join(known)}" if known else ""
+        said = "agreement with float as last deployed (masks/boxes)"
+        return f"{said}: {', '.join(known)}" if known else ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -42,7 +42,7 @@ def _interval(found: Interval | None) -> str:
 
 def _shift(deployed: Deployed) -> str:
     shift = deployed.score_shift
-    return NOT_MEASURED if shift is None else f"{shift.estimate:+.3f}"
+    return NOT_MEASURED if shift is None else f"{shift.estimate:+z.3f}"
 
 
 def _back(deployed: Deployed) -> str:

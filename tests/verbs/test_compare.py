@@ -65,7 +65,7 @@ def test_agreement_is_that_of_the_newest_report_on_such_a_target() -> None:
         store.add(made.model_copy(update=told))
     known = with_agreement(found, store)
     assert known.a.agreement is None and known.b.agreement == agreement(0.9, 0.85)
-    assert known.agreed == "agreement with float as last deployed: B 0.9000/0.8500"
+    assert known.agreed == "agreement with float as last deployed (masks/boxes): B 0.9000/0.8500"
     assert known.exit_code == found.exit_code
     assert Comparison.model_validate_json(known.model_dump_json()) == known
 

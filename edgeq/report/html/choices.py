@@ -114,9 +114,8 @@ def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Char
     caption = Caption(
         name="tradeoff",
         title="Accuracy against time",
-        description=f"Mask AP lost against float, with its 95% interval, and the median frame of "
-        f"{len(found)} runs. Lower and further left is better; {len(best)} are beaten by none "
-        "in both (filled, joined by a line).",
+        description="Mask AP lost against float, with its 95% interval, and the median frame. "
+        "Lower and further left is better. " + _compared(len(found), len(best)),
         numbers=Numbers(
             ("run", "recipe, target", "frame, ms", "drop", "low", "high", "best", "baseline"), rows
         ),
@@ -146,6 +145,12 @@ def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Char
         axes.grid()
 
     return draw(caption, 3.0, paint)
+
+
+def _compared(runs: int, best: int) -> str:
+    if runs == 1:
+        return "There is one run so far; deploy other recipes, and name their runs beside this one."
+    return f"Of {runs} runs no other beats {best} in both (filled, joined by a line)."
 
 
 def series_chart(number: int, series: Series, dossier: Dossier) -> Chart:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from edgeq.records.accuracy import Interval
 from edgeq.records.measurement import Measurement, Stage
@@ -159,6 +160,10 @@ def _of(figure: Callable[[Column], Figure], column: Column | None) -> Figure:
 def _rows(report: Report) -> Iterator[tuple[str, str, Callable[[Column], Figure]]]:
     yield "mask AP", "lost against float (95%)", partial(_ap, "mask")
     yield "box AP", "lost against float (95%)", partial(_ap, "box")
+    if any(column.agreement for column in report.columns):
+        beneath = "AP against what float finds (95%)"
+        yield "agreement of masks", beneath, partial(_agreement, "mask")
+        yield "agreement of boxes", beneath, partial(_agreement, "box")
     deployed = next((column.deployed for column in report.columns if column.deployed), None)
     if deployed is not None:
         yield f"F1 of masks at {deployed.threshold:g}", "lost against float (95%)", _f1
@@ -184,6 +189,15 @@ def _ap(kind: str, column: Column) -> Figure:
     ap = column.accuracy.mask.ap if kind == "mask" else column.accuracy.box.ap
     drop = column.mask_ap_drop if kind == "mask" else column.box_ap_drop
     return Figure(average_precision(ap), "", _drop(drop))
+
+
+def _agreement(kind: Literal["mask", "box"], column: Column) -> Figure:
+    if column.name == "float":
+        return Figure("", beneath="1 by definition")
+    if column.agreement is None:
+        return Figure(NOT_MEASURED, is_known=False)
+    found = column.agreement.mask if kind == "mask" else column.agreement.box
+    return Figure(average_precision(found.estimate), "", f"({interval(found)})")
 
 
 def _drop(drop: Interval | None) -> str:

@@ -200,17 +200,17 @@ def _said(evidence: RunEvidence, change: ImageChange) -> Iterator[str]:
     """What the device has lost, found and changed, in words."""
     for name, ones in (("lost", change.lost), ("found", change.found)):
         if ones:
-            named = ", ".join(_spotted(evidence, one) for one in ones[:_NAMED])
+            named = "; ".join(_spotted(evidence, one) for one in ones[:_NAMED])
             yield f"{name}: {named}{_more(len(ones))}"
     if change.changed:
-        named = ", ".join(_shared(evidence, one) for one in change.changed[:_NAMED])
+        named = "; ".join(_shared(evidence, one) for one in change.changed[:_NAMED])
         yield f"changed: {named}{_more(len(change.changed))}"
     if change.same:
         yield f"the same: {len(change.same)}"
 
 
 def _more(count: int) -> str:
-    return f" and {count - _NAMED} more" if count > _NAMED else ""
+    return f"; and {count - _NAMED} more" if count > _NAMED else ""
 
 
 def _spotted(evidence: RunEvidence, one: Spotted) -> str:

@@ -77,11 +77,11 @@ def interval_title(found: Comparison) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value or 0.0:+.1%}"  # which has no sign of its own
+    return f"{value:+z.1%}"  # z: what is rounded to zero is not below it
 
 
 def _points(value: float) -> str:
-    return f"{value or 0.0:+.4f}"
+    return f"{value:+z.4f}"
 
 
 def _header(found: Comparison) -> RenderableType:

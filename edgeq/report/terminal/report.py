@@ -204,7 +204,7 @@ def _reasons(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
 def _divergence(divergence: Divergence) -> str:
     parts = []
     if divergence.mask_ap is not None:
-        parts.append(f"mask AP {-divergence.mask_ap:+.4f}")
+        parts.append(f"mask AP {-divergence.mask_ap:+z.4f}")
     parts += [snr_by_part(divergence.snr_db)] if divergence.snr_db else []
     if divergence.lacking:
         parts.append(f"{divergence.lacking:.1%} of the detections on one side only")

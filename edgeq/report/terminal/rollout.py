@@ -109,7 +109,7 @@ def _spread(devices: Sequence[DeviceProgress], metric: str) -> str:
     found = sorted(expm1(device.losses[metric]) for device in devices if metric in device.losses)
     if not found:
         return "not measured"
-    return f"{median(found):+.1%} ({found[0]:+.1%} to {found[-1]:+.1%})"
+    return f"{median(found):+z.1%} ({found[0]:+z.1%} to {found[-1]:+z.1%})"
 
 
 def _troubled(found: RolloutStatus) -> Iterator[str]:

@@ -53,6 +53,6 @@ def test_agreement_is_told_of_the_sides_that_have_one() -> None:
     found = comparison()
     known = found.model_copy(update={"a": found.a.model_copy(update={"agreement": agreement()})})
     text = text_of(known, 100)
-    assert "agreement with float as last deployed: A 0.8870/0.8700" in text
+    assert "agreement with float as last deployed (masks/boxes): A 0.8870/0.8700" in text
     assert "agreement with float as last deployed" in markdown.render(known)
     assert "agreement" not in text_of(found, 100)
