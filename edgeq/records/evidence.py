@@ -22,7 +22,10 @@ class SeenImage(Record):
 
 
 class RangeEnd(Record):
-    """Where a tensor's range ends by one calibrator; `chosen` is the recipe's."""
+    """Where a tensor's range ends by one calibrator; `chosen` is the plan's, mostly the recipe's.
+
+    A range that was learned, or that is shared or known, is `planned`, and no calibrator's.
+    """
 
     calibrator: str
     low: float

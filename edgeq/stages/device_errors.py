@@ -51,8 +51,8 @@ def device_errors(checked: Checked, built: Build, progress: Progress = silent) -
     """
     if checked.evaluation is None:
         return _none("the recipe evaluates nothing")
-    if checked.prepared.recipe.repair.is_wanted:
-        return _none("a repaired model's tensors are not those of the float model")
+    if checked.prepared.recipe.repair.equalize:
+        return _none("equalization scales the model's tensors: they are not those of float")
     try:
         return _asked(checked, built, progress)
     except EdgeqError as exc:

@@ -12,6 +12,7 @@ from edgeq.calibrators import calibrators
 from edgeq.calibrators.base import calibrate
 from edgeq.calibrators.histogram import Histogram
 from edgeq.graph.layers import HEAVY
+from edgeq.quantization.arithmetic import LIMITS, Scale, activation_scale
 from edgeq.quantization.loss import snr_db
 from edgeq.quantization.plan import Plan
 from edgeq.records.evidence import LayerSeen, RangeEnd, TensorHistogram
@@ -80,14 +81,25 @@ def _histogram(
     seen = statistics.histogram(layer.tensor)
     asked = prepared.choices.activations(layer.node)
     scheme = prepared.placement.scheme if asked.scheme == "target" else asked.scheme
-    ends = []
+    symmetric, planned = scheme == "scale", plan.tensors[layer.tensor]
+    ranges = {}
     for name, one in calibrators().items():
-        chosen = name == asked.calibrator
         given = {one.parameter: float(one.example)} if one.parameter else {}
-        how = asked if chosen else Activations.model_validate({"calibrator": name, **given})
-        span = calibrate(seen, how, symmetric=scheme == "scale")
+        plain = Activations.model_validate({"calibrator": name, **given})
+        how = asked if name == asked.calibrator else plain
         label = name if how.parameter is None else f"{name} {how.parameter:g}"
-        ends.append(RangeEnd(calibrator=label, low=span.low, high=span.high, chosen=chosen))
+        ranges[name] = (label, calibrate(seen, how, symmetric))
+    asked_for = activation_scale(ranges[asked.calibrator][1], planned.dtype, symmetric)
+    another = _otherwise(planned, asked_for)
+    ends = [
+        RangeEnd(
+            calibrator=label,
+            low=span.low,
+            high=span.high,
+            chosen=name == asked.calibrator and not another,
+        )
+        for name, (label, span) in ranges.items()
+    ]
     counts = equal_bins(seen, _BINS)
     return TensorHistogram(
         node=layer.node,
@@ -95,8 +107,24 @@ def _histogram(
         low=seen.low,
         high=seen.high,
         counts=counts,
-        ends=tuple(ends),
+        ends=(*ends, *another),
     )
+
+
+def _otherwise(planned: Scale, asked_for: Scale) -> list[RangeEnd]:
+    """The range that the plan has instead of the calibrator's, as it was learned, shared or known.
+
+    A step at an end is none: zero has to be one of the integers.
+    """
+    ends = [
+        tuple((limit - one.zero_point) * one.scale for limit in LIMITS[one.dtype])
+        for one in (planned, asked_for)
+    ]
+    step = max(planned.scale, asked_for.scale)
+    if all(abs(one - other) <= step for one, other in zip(*ends, strict=True)):
+        return []
+    low, high = ends[0]
+    return [RangeEnd(calibrator="planned", low=low, high=high, chosen=True)]
 
 
 def equal_bins(histogram: Histogram, bins: int) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgeq.calibration.inputs import evenly, placed
 from edgeq.quantization.plan import Plan
 from edgeq.records.evidence import LayerSeen
 from edgeq.runtimes import runtime
+from edgeq.stages import device_errors as stage
 from edgeq.stages import evidence
 from edgeq.stages.build import build
 from edgeq.stages.check import check
@@ -23,6 +25,8 @@ from edgeq.stages.device_errors import device_errors, layer_tensors
 from edgeq.stages.layer_errors import LOOKED_AT
 from edgeq.stages.prepare import Prepared
 from edgeq.store import open_store
+from tests.nets import Net
+from tests.runtimes.builds import plan_of
 
 
 def exact(prepared: Prepared, tensors: list[str], fed: Any) -> dict[str, Any]:
@@ -87,6 +91,64 @@ def near(layer: LayerSeen) -> bool:
     assert layer.arrived_db is not None
     assert layer.device_db is not None
     return abs(layer.arrived_db - layer.device_db) < 3
+
+
+@pytest.mark.usefixtures("before")
+def test_no_more_is_sent_than_a_link_bears(
+    small_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = check(small_demo / "recipe.yaml", "local")
+    with checked.device:
+        built = build(checked.prepared)
+        model, tensors = checked.prepared.model, layer_tensors(checked.prepared.model, built.plan)
+        sizes = {node: math.prod(model.shapes[name]) for node, name in tensors.items()}
+        monkeypatch.setattr(stage, "MOST_BYTES", sum(sizes.values()))
+        of_one = device_errors(checked, built)
+        monkeypatch.setattr(stage, "MOST_BYTES", sum(sizes.values()) // 3)
+        of_few = device_errors(checked, built)
+
+    assert of_one.said == "over 1 calibration image"
+    assert list(of_one.arrived_db) == list(tensors)
+    few = len(of_few.arrived_db)
+    assert of_few.said == (
+        f"over 1 calibration image and {few} of {len(tensors)} layers, "
+        "as all would be too much to send"
+    )
+    assert 1 < few < len(tensors)
+    assert sum(sizes[node] for node in of_few.arrived_db) <= sum(sizes.values()) // 3
+    for node, ratio in of_few.arrived_db.items():
+        assert ratio == of_one.arrived_db[node]
+
+
+@pytest.mark.usefixtures("before")
+def test_a_device_that_fails_at_it_is_the_reason(
+    small_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(runtime("onnxruntime"))
+    tap = kind.tap
+    monkeypatch.setattr(kind, "tap", lambda *of: replace(tap(*of), content=b"no model"))
+    checked = check(small_demo / "recipe.yaml", "local")
+    with checked.device:
+        found = device_errors(checked, build(checked.prepared))
+    assert found.said.startswith("not measured: ") and not found.arrived_db
+    assert checked.device.address in found.said
+
+
+def test_tensorrt_says_what_it_would_need(small_demo: Path) -> None:
+    checked = check(small_demo / "recipe.yaml", "local")
+    with checked.device:
+        built = build(checked.prepared)
+    found = runtime("tensorrt").tap(checked.prepared.model, built.plan, b"", ["any"])
+    assert not found.taps and "debug listener" in found.why_none
+
+
+def test_behind_a_relu_that_the_kernel_takes_in_is_its_output(tmp_path: Path) -> None:
+    net = Net(4, 8)
+    inner = net.node("Relu", [net.conv("x", "one", (4, 4, 3, 3))], "relu")
+    both = net.node("Add", [net.conv(inner, "two", (4, 4, 3, 3)), inner], "sum")
+    net.conv(both, "three", (4, 4, 1, 1))
+    model = net.model(tmp_path, ["three"])
+    assert layer_tensors(model, plan_of(model)) == {"one": "relu", "two": "two"}
 
 
 def test_litert_hands_out_what_its_delegate_computes(

@@ -127,17 +127,17 @@ def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
 
     None where it was not computed.
     """
-    known = [one for one in layers if one.arrived_db is not None]
+    known = [one for one in layers if one.arrived_db is not None or one.device_db is not None]
     if len(known) < _LEGIBLE:
         return None
-    worst = min(known, key=lambda one: one.arrived_db or 0.0)
+    least, worst = min((ratio, one.node) for one in known for ratio in _arrived(one))
     caption = Caption(
         name="depth",
         title="Error along the network",
         description="Signal to all error that has come together behind each layer with weights, in "
-        f"the simulation; higher is better. Least is left at {worst.node}: "
-        f"{worst.arrived_db:.1f} dB. The small marks are what each output loses by itself; "
-        "squares, where there are any, are the same on the device.",
+        "the simulation (diamonds) and on the device (squares), where they are known; higher is "
+        f"better. Least is left at {worst}: {least:.1f} dB. The small marks are what each output "
+        "loses by itself.",
         numbers=Numbers(
             ("layer", "arrived, dB", "on the device, dB", "its own, dB"),
             tuple((one.node, one.arrived_db, one.device_db, one.snr_db) for one in known),
@@ -146,24 +146,25 @@ def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        places = range(1, len(known) + 1)
-        own = [(at, one.snr_db) for at, one in zip(places, known, strict=True) if one.snr_db]
-        there = [
-            (at, one.device_db) for at, one in zip(places, known, strict=True) if one.device_db
-        ]
-        arrived = [one.arrived_db for one in known]
-        axes.plot(places, arrived, "D-", color=DEVICE, label="arrived", markersize=3, linewidth=1)
-        if there:
-            axes.plot(*zip(*there, strict=True), "s--", color=INK, label="on the device", **_SMALL)
-        if own:
-            axes.plot(*zip(*own, strict=True), "o", color=SOFT, label="its own", markersize=2.5)
+        for style, colour, label, ratios in (
+            ("D-", DEVICE, "simulated", [one.arrived_db for one in known]),
+            ("s--", INK, "on the device", [one.device_db for one in known]),
+            ("o", SOFT, "its own", [one.snr_db for one in known]),
+        ):
+            there = [(at, ratio) for at, ratio in enumerate(ratios, 1) if ratio is not None]
+            if there:
+                axes.plot(*zip(*there, strict=True), style, color=colour, label=label, **_SMALL)
         axes.set_xlabel("layer with weights, in the model's order")
         axes.set_ylabel("dB")
-        axes.set_ylim(bottom=min(0.0, *(one or 0.0 for one in arrived)))
+        axes.set_ylim(bottom=min(0.0, least))
         axes.grid(axis="y")
         figure.legend(loc="outside upper left", ncols=3, borderpad=0)
 
     return draw(caption, 2.7, paint)
+
+
+def _arrived(layer: LayerSeen) -> list[float]:
+    return [ratio for ratio in (layer.arrived_db, layer.device_db) if ratio is not None]
 
 
 def histogram_chart(number: int, found: TensorHistogram) -> Chart:
@@ -179,7 +180,7 @@ def histogram_chart(number: int, found: TensorHistogram) -> Chart:
         name=f"histogram-{number}",
         title=found.node or found.tensor,
         description=f"Output {found.tensor}: its values as shares of all, linear above, "
-        f"logarithmic below. Solid is the recipe's {chosen}; the others: {others}.",
+        f"logarithmic below. Solid is the range that it got, {chosen}; the others: {others}.",
         numbers=Numbers(("value", "share"), tuple(zip(centres, shares, strict=True))),
     )
 
