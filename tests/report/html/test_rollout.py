@@ -108,6 +108,24 @@ def test_devices_with_one_reason_stand_together_and_those_against_the_release_fi
     )
 
 
+def test_a_reason_with_other_figures_addresses_and_ids_is_the_same() -> None:
+    found, _ = rolled_out()
+    reasons = [
+        f"edge@10.0.0.{n}: it takes {17.5 + n} ms a frame, see report {n:012x}" for n in range(3)
+    ]
+    others = ("edge@10.0.0.9: the disk is full", "edge@10.0.0.8: the disk is read-only")
+    devices = tuple(
+        DeviceProgress(device=f"cam{n}", wave=0, state="failed", failure="model", reason=reason)
+        for n, reason in enumerate((*reasons, *others))
+    )
+    rows = failures(found.model_copy(update={"devices": devices})).rows
+    assert [(row[0], row[3], row[4]) for row in rows] == [
+        (reasons[0].removeprefix("edge@10.0.0.0: "), 3, "cam0, cam1, cam2"),
+        ("the disk is full", 1, "cam3"),
+        ("the disk is read-only", 1, "cam4"),
+    ]
+
+
 def test_one_that_has_only_begun_has_no_time_line_and_costs_nothing_yet() -> None:
     found, _ = rolled_out()
     pending = tuple(DeviceProgress(device=one.device, wave=one.wave) for one in found.devices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from edgeq.report.html.numbers import Cell, Numbers
 from edgeq.significance.outliers import outliers
 
 if TYPE_CHECKING:
-    from edgeq.records.rollout import DeviceState, RolloutStatus
+    from edgeq.records.rollout import DeviceProgress, DeviceState, RolloutStatus
 
 _COLOURS: dict[str, str] = {
     "healthy": FOUND,
@@ -44,6 +45,9 @@ _DOTS = ((False, SOFT, "o"), (True, LOST, "X"))
 _MOST_DOTS = 200
 _NAMED = 4
 _WHICH = 8
+_ADDRESS = re.compile(r"^\S+@\S+: ")
+_OF_ONE_DEVICE = re.compile(rf"{_ADDRESS.pattern}|\b[0-9a-f]{{12,64}}\b|[-+]?\d+(\.\d+)?")
+"""Parts of a reason that are other ones for each device."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def states_chart(found: RolloutStatus) -> Chart:
             )
             for place, width in enumerate(widths):
                 if width > _LEGIBLE * most:
-                    at = (left[place] + width / 2, place - 0.42)
+                    at = (left[place] + width / 2, place - 0.29)
                     axes.annotate(str(width), at, ha="center", color=INK, fontsize=8.5)
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_yticks(range(len(counts)), found.waves)
@@ -114,7 +118,7 @@ def changes_chart(found: RolloutStatus) -> Chart | None:
         return None
     far = far_devices(found)
     said = ", ".join(
-        f"{metric} {median(one for _, one in known):+.2g} %" for metric, known in changes.items()
+        f"{metric} {median(one for _, one in known):+.2g}%" for metric, known in changes.items()
     )
     who = list(dict.fromkeys(one.device for one in far))
     names = f" Far from the others: {listed(who, _NAMED)}." if who else ""
@@ -169,14 +173,24 @@ def far_devices(found: RolloutStatus) -> tuple[FarDevice, ...]:
 
 
 def failures(found: RolloutStatus) -> Numbers:
-    """Every reason with how many devices have it, what speaks against the release first."""
-    by_reason: dict[tuple[bool, str, str, str], list[str]] = defaultdict(list)
+    """Every reason with how many devices have it, what speaks against the release first.
+
+    Reasons that differ in figures, addresses and ids are one, told as the first device has it.
+    """
+    by_reason: dict[tuple[bool, str, str, str], list[DeviceProgress]] = defaultdict(list)
     for one in found.devices:
         if one.reason:
-            by_reason[not one.is_bad, one.failure or "", one.state, one.reason].append(one.device)
+            about = _OF_ONE_DEVICE.sub("", one.reason)
+            by_reason[not one.is_bad, one.failure or "", one.state, about].append(one)
     rows: list[tuple[Cell, ...]] = [
-        (reason, kind or "-", state, len(names), listed(names, _WHICH))
-        for (_, kind, state, reason), names in sorted(
+        (
+            _ADDRESS.sub("", same[0].reason),
+            kind or "-",
+            state,
+            len(same),
+            listed([one.device for one in same], _WHICH),
+        )
+        for (_, kind, state, _), same in sorted(
             by_reason.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])
         )
     ]

@@ -57,7 +57,7 @@ def render_rollout_html(found: RolloutStatus, events: Sequence[RolloutEvent]) ->
         all_reasons=reasons,
         far=Numbers(
             ("device", "wave", "metric", "change"),
-            tuple((one.device, one.wave, one.metric, f"{one.change:+z.1f} %") for one in far),
+            tuple((one.device, one.wave, one.metric, f"{one.change:+z.1f}%") for one in far),
         ),
         unmeasured=sum(not one.losses for one in found.devices),
         devices=_devices(found),

@@ -75,7 +75,7 @@ def timeline_chart(found: RolloutStatus, events: Sequence[RolloutEvent]) -> Char
         for _, name, told in begun
         for one in told
     )
-    ends = ", ".join(f"{name} {told[-1].healthy} of {sizes[n]}" for n, name, told in begun)
+    ends = "; ".join(f"{name}: {told[-1].healthy} of {sizes[n]}" for n, name, told in begun)
     marks = _marks(whole)
     said = ", ".join(
         f"{event.state} at {_seconds(found, event.at) * factor:.3g}" for event in marks
