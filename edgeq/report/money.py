@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,19 +19,37 @@ _MJ_PER_KWH = 3.6e9
 
 @dataclass(frozen=True)
 class Costs:
-    """One kind of cost: what it is for, and how much of it a measurement comes to."""
+    """One kind of cost: what it is for, how much a measurement comes to, and of what that is."""
 
     name: str
     per: str
     amount: Callable[[Measurement], float | None]
+    said: Callable[[Measurement], str]
 
 
 def costs(prices: Prices) -> Iterator[Costs]:
     """What these prices tell the cost of."""
-    if prices.board is not None:
-        yield Costs("board", "for a frame a second", partial(_capacity, prices.board))
-    if prices.kwh is not None:
-        yield Costs("electricity", "for a million frames", partial(_electricity, prices.kwh))
+    board, kwh, currency = prices.board, prices.kwh, prices.currency
+    if board is not None:
+
+        def of_frames(measured: Measurement) -> str:
+            frame_ms = three_digits(_frame_ms(measured))
+            return f"{board:g} {currency} a board, {frame_ms} ms a frame on average"
+
+        yield Costs("board", "for a frame a second", partial(_capacity, board), of_frames)
+    if kwh is not None:
+
+        def of_energy(measured: Measurement) -> str:
+            energy_mj = three_digits(_energy_mj(measured) or 0.0)
+            return f"{kwh:g} {currency} a kWh, {energy_mj} mJ a frame, idle included"
+
+        yield Costs("electricity", "for a million frames", partial(_electricity, kwh), of_energy)
+
+
+def priced(prices: Prices) -> str:
+    """The prices themselves, as the target gives them."""
+    given = {"a board": prices.board, "a kWh": prices.kwh}
+    return ", ".join(f"{price:g} {prices.currency} {of}" for of, price in given.items() if price)
 
 
 def money(prices: Prices) -> Section:
@@ -55,11 +74,21 @@ def written(cost: Costs, column: Column) -> str:
 
 def _capacity(board: float, measured: Measurement) -> float | None:
     """The board's price over the frames that it computes a second, one after the other."""
+    frame_ms = _frame_ms(measured)
+    return None if math.isnan(frame_ms) else board * frame_ms / 1e3
+
+
+def _frame_ms(measured: Measurement) -> float:
+    """The mean, which frames one after the other come to; NaN without a decoder's time."""
     frames_ns = measured.samples_ns("frame") if measured.postprocess_ns else ()
-    return board * sum(frames_ns) / 1e9 / len(frames_ns) if frames_ns else None
+    return sum(frames_ns) / 1e6 / len(frames_ns) if frames_ns else math.nan
 
 
 def _electricity(kwh: float, measured: Measurement) -> float | None:
-    """With what the board draws when idle: it is switched on for these frames."""
-    energy_mj = measured.power.energy_with_idle_mj if measured.power else None
+    energy_mj = _energy_mj(measured)
     return None if energy_mj is None else energy_mj * MILLION / _MJ_PER_KWH * kwh
+
+
+def _energy_mj(measured: Measurement) -> float | None:
+    """With what the board draws when idle: it is switched on for these frames."""
+    return measured.power.energy_with_idle_mj if measured.power else None

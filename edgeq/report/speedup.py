@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from edgeq.records.report import Gain, Speedup
+from typing import Literal
+
+from edgeq.records.report import Gain, Report, Speedup
 
 EARNS = 1.05
 """Less than this is within what two measurements in a row differ by."""
+
+
+def is_steady(report: Report, beside: Literal["fp16", "float"]) -> bool:
+    """Whether nothing disturbed the device's measurement, nor that of the column beside it."""
+    columns = [report.column(name) for name in (beside, "device")]
+    return not any(one.measurement.unstable for one in columns if one and one.measurement)
 
 
 def worth(found: Gain) -> list[str]:

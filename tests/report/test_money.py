@@ -54,9 +54,12 @@ def test_what_is_not_priced_or_not_measured_has_no_figure() -> None:
 
 def test_the_page_says_it_beside_the_energy() -> None:
     rows = {one.label: one.figures for one in opening_view(priced(of_20_ms())).rows}
-    assert [(one.value, one.unit) for one in rows["board"]][-1] == ("10.0", "EUR")
-    assert [(one.value, one.unit) for one in rows["electricity"]][-1] == ("0.0401", "EUR")
+    assert [(one.text, one.unit) for one in rows["board"]][-1] == ("10.0", "EUR")
+    assert [(one.text, one.unit) for one in rows["electricity"]][-1] == ("0.0401", "EUR")
     assert [one.is_known for one in rows["board"]] == [False, False, True]
+    assert rows["board"][-1].beneath == "500 EUR a board, 20.0 ms a frame on average"
+    assert rows["electricity"][-1].beneath == "0.36 EUR a kWh, 400 mJ a frame, idle included"
+    assert "prices: 500 EUR a board, 0.36 EUR a kWh" in text_of(priced(of_20_ms()), 120)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from edgeq.report.figures import (
     soaked,
     streams,
 )
-from edgeq.report.money import money
+from edgeq.report.money import money, priced
 from edgeq.report.outcome import TITLES, Ending, outcome
 from edgeq.report.rows import SECTIONS
-from edgeq.report.speedup import explanation, frames, worth
+from edgeq.report.speedup import explanation, frames, is_steady, worth
 from edgeq.report.terminal.classes import class_table
 from edgeq.spec.gates import all_gates
 
@@ -173,8 +173,7 @@ def remarks(report: Report) -> Iterator[tuple[str, str]]:
         yield "device against simulation", _divergence(report.divergence)
     if report.speedup is not None:
         found = report.speedup
-        both = [report.column(name) for name in ("fp16", "device")]
-        steady = not any(c.measurement.unstable for c in both if c and c.measurement)
+        steady = is_steady(report, "fp16")
         words = f"{found.ratio:.2f} times as fast" if steady else UNSTABLE
         for sentence in (words, *((*frames(found), *explanation(found)) if steady else ())):
             yield "int8 against fp16", sentence
@@ -183,11 +182,14 @@ def remarks(report: Report) -> Iterator[tuple[str, str]]:
         measurements = [c.measurement for c in both if c and c.measurement]
         if any(m.emulated for m in measurements):
             sentences = ["not compared: emulated"]
+        elif is_steady(report, "float"):
+            sentences = [*worth(report.gain), *frames(report.gain)]
         else:
-            steady = not any(m.unstable for m in measurements)
-            sentences = [*worth(report.gain), *frames(report.gain)] if steady else [UNSTABLE]
+            sentences = [UNSTABLE]
         for sentence in sentences:
             yield "int8 against float", sentence
+    if report.prices is not None:
+        yield "prices", priced(report.prices)
     for note in report.notes:
         yield "note", note
 

@@ -74,12 +74,12 @@ class Elements(HTMLParser):
     def links(self) -> dict[str, str]:
         """The content of every download by its name."""
         downloads = [attrs for tag, attrs in self.found if tag == "a" and "download" in attrs]
-        return {
-            str(attrs["download"]): base64.b64decode(
-                str(attrs["href"]).partition("base64,")[2]
-            ).decode()
-            for attrs in downloads
-        }
+        return {str(attrs["download"]): linked(str(attrs["href"])) for attrs in downloads}
+
+
+def linked(link: str) -> str:
+    """The content of a link that holds it."""
+    return base64.b64decode(link.partition("base64,")[2]).decode()
 
 
 def require_charts_are_told(page: Elements, names: set[str]) -> None:

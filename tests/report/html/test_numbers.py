@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 
@@ -11,12 +10,14 @@ from hypothesis import strategies as st
 
 from edgeq.report.html.numbers import Numbers
 
+from .elements import linked
+
 CELLS = st.floats(allow_nan=False) | st.integers() | st.text(st.characters(codec="utf-8"))
 
 
 def read(link: str) -> list[list[str]]:
     """The rows of a CSV that a link holds."""
-    text = base64.b64decode(link.partition("base64,")[2]).decode()
+    text = linked(link)
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
