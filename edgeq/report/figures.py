@@ -34,6 +34,11 @@ def interval(value: Interval) -> str:
     return f"{value.low:.4f} to {value.high:.4f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of something, in the plural where there is not one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def three_digits(value: float) -> str:
     """A positive figure to three significant digits or to the unit, never in exponent form."""
     if math.isnan(value):

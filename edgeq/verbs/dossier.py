@@ -47,6 +47,7 @@ def dossier(runs: Sequence[str | Path], store: str | None = None) -> Dossier:
     insight, why = (None, _GONE) if found is None else _insight(found)
     shown = {run.id: run for run in (subject, *beside)}
     in_time = sorted({run.id: run for run in (subject, *of_recipe)}.values(), key=_moment)
+    real = [run for run in in_time if not _is_emulated(run)]
     return Dossier(
         report=subject,
         evidence=found,
@@ -54,7 +55,9 @@ def dossier(runs: Sequence[str | Path], store: str | None = None) -> Dossier:
         insight=insight,
         without_insight=why,
         runs=tuple(sorted(shown.values(), key=_moment, reverse=True)),
-        series=tuple(series(name, unit, in_time) for name, unit in METRICS),
+        series=tuple(
+            series(name, unit, real if unit == "ms" else in_time) for name, unit in METRICS
+        ),
         baselines={
             one.report.id: one.name
             for one in baselines.every(opened)
@@ -71,6 +74,11 @@ def named_runs(runs: Sequence[str | Path], opened: Store) -> list[Report]:
     return [_report(opened, str(run)) for run in runs]
 
 
+def _is_emulated(run: Report) -> bool:
+    device = run.column("device")
+    return bool(device and device.measurement and device.measurement.emulated)
+
+
 def _moment(run: Report) -> float:
     return run.created_at.timestamp()
 
@@ -82,8 +90,8 @@ def _report(opened: Store, run: str) -> Report:
         return Report.model_validate_json(reading.content(Path(run), LARGEST))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        what = f"is no report that this edgeq can read: {where}: {first['msg']}"
+        told = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        what = f"is no report that this edgeq can read: {told}"
         raise InputError(run, what, "name a report.json of 'edgeq deploy', or the run's id") from (
             error
         )

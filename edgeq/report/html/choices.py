@@ -83,9 +83,9 @@ def _choice(run: Report, subject: str) -> RunChoice | None:
     measured = device.measurement if device else None
     if device is None or measured is None or device.mask_ap_drop is None:
         return None
-    if measured.unstable or measured.emulated or not measured.inference_ns:
+    if measured.unstable or measured.emulated or not measured.postprocess_ns:
         return None
-    frame_ms = measured.latency_ms(50, "frame" if measured.postprocess_ns else "inference")
+    frame_ms = measured.latency_ms(50, "frame")
     label = f"{Path(run.recipe).stem}, {run.target}"
     return RunChoice(run.id, label, frame_ms, device.mask_ap_drop, run.id == subject)
 
@@ -150,7 +150,8 @@ def choices_chart(found: Sequence[RunChoice], baselines: dict[str, str]) -> Char
 def _compared(runs: int, best: int) -> str:
     if runs == 1:
         return "There is one run so far; deploy other recipes, and name their runs beside this one."
-    return f"Of {runs} runs no other beats {best} in both (filled, joined by a line)."
+    verb = "is" if best == 1 else "are"
+    return f"{best} of {runs} runs {verb} beaten by none in both (filled, joined by a line)."
 
 
 def series_chart(number: int, series: Series, dossier: Dossier) -> Chart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, get_args
@@ -33,7 +33,7 @@ class LatencyView:
     layers: Numbers | None = None
     without_layers: str = ""
     conditions: tuple[tuple[str, str], ...] = ()
-    unstable: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     why_none: str = ""
 
 
@@ -60,8 +60,18 @@ def latency_view(dossier: Dossier) -> LatencyView:
         else "not measured: only an engine that TensorRT compiled on the device is profiled "
         "layer by layer, beside the same model in fp16",
         conditions=tuple(conditions(measured)),
-        unstable=measured.unstable,
+        said=tuple(_said(timed)),
     )
+
+
+def _said(timed: Sequence[Column]) -> Iterator[str]:
+    """What keeps the times from being figures to go by, column by column."""
+    for column in timed:
+        measured = column.measurement
+        if measured is not None and measured.unstable:
+            yield f"{TITLES[column.name]} is unstable: {'; '.join(measured.unstable)}."
+        if measured is not None and measured.emulated:
+            yield f"{TITLES[column.name]} is of an emulated device, and says nothing of a real one."
 
 
 def _samples_ms(measured: Measurement, stage: Stage) -> list[float]:
@@ -144,7 +154,7 @@ def course_chart(measured: Measurement) -> Chart:
         name="course",
         title="The run from first to last",
         description=f"The device's {stage}s in the order of the run, {drawn}. "
-        "Level, nothing got in the way.",
+        "Where it is level, nothing got in the way.",
         numbers=Numbers(("s of timed passes", "median, ms", "p10, ms", "p90, ms"), rows),
     )
 

@@ -15,6 +15,7 @@ from edgeq.report.figures import (
     NOT_APPLICABLE,
     NOT_MEASURED,
     UNSTABLE,
+    counted,
     gate_figure,
     left_out,
     mebibytes,
@@ -85,8 +86,7 @@ def _header(report: Report) -> RenderableType:
 
 def _calibrated(report: Report) -> Iterator[tuple[str, str]]:
     if report.calibration is not None:
-        count = report.calibration.images
-        yield "calibrated on", "1 image" if count == 1 else f"{count} images"
+        yield "calibrated on", counted(report.calibration.images, "image")
 
 
 def _size(report: Report) -> str:

@@ -49,6 +49,19 @@ def test_the_ending_is_the_worst_that_is_said(kept: tuple[str, ...], ending: str
     assert f'<span class="ending">{ending}</span>' in page
 
 
+def test_times_of_an_emulated_board_end_nothing() -> None:
+    # Inference is worse there, peak memory cannot be told.
+    emulated = comparison().model_copy(update={"emulated": True})
+    page = render_comparison([emulated])
+    assert '<span class="ending">Cannot be told</span>' in page
+    assert "The device is emulated: times say nothing about a real one" in page
+    timed = tuple(one for one in emulated.metrics if one.unit == "ms")
+    nothing = render_comparison([emulated.model_copy(update={"metrics": timed})])
+    assert 'class="opening not-judged"' in nothing and "Nothing compared" in nothing
+    both = render_comparison([comparison("beef", device="barn-08"), emulated])
+    assert "barn-07: emulated: times say" in both and "B is worse" in both
+
+
 def test_boards_stand_a_row_each_and_what_failed_is_told() -> None:
     away = DeviceError("barn-09", "cannot be reached", "switch it on")
     boards: list[Found] = [comparison(), comparison("beef", device="barn-08"), away]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from edgeq.cli.main import app
 from edgeq.errors import InputError
-from edgeq.records.rollout import DeviceProgress, RolloutEvent, RolloutStatus
+from edgeq.records.rollout import DeviceProgress, DeviceState, RolloutEvent, RolloutStatus
 from edgeq.report.html.rollout.devices import changes_chart, failures, far_devices
 from edgeq.report.html.rollout.page import render_rollout_html, write_rollout_html
 from edgeq.report.html.rollout.steps import steps_taken
@@ -36,8 +36,11 @@ def test_it_says_how_it_stands_and_why() -> None:
     page = Elements(render_rollout_html(found, events))
 
     text = " ".join(page.text.split())
+    counted_as = (
+        "17 of 22 devices are healthy, 2 bad because of the release, 1 in trouble, 2 not begun."
+    )
     assert "Stopped" in text and "2 of 18 devices are bad, as no more than 1 may be." in text
-    assert "17 of 22 devices are healthy, 2 against the release, 1 in trouble, 2 not begun." in text
+    assert counted_as in text
     require_charts_are_told(page, {"timeline", "states", "changes"})
     assert RolloutStatus.model_validate_json(page.links()["status.json"]) == found
     assert len(page.links()["devices.csv"].splitlines()) == 23
@@ -113,7 +116,12 @@ def test_a_reason_with_other_figures_addresses_and_ids_is_the_same() -> None:
     reasons = [
         f"edge@10.0.0.{n}: it takes {17.5 + n} ms a frame, see report {n:012x}" for n in range(3)
     ]
-    others = ("edge@10.0.0.9: the disk is full", "edge@10.0.0.8: the disk is read-only")
+    others = (
+        "edge@10.0.0.9: fails the recipe's gates: latency_p90_ms failed",
+        "edge@10.0.0.8: fails the recipe's gates: latency_p99_ms failed",
+        "edge@10.0.0.7: the agent ended with exit status 1",
+        "edge@10.0.0.6: the agent ended with exit status 137",
+    )
     devices = tuple(
         DeviceProgress(device=f"cam{n}", wave=0, state="failed", failure="model", reason=reason)
         for n, reason in enumerate((*reasons, *others))
@@ -121,9 +129,30 @@ def test_a_reason_with_other_figures_addresses_and_ids_is_the_same() -> None:
     rows = failures(found.model_copy(update={"devices": devices})).rows
     assert [(row[0], row[3], row[4]) for row in rows] == [
         (reasons[0].removeprefix("edge@10.0.0.0: "), 3, "cam0, cam1, cam2"),
-        ("the disk is full", 1, "cam3"),
-        ("the disk is read-only", 1, "cam4"),
+        ("fails the recipe's gates: latency_p90_ms failed", 1, "cam3"),
+        ("fails the recipe's gates: latency_p99_ms failed", 1, "cam4"),
+        ("the agent ended with exit status 1", 1, "cam5"),
+        ("the agent ended with exit status 137", 1, "cam6"),
     ]
+
+
+def test_green_only_where_every_device_is_healthy() -> None:
+    found, _ = rolled_out()
+
+    def page(*states: DeviceState) -> str:
+        devices = tuple(
+            DeviceProgress(device=f"cam{n}", wave=0, state=state) for n, state in enumerate(states)
+        )
+        done = found.model_copy(update={"state": "done", "reason": "", "devices": devices})
+        return render_rollout_html(done, [])
+
+    assert 'class="opening passed"' in page("healthy", "healthy")
+    assert "1 of 1 device is healthy." in page("healthy")
+    assert 'class="opening not-judged"' in page("healthy", "rolled back")
+    assert "1 of 2 devices are healthy, 1 back at the release before." in page(
+        "healthy", "rolled back"
+    )
+    assert 'class="opening not-judged"' in page()
 
 
 def test_one_that_has_only_begun_has_no_time_line_and_costs_nothing_yet() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.errors import DeviceError
+from edgeq.errors import DeviceError, listed
 from edgeq.records.comparison import Compared, Comparison
 from edgeq.records.files import write_text
+from edgeq.report.figures import counted
 from edgeq.report.html.comparison.forest import forest_charts
 from edgeq.report.html.layout import Heading, Tone, check_page, laid_out
 from edgeq.report.html.numbers import Cell, Numbers, data_link
@@ -23,6 +24,7 @@ from edgeq.report.terminal.comparison import (
 from edgeq.significance.outcome import Outcome
 
 Found = Comparison | DeviceError
+_NAMED = 4
 _ORDER: tuple[Outcome, ...] = ("worse", "cannot tell", "better", "same")
 _ENDINGS: dict[Outcome, tuple[str, Tone]] = {
     "worse": ("B is worse", "failed"),
@@ -79,8 +81,9 @@ def render_comparison(boards: Sequence[Found]) -> str:
 
 def _heading(compared: Sequence[Comparison], failed: Sequence[DeviceError]) -> Heading:
     first = compared[0]
-    outcomes = {one.outcome for board in compared for one in board.metrics}
-    ending, tone = next(_ENDINGS[outcome] for outcome in _ORDER if outcome in outcomes)
+    outcomes = {one.outcome for board in compared for one in _real(board)}
+    found = (_ENDINGS[outcome] for outcome in _ORDER if outcome in outcomes)
+    ending, tone = next(found, ("Nothing compared", "not-judged"))
     if failed and "worse" not in outcomes:
         ending, tone = "Not judged everywhere", "not-judged"
     words = "; ".join(
@@ -99,6 +102,11 @@ def _heading(compared: Sequence[Comparison], failed: Sequence[DeviceError]) -> H
     )
 
 
+def _real(board: Comparison) -> list[Compared]:
+    """The metrics that say something of a device as it will be used."""
+    return [one for one in board.metrics if not (board.emulated and one.unit in ("ms", "mJ"))]
+
+
 def _named(compared: Sequence[Comparison], outcome: Outcome) -> list[str]:
     """The metrics of which that is said; of several boards with on how many."""
     found: dict[str, int] = {}
@@ -112,12 +120,13 @@ def _named(compared: Sequence[Comparison], outcome: Outcome) -> list[str]:
 
 def _sentences(compared: Sequence[Comparison], failed: Sequence[DeviceError]) -> Iterator[str]:
     pairs, seconds = sum(b.pairs for b in compared), sum(b.measured_s for b in compared)
-    yield (
-        f"Both took turns at every inference: {pairs} pairs in {seconds:.0f} s, loaded anew "
-        f"{sum(b.reloads for b in compared)} times."
-    )
-    if any(board.emulated for board in compared):
-        yield "The device is emulated: its times say nothing about a real one."
+    loads = sum(b.reloads for b in compared)
+    took = f"{counted(pairs, 'pair')} in {seconds:.0f} s"
+    yield f"Both took turns at every inference: {took}, with {counted(loads, 'load')} of each."
+    emulated = [board.device for board in compared if board.emulated]
+    if emulated:
+        where = "The device is" if len(compared) == 1 else f"{listed(emulated, _NAMED)}:"
+        yield f"{where} emulated: times say nothing about a real one, and are not judged here."
     if failed:
         yield f"{len(failed)} of {len(compared) + len(failed)} boards failed."
 

@@ -46,8 +46,9 @@ _MOST_DOTS = 200
 _NAMED = 4
 _WHICH = 8
 _ADDRESS = re.compile(r"^\S+@\S+: ")
-_OF_ONE_DEVICE = re.compile(rf"{_ADDRESS.pattern}|\b[0-9a-f]{{12,64}}\b|[-+]?\d+(\.\d+)?")
-"""Parts of a reason that are other ones for each device."""
+_NUMBER = r"(?<!status )(?<!errno )(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?(?!\w|\.\w)"
+_OF_ONE_DEVICE = re.compile(rf"{_ADDRESS.pattern}|\b[0-9a-f]{{12,64}}\b|{_NUMBER}")
+"""Parts of a reason that are other ones for each device: not what a gate or a status is called."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def states_chart(found: RolloutStatus) -> Chart:
         axes.set_xlabel("devices")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.tick_params(length=0)
-        figure.legend(loc="outside upper left", ncols=4, borderpad=0)
+        if shown:
+            figure.legend(loc="outside upper left", ncols=4, borderpad=0)
 
     return draw(caption, 1.25 + 0.5 * len(counts), paint)
 
@@ -118,7 +120,7 @@ def changes_chart(found: RolloutStatus) -> Chart | None:
         return None
     far = far_devices(found)
     said = ", ".join(
-        f"{metric} {median(one for _, one in known):+.2g}%" for metric, known in changes.items()
+        f"{metric} {median(one for _, one in known):+z.1f}%" for metric, known in changes.items()
     )
     who = list(dict.fromkeys(one.device for one in far))
     names = f" Far from the others: {listed(who, _NAMED)}." if who else ""
@@ -194,7 +196,8 @@ def failures(found: RolloutStatus) -> Numbers:
             by_reason.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])
         )
     ]
-    return Numbers(("reason", "says something of", "state", "devices", "which"), tuple(rows))
+    heads = ("reason, as the first has it", "says something of", "state", "devices", "which")
+    return Numbers(heads, tuple(rows))
 
 
 def _changes(found: RolloutStatus) -> dict[str, list[tuple[str, float]]]:

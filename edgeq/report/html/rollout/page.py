@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeq.records.files import write_text
-from edgeq.records.rollout import DeviceProgress, RolloutEvent, RolloutStatus
+from edgeq.records.rollout import WORKING, DeviceProgress, RolloutEvent, RolloutStatus
 from edgeq.report.html.layout import Heading, Tone, check_page, laid_out
 from edgeq.report.html.numbers import Cell, Numbers, data_link
 from edgeq.report.html.provenance import Download
@@ -28,6 +29,17 @@ _MOST_EVENTS = 20_000
 _MOST_REASONS = 100
 _MOST_JSON = 1_000
 """Devices. Above, the page would be larger than anybody wants to send."""
+
+
+_STANDINGS: dict[str, str] = {
+    "bad": "bad because of the release",
+    "troubled": "in trouble",
+    "rolled back": "back at the release before",
+    "soaking": "soaking",
+    "working": "at work",
+    "pending": "not begun",
+}
+"""What is said of a device that is not healthy, the worst first."""
 
 
 def write_rollout_html(rollout: str, output: Path, store: str | None = None) -> None:
@@ -91,21 +103,21 @@ def _tone(found: RolloutStatus) -> Tone:
         return "failed"
     if any(one.is_bad for one in found.devices):
         return "failed"
-    is_well = found.state == "done" and not any(one.is_in_trouble for one in found.devices)
+    is_well = found.state == "done" and {one.state for one in found.devices} == {"healthy"}
     return "passed" if is_well else "not-judged"
 
 
 def _counted(found: RolloutStatus) -> str:
-    all_of = found.devices
-    parts = [
-        (sum(one.is_bad for one in all_of), "against the release"),
-        (sum(one.is_in_trouble for one in all_of), "in trouble"),
-        (sum(one.state == "soaking" for one in all_of), "soaking"),
-        (sum(one.state == "pending" for one in all_of), "not begun"),
-    ]
-    healthy = sum(one.state == "healthy" for one in all_of)
-    said = [f"{healthy} of {len(all_of)} devices are healthy"]
-    return ", ".join(said + [f"{count} {words}" for count, words in parts if count])
+    others = Counter(_standing(one) for one in found.devices if one.state != "healthy")
+    healthy, total = len(found.devices) - others.total(), len(found.devices)
+    verb = "device is" if total == 1 else "devices are"
+    order = sorted(others, key=list(_STANDINGS.values()).index)
+    return ", ".join([f"{healthy} of {total} {verb} healthy", *(f"{others[s]} {s}" for s in order)])
+
+
+def _standing(one: DeviceProgress) -> str:
+    kind = "bad" if one.is_bad else "troubled" if one.is_in_trouble else one.state
+    return _STANDINGS["working" if kind in WORKING else kind]
 
 
 def _sentences(found: RolloutStatus) -> Iterator[str]:

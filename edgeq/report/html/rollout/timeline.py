@@ -98,6 +98,8 @@ def timeline_chart(found: RolloutStatus, events: Sequence[RolloutEvent]) -> Char
             axes.barh(place, span, left=at[0], height=0.8, color=LINE, alpha=0.45)
             below = [0.0] * len(at)
             for kind, colour in zip(_KINDS, (FOUND, LOST, SIMULATED), strict=True):
+                is_there = any(getattr(one, kind) for *_, rest in begun for one in rest)
+                label = kind if place == 0 and is_there else None
                 above = [
                     level + 0.8 * getattr(one, kind) / size
                     for level, one in zip(below, told, strict=True)
@@ -111,6 +113,7 @@ def timeline_chart(found: RolloutStatus, events: Sequence[RolloutEvent]) -> Char
                     color=colour,
                     alpha=0.75,
                     linewidth=0,
+                    label=label,
                 )
                 below = above
         for at_s, words in _beside(found, marks, last_s):
@@ -134,8 +137,10 @@ def timeline_chart(found: RolloutStatus, events: Sequence[RolloutEvent]) -> Char
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
         axes.tick_params(length=0)
+        if axes.get_legend_handles_labels()[1]:
+            figure.legend(loc="outside upper left", ncols=len(_KINDS), borderpad=0)
 
-    return draw(caption, 1.0 + 0.62 * len(begun), paint)
+    return draw(caption, 1.2 + 0.62 * len(begun), paint)
 
 
 def _marks(whole: Sequence[RolloutEvent]) -> list[RolloutEvent]:
