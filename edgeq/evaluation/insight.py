@@ -30,7 +30,14 @@ from edgeq.evaluation.portions import (
 )
 from edgeq.evaluation.score_curve import best_threshold, score_curve
 from edgeq.records.accuracy import ImagePrediction
-from edgeq.records.insight import ColumnInsight, ImageChange, Insight, KindInsight, Mistakes
+from edgeq.records.insight import (
+    ColumnInsight,
+    ImageChange,
+    Insight,
+    KindInsight,
+    Mistakes,
+    ThresholdOrigin,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +66,13 @@ def look_into(
     weights = drawn_images(len(dataset.files))
     looked = {name: _column(dataset, images, weights) for name, images in columns.items()}
     reference, *_ = looked.values()
-    kept_from = threshold
-    if kept_from is None:
-        kept_from = best_threshold(reference.beside, reference.judged["mask"])
-    if kept_from is None:
-        kept_from = LABEL_SCORE
+    best = best_threshold(reference.beside, reference.judged["mask"])
+    origins: dict[ThresholdOrigin, float | None] = {"recipe": threshold, "best": best}
+    given = [(value, name) for name, value in origins.items() if value is not None]
+    kept_from, origin = given[0] if given else (LABEL_SCORE, "usual")
     return Insight(
         threshold=kept_from,
-        is_deployed=threshold is not None,
+        threshold_from=origin,
         images=len(dataset.files),
         instances=int((~reference.beside.annotated.crowd).sum()),
         columns=tuple(
@@ -134,4 +140,4 @@ def _changed(
 ) -> tuple[ImageChange, ...]:
     theirs = {image.id: image for image in other}
     found = [changes(image, theirs[image.id], threshold) for image in reference]
-    return tuple(sorted(found, key=lambda one: -one.amount))
+    return tuple(sorted(found, key=lambda one: one.order))

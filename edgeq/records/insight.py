@@ -10,6 +10,7 @@ from edgeq.records.accuracy import Interval
 from edgeq.records.limits import Count
 from edgeq.records.record import Record
 
+ThresholdOrigin = Literal["recipe", "best", "usual"]
 MistakeKind = Literal["classification", "localisation", "both", "duplicate", "background", "missed"]
 Size = Literal["small", "medium", "large"]
 
@@ -138,6 +139,16 @@ class ImageChange(Record):
     changed: tuple[InBoth, ...] = ()
     same: tuple[InBoth, ...] = ()
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether both sides find the same objects, with masks that look the same."""
+        return not (self.lost or self.found or self.changed)
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """What differs most comes first, and before what only looks a little otherwise."""
+        return self.is_alike, -self.amount
+
 
 class KindInsight(Record):
     """Of masks or of boxes: errors by kind, F1 over the threshold, AP by class and by size.
@@ -171,15 +182,20 @@ class ColumnInsight(Record):
 class Insight(Record):
     """Where the accuracy of each column goes, of the same images.
 
-    The first column is the reference. The threshold is the recipe's `task.deploy_threshold`, or
-    the one at which the reference has its highest F1 of masks where `is_deployed` is false.
+    The first column is the reference. The threshold is the `recipe`'s `task.deploy_threshold`, or
+    the one at which the reference has its highest F1 of masks, its `best`; where nothing is right,
+    a `usual` one.
     """
 
     threshold: float
-    is_deployed: bool
+    threshold_from: ThresholdOrigin
     images: Count
     instances: Count
     columns: tuple[ColumnInsight, ...] = Field(min_length=1)
+
+    def column(self, name: str) -> ColumnInsight | None:
+        """The column of that name, None where it found nothing to look into."""
+        return next((one for one in self.columns if one.name == name), None)
 
     @property
     def reference(self) -> ColumnInsight:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,20 @@ def test_without_a_threshold_it_is_the_best_of_the_reference(scene: Scene) -> No
     found = look_into(dataset(scene), columns)
     best = found.reference.mask.curve.best
     assert best is not None
-    assert (found.threshold, found.is_deployed) == (best.threshold, False)
-    assert found.columns[1].mask.curve.deployed.threshold == best.threshold
+    assert found.threshold_from == "best" and found.threshold < best.threshold
+    # Nothing of the reference lies between: it keeps the same, and has the same F1.
+    scores = [score for image in scene.predictions for score in image.scores]
+    assert not any(found.threshold <= score < best.threshold for score in scores)
+    assert found.reference.mask.curve.deployed.f1 == best.f1
+    assert found.columns[1].mask.curve.deployed.threshold == found.threshold
+
+
+def test_what_differs_comes_before_what_only_looks_otherwise(scene: Scene) -> None:
+    columns = {"float": scene.predictions, "device": thinned(scene.predictions)}
+    images = look_into(dataset(scene), columns, 0.01).columns[1].images
+    assert [one.is_alike for one in images] == sorted(one.is_alike for one in images)
+    for one, two in pairwise(images):
+        assert one.is_alike < two.is_alike or one.amount >= two.amount
 
 
 def test_equal_columns_differ_by_nothing(scene: Scene) -> None:

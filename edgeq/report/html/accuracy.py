@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq.errors import listed
 from edgeq.records.dossier import Dossier
 from edgeq.records.evidence import RunEvidence
-from edgeq.records.insight import ColumnInsight
+from edgeq.records.insight import FEWEST_IMAGES, ColumnInsight
 from edgeq.report.html.confusion import ConfusionView, confusion_view
 from edgeq.report.html.drawing import Chart
-from edgeq.report.html.losses import curve_chart, mistakes_chart, portions_chart
+from edgeq.report.html.losses import (
+    THRESHOLDS,
+    curve_chart,
+    mistakes_chart,
+    portions_chart,
+)
 from edgeq.report.html.numbers import Numbers
 from edgeq.report.outcome import TITLES
 
 _WORST = 10
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class AccuracyView:
     worst: Numbers | None = None
     told: tuple[str, ...] = ()
     threshold: float = 0.0
-    is_deployed: bool = False
+    threshold_from: str = ""
     images: int = 0
     instances: int = 0
     why_none: str = ""
@@ -39,41 +46,48 @@ def accuracy_view(dossier: Dossier) -> AccuracyView:
     insight = dossier.insight
     if insight is None:
         return AccuracyView(why_none=dossier.without_insight)
-    last = insight.columns[-1]
-    charts = [mistakes_chart(insight), curve_chart(insight)]
-    if last.mask.by_class and last.mask.by_class[0].drop is not None:
+    device = insight.column("device")
+    if device is None:
+        return AccuracyView(why_none="not measured: what the device finds is not there")
+    charts = [mistakes_chart(insight, device), curve_chart(insight, device)]
+    if device.mask.by_class and device.mask.by_class[0].drop is not None:
         charts += [
-            portions_chart("classes", "class", last.mask.by_class),
-            portions_chart("sizes", "size", last.mask.by_size),
+            portions_chart("classes", "class", device.mask.by_class),
+            portions_chart("sizes", "size", device.mask.by_size),
         ]
     return AccuracyView(
         charts=tuple(charts),
-        confusion=confusion_view(insight),
+        confusion=confusion_view(insight, device),
         outlines=_outlines(insight.columns),
-        worst=_worst(last, dossier.evidence) if dossier.evidence else None,
-        told=tuple(_told(last)),
+        worst=_worst(device, dossier.evidence) if dossier.evidence else None,
+        told=tuple(_told(device)),
         threshold=insight.threshold,
-        is_deployed=insight.is_deployed,
+        threshold_from=THRESHOLDS[insight.threshold_from],
         images=insight.images,
         instances=insight.instances,
     )
 
 
-def _told(last: ColumnInsight) -> list[str]:
+def _told(device: ColumnInsight) -> list[str]:
     """Which classes lose or gain for sure, beside how many would by chance."""
+    compared = [one for one in device.mask.by_class if one.drop is not None]
+    if not compared:
+        return ["No class can be compared, as none is annotated"]
     found: dict[str, list[str]] = {"worse": [], "better": []}
-    for portion in last.mask.by_class:
+    for portion in compared:
         if portion.outcome in found:
             found[portion.outcome].append(portion.name)
     said = [
         f"{len(names)} {'class is' if len(names) == 1 else 'classes are'} {word} by the interval: "
-        f"{', '.join(names)}"
+        f"{listed(names, _NAMED)}"
         for word, names in found.items()
         if names
     ]
-    many = len(last.mask.by_class)
-    lead = said or [f"Of {many} classes the intervals tell none apart from no change"]
-    return [*lead, f"by chance alone {last.mask.by_chance:.1f} would look so"]
+    many = "The class is not told" if len(compared) == 1 else f"None of {len(compared)} classes is"
+    lead = said or [f"{many} {'' if len(compared) == 1 else 'told '}apart from no change"]
+    enough = sum(one.images >= FEWEST_IMAGES for one in compared)
+    chance = f"by chance alone {device.mask.by_chance:.1f} of the {enough} in enough images would"
+    return [*lead, chance] if len(compared) > 1 else lead
 
 
 def _outlines(columns: Sequence[ColumnInsight]) -> Numbers:
@@ -95,7 +109,7 @@ def _outlines(columns: Sequence[ColumnInsight]) -> Numbers:
     return Numbers(heads, tuple(rows))
 
 
-def _worst(last: ColumnInsight, evidence: RunEvidence) -> Numbers:
+def _worst(device: ColumnInsight, evidence: RunEvidence) -> Numbers:
     names = {image.id: Path(image.path).name for image in evidence.images}
     return Numbers(
         ("image", "difference", "lost", "found", "changed", "the same"),
@@ -108,6 +122,6 @@ def _worst(last: ColumnInsight, evidence: RunEvidence) -> Numbers:
                 len(one.changed),
                 len(one.same),
             )
-            for one in last.images[:_WORST]
+            for one in device.images[:_WORST]
         ),
     )

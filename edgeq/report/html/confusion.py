@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from edgeq.records.insight import ColumnInsight, Insight
 from edgeq.report.html.numbers import Numbers
@@ -14,11 +15,15 @@ _MOST_ROWS = 15
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """How often, of how many of that row in tenths, and how much more often than in float."""
+    """How often, of how many of that row in tenths, and how much more often than in float.
+
+    What is right, what is wrong and what is no share of instances are of a `shade` each.
+    """
 
     count: int
     tenths: int
     more: int
+    shade: Literal["right", "wrong", "none"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,9 @@ class ConfusionView:
     most: Numbers
 
 
-def confusion_view(insight: Insight) -> ConfusionView:
-    """Of the last column, beside the reference."""
-    both = insight.reference, insight.columns[-1]
+def confusion_view(insight: Insight, device: ColumnInsight) -> ConfusionView:
+    """Of the device, beside the reference."""
+    both = insight.reference, device
     background = _background(both)
     before, after = (_counts(column, background) for column in both)
     pairs = sorted({*before, *after})
@@ -71,15 +76,14 @@ def confusion_view(insight: Insight) -> ConfusionView:
     for annotated in names:
         counts = {name: after.get((annotated, name), 0) for name in names}
         total = sum(counts.values()) or 1
-        rows.append(
-            ConfusionRow(
-                annotated,
-                tuple(
-                    ConfusionCell(n, round(10 * n / total), n - before.get((annotated, name), 0))
-                    for name, n in counts.items()
-                ),
-            )
-        )
+        cells = []
+        for name, count in counts.items():
+            shade: Literal["right", "wrong", "none"] = "right" if name == annotated else "wrong"
+            if annotated == background:
+                shade = "none"
+            more = count - before.get((annotated, name), 0)
+            cells.append(ConfusionCell(count, round(10 * count / total), more, shade))
+        rows.append(ConfusionRow(annotated, tuple(cells)))
     return ConfusionView(tuple(names), tuple(rows), numbers, most)
 
 

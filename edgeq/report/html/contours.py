@@ -10,7 +10,10 @@ TOLERANCE_PX = 1.0
 
 
 def path_of(mask: RunLength) -> str:
-    """The outline of a mask, holes too, in the image's pixels; empty for an empty mask."""
+    """The outline of a mask, holes too, through the centres of its pixels; empty for no mask.
+
+    What is too thin for an outline is a box around it.
+    """
     import cv2
 
     decoded = rle.decode({"size": mask.size, "counts": mask.counts})
@@ -21,4 +24,8 @@ def path_of(mask: RunLength) -> str:
         plain = cv2.approxPolyDP(contour, TOLERANCE_PX, closed=True).reshape(-1, 2)
         if len(plain) > 2:
             parts.append("M" + "L".join(f"{x} {y}" for x, y in plain.tolist()) + "Z")
+        else:
+            x, y, width, height = cv2.boundingRect(contour)
+            left, top = x - 0.5, y - 0.5
+            parts.append(f"M{left} {top}H{left + width}V{top + height}H{left}Z")
     return "".join(parts)

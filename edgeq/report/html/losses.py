@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgeq.records.insight import FEWEST_IMAGES, ColumnInsight, Insight, Portion
+from edgeq.records.insight import (
+    FEWEST_IMAGES,
+    ColumnInsight,
+    Insight,
+    Portion,
+    ThresholdOrigin,
+)
 from edgeq.records.report import ColumnName
 from edgeq.report.html.drawing import (
     FOUND,
@@ -22,6 +28,12 @@ from edgeq.report.html.numbers import Numbers
 from edgeq.report.outcome import TITLES
 
 _MOST_ROWS = 24
+THRESHOLDS: dict[ThresholdOrigin, str] = {
+    "recipe": "the recipe's deploy_threshold",
+    "best": "the float model's best, as the recipe names no deploy_threshold",
+    "usual": "a usual one, as nothing that float finds is right",
+}
+"""Where the score comes from, from which on a detection is kept."""
 _COLOURS = {"worse": LOST, "better": FOUND, "cannot tell": SOFT}
 _MARKERS = {"worse": "v", "better": "^", "cannot tell": "o"}
 
@@ -36,7 +48,7 @@ def strokes(columns: Sequence[ColumnInsight]) -> list[tuple[ColumnInsight, str, 
     ]
 
 
-def mistakes_chart(insight: Insight) -> Chart:
+def mistakes_chart(insight: Insight, device: ColumnInsight) -> Chart:
     """By kind of error, what AP at IoU .5 would gain if it were mended, column by column."""
     drawn = strokes(insight.columns)
     kinds = [one.kind for one in insight.reference.mask.mistakes]
@@ -45,12 +57,14 @@ def mistakes_chart(insight: Insight) -> Chart:
         for column, title, _ in drawn
         for one in column.mask.mistakes
     )
-    most = max(insight.columns[-1].mask.mistakes, key=lambda one: one.ap50_gain)
+    most = max(device.mask.mistakes, key=lambda one: one.ap50_gain)
+    gained = f"most is in '{most.kind}': {most.ap50_gain:.3f}"
+    said = gained if most.ap50_gain > 0 else "none of them would gain anything"
     caption = Caption(
         name="mistakes",
         title="Errors by kind",
         description=f"What mask AP at IoU 0.50 would gain if one kind of error were mended, the "
-        f"others left as they are. On the device most is in '{most.kind}': {most.ap50_gain:.3f}.",
+        f"others left as they are. On the device {said}.",
         numbers=Numbers(("column", "error", "AP50 gain", "errors", "at the threshold"), rows),
     )
 
@@ -75,7 +89,7 @@ def mistakes_chart(insight: Insight) -> Chart:
     return draw(caption, 3.3, paint)
 
 
-def curve_chart(insight: Insight) -> Chart:
+def curve_chart(insight: Insight, device: ColumnInsight) -> Chart:
     """F1 of masks over the score threshold, of each column."""
     drawn = strokes(insight.columns)
     rows = tuple(
@@ -83,10 +97,10 @@ def curve_chart(insight: Insight) -> Chart:
         for column, title, _ in drawn
         for one in column.mask.curve.points
     )
-    last = insight.columns[-1].mask.curve
-    best = f" Its best is {last.best.f1:.3f} at {last.best.threshold:.3f}." if last.best else ""
-    named = "the recipe's deploy_threshold" if insight.is_deployed else "the float model's best"
-    at = "none" if last.deployed.f1 is None else f"{last.deployed.f1:.3f}"
+    there = device.mask.curve
+    best = f" Its best is {there.best.f1:.3f} at {there.best.threshold:.3f}." if there.best else ""
+    named = THRESHOLDS[insight.threshold_from]
+    at = "none" if there.deployed.f1 is None else f"{there.deployed.f1:.3f}"
     caption = Caption(
         name="curve",
         title="F1 over the score threshold",

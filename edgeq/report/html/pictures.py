@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,9 @@ from edgeq.records.dossier import Dossier
 from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.insight import ImageChange, InBoth, Spotted
 from edgeq.records.report import ColumnName
+from edgeq.report.figures import counted
 from edgeq.report.html.contours import path_of
+from edgeq.report.html.losses import THRESHOLDS
 from edgeq.report.outcome import TITLES
 
 SHOWN = 12
@@ -50,6 +53,13 @@ class Panel:
     title: str
     paths: tuple[MaskPath, ...]
 
+    @property
+    def said(self) -> str:
+        """How many objects are there, and how many are drawn that are not."""
+        lost = sum(one.state == "lost" for one in self.paths) if self.title != "float" else 0
+        there = counted(len(self.paths) - lost, "object")
+        return f"{there}, {lost} lost" if lost else there
+
 
 @dataclass(frozen=True)
 class ShownImage:
@@ -72,12 +82,9 @@ class ShownImage:
 class PicturesView:
     """What the section shows; `why_none` where there is nothing to be seen."""
 
-    images: tuple[ShownImage, ...]
-    of: int
-    alike: int
-    threshold: float
-    is_deployed: bool
-    classes: tuple[str, ...]
+    images: tuple[ShownImage, ...] = ()
+    lead: str = ""
+    classes: tuple[str, ...] = ()
     why_none: str = ""
 
 
@@ -86,26 +93,47 @@ def pictures_view(dossier: Dossier) -> PicturesView:
     evidence, insight = dossier.evidence, dossier.insight
     if evidence is None or not evidence.images:
         why = dossier.without_evidence or "not measured: the recipe evaluates no images"
-        return PicturesView((), 0, 0, USUAL_THRESHOLD, False, (), why)
+        return PicturesView(why_none=why)
+    if not {"float", "device"} <= set(evidence.predictions):
+        return PicturesView(why_none="not measured: what the device finds is not there")
     threshold = insight.threshold if insight else evidence.deploy_threshold or USUAL_THRESHOLD
     by_column = {
         name: {one.id: one for one in images} for name, images in evidence.predictions.items()
     }
     compared = _compared(dossier, evidence, threshold)
-    last = compared.get("device", {})
-    order = sorted(evidence.images, key=lambda image: -last[image.id].amount if last else 0.0)
+    device = compared["device"]
+    order = sorted(evidence.images, key=lambda image: device[image.id].order)
     shown = tuple(
         _shown(evidence, image, by_column, {n: found[image.id] for n, found in compared.items()})
         for image in order[:SHOWN]
     )
     labels = {path.label for image in shown for panel in image.panels for path in panel.paths}
+    origin = insight.threshold_from if insight else "recipe" if evidence.deploy_threshold else None
+    where = THRESHOLDS[origin] if origin else "a usual one, as the labels are not there"
+    kept = f"from score {threshold:.3g} on ({where})"
     return PicturesView(
         images=shown,
-        of=len(evidence.images),
-        alike=sum(not (one.lost or one.found or one.changed) for one in last.values()),
-        threshold=threshold,
-        is_deployed=insight.is_deployed if insight else evidence.deploy_threshold is not None,
+        lead=f"{_alike(list(device.values()))}, {kept}. {_chosen(device, len(shown))}",
         classes=tuple(sorted(labels)),
+    )
+
+
+def _alike(found: Sequence[ImageChange]) -> str:
+    alike = sum(one.is_alike for one in found)
+    verb = "looks" if alike == 1 else "look"
+    of = counted(len(found), "image")
+    return f"{alike} of {of} {verb} the same on the device as in float"
+
+
+def _chosen(found: Mapping[int, ImageChange], shown: int) -> str:
+    differing = sum(not one.is_alike for one in found.values())
+    if differing >= shown:
+        return f"Shown are the {shown} that differ most."
+    others = f"{shown - differing} of the others, whose masks are least alike"
+    return (
+        f"Shown are the {differing} that differ, and {others}."
+        if differing
+        else (f"Shown are the {shown} whose masks are least alike.")
     )
 
 
@@ -214,14 +242,30 @@ def _more(count: int) -> str:
 
 
 def _spotted(evidence: RunEvidence, one: Spotted) -> str:
-    beside = "nothing there" if one.fell_to is None else f"{one.fell_to:.2f} there"
-    return f"{evidence.classes[one.label]} {one.score:.2f} ({beside})"
+    if one.fell_to is None:
+        return f"{evidence.classes[one.label]} {one.score:.2f} (nothing there)"
+    here, there = _apart(one.score, one.fell_to)
+    return f"{evidence.classes[one.label]} {here} ({there} there)"
 
 
 def _shared(evidence: RunEvidence, one: InBoth) -> str:
     before, after = (evidence.classes[label] for label in one.labels)
     named = before if before == after else f"{before} to {after}"
-    return f"{named} {one.scores[0]:.2f} to {one.scores[1]:.2f}, masks at IoU {one.iou:.2f}"
+    # Rounded down: what is said to be changed has less than what looks the same.
+    return f"{named} {one.scores[0]:.2f} to {one.scores[1]:.2f}, masks at IoU {_down(one.iou)}"
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Two scores, one of them kept, with as many digits as tell them apart."""
+    for digits in (2, 3, 4):
+        texts = f"{one:.{digits}f}", f"{other:.{digits}f}"
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def _down(iou: float) -> str:
+    return f"{math.floor(100 * iou) / 100:.2f}"
 
 
 def _picture(image: SeenImage) -> tuple[str, str]:

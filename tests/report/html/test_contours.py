@@ -65,3 +65,11 @@ def test_nothing_is_no_path_and_all_is_one_ring(value: int) -> None:
     path = path_of(run_length(np.full((20, 30), value, np.uint8)))
 
     assert path.count("M") == value
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 20), (20, 1)])
+def test_a_mask_too_thin_for_an_outline_is_a_box(size: tuple[int, int]) -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[5 : 5 + size[0], 7 : 7 + size[1]] = 1
+    path = path_of(run_length(mask))
+    assert path == f"M6.5 4.5H{6.5 + size[1]}V{4.5 + size[0]}H6.5Z"

@@ -6,7 +6,8 @@
   if (!chosen.kind) return;
   const shots = [...document.querySelectorAll(".shot")];
   const fits = (mask) =>
-    (!chosen.kind.value || mask.dataset.class === chosen.kind.value) &&
+    // "=" before a class: an empty name is a class, too, and an empty value is all of them.
+    (!chosen.kind.value || `=${mask.dataset.class}` === chosen.kind.value) &&
     (!chosen.size.value || mask.dataset.size === chosen.size.value) &&
     (!differing.checked || !mask.classList.contains("same"));
   const filter = () => {
@@ -21,10 +22,13 @@
       shot.hidden = Boolean(asked) && !any;
       shown += shot.hidden ? 0 : 1;
     }
-    document.getElementById("hidden-note").hidden = shown > 0;
+    const note = document.getElementById("hidden-note");
+    const asked = chosen.kind.value || chosen.size.value || differing.checked;
+    note.hidden = !asked;
+    note.textContent = `${shown} of the ${shots.length} images shown here have such an object.`;
   };
   for (const one of [chosen.kind, chosen.size, differing]) one.addEventListener("change", filter);
-  // What a reader opened or closed is paper's business no more: all numbers are printed.
+  // Paper opens nothing: the remarks are printed, the numbers behind charts only where open.
   addEventListener("beforeprint", () => {
     for (const one of document.querySelectorAll("details.remarks")) one.open = true;
   });
