@@ -71,8 +71,8 @@ class RunEvidence(Record):
     """What was found in which images, from what; kept in the cache, under the run's id.
 
     `predictions` are by column, in the order of `images`. `categories` are COCO category ids by
-    class. Without evaluation there are neither images nor predictions. `device_errors` says over
-    what the layers' errors on the device were measured, or why they were not.
+    class. Without evaluation there are neither images nor predictions. `simulated_errors` and
+    `device_errors` say over what the layers' errors were measured there, or why they were not.
     """
 
     run: str
@@ -82,6 +82,7 @@ class RunEvidence(Record):
     score_threshold: float
     deploy_threshold: float | None = None
     layers: tuple[LayerSeen, ...]
+    simulated_errors: str = ""
     device_errors: str = ""
     histograms: tuple[TensorHistogram, ...] = ()
     images: tuple[SeenImage, ...] = ()

@@ -66,7 +66,6 @@ def _card(report: Report) -> dict[str, Any]:
     return {
         "modelParameters": {
             "task": "instance segmentation",
-            "architectureFamily": "convolutional neural network",
             "inputs": [{"format": "image"}],
             "outputs": [{"format": "boxes, classes, scores, masks"}],
         },

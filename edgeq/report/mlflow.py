@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from edgeq.records.report import Report
 
 EXTRA = "mlflow"
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+"""What is set where the user has not: who names a folder wants it, and no minutes of retries."""
 _LONGEST = 6000
 """Characters of a parameter; MLflow refuses longer ones."""
 
@@ -29,7 +36,8 @@ def log_run(report: Report, uri: str, experiment: str | None = None) -> str:
     `uri` is MLflow's tracking URI, the experiment's name by default the recipe's. Raises InputError
     where MLflow is not installed, or refuses.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     mlflow = require("mlflow", EXTRA)
     entities = require("mlflow.entities", EXTRA)
     try:
@@ -51,6 +59,9 @@ def log_run(report: Report, uri: str, experiment: str | None = None) -> str:
         client.log_text(id_, report.model_dump_json(indent=2), "report.json")
         client.set_terminated(id_, "FINISHED", at_ms)
     # Whatever a tracking server, a file store or the network has to say.
+    except ImportError as exc:
+        what = f"MLflow lacks the package {exc.name}, as it is installed without its databases"
+        raise InputError(f"--mlflow {uri}", what, "pip install mlflow") from exc
     except (mlflow.exceptions.MlflowException, OSError) as exc:
         secret = urlsplit(uri).password
         why = next(iter(str(exc).splitlines()), type(exc).__name__)

@@ -15,6 +15,7 @@ from edgeq.report.figures import (
 )
 from edgeq.report.markdown import plain
 from edgeq.report.outcome import TITLES, outcome
+from edgeq.report.terminal.report import remarks
 from edgeq.spec.gates import all_gates
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _lines(report: Report, classes: tuple[str, ...]) -> Iterator[str]:
     yield ""
     yield "## Caveats"
     yield ""
-    yield from (f"- {plain(note)}" for note in report.notes or ("None were noticed.",))
+    caveats = [f"{label}: {text}" for label, text in remarks(report)]
+    yield from (f"- {plain(caveat)}" for caveat in caveats or ("None were noticed.",))
 
 
 def _metrics(report: Report) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from edgeq.spec.images import Image
 from edgeq.stages.bench import threads
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
-from edgeq.stages.layer_errors import LOOKED_AT, decibels
+from edgeq.stages.layer_errors import LOOKED_AT, LayerErrors, decibels, over, unmeasured
 from edgeq.stages.one_file import of_one_file
 from edgeq.stages.predict import Manner, answered
 from edgeq.stages.prepare import Prepared, cores
@@ -36,27 +35,19 @@ MOST_BYTES = 64 << 20
 """Of tensors that are taken from a device; one image and fewer layers where they would be more."""
 
 
-@dataclass(frozen=True)
-class DeviceErrors:
-    """Signal to error in dB by layer; over what it was measured, or why it was not."""
-
-    said: str
-    arrived_db: Mapping[str, float] = field(default_factory=dict)
-
-
-def device_errors(checked: Checked, built: Build, progress: Progress = silent) -> DeviceErrors:
+def device_errors(checked: Checked, built: Build, progress: Progress = silent) -> LayerErrors:
     """As `layer_errors`, of what the device's own engine computes, with all that it fuses.
 
     A device that fails at it is a reason why there are none: what was deployed stands.
     """
     if checked.evaluation is None:
-        return _none("the recipe evaluates nothing")
+        return unmeasured("the recipe evaluates nothing")
     if checked.prepared.recipe.repair.equalize:
-        return _none("equalization scales the model's tensors: they are not those of float")
+        return unmeasured("equalization scales the model's tensors: they are not those of float")
     try:
         return _asked(checked, built, progress)
     except EdgeqError as exc:
-        return _none(str(exc))
+        return unmeasured(str(exc))
 
 
 def layer_tensors(model: Model, plan: Plan) -> dict[str, str]:
@@ -84,12 +75,12 @@ def _behind(model: Model, plan: Plan, node: onnx.NodeProto) -> str | None:
     return None
 
 
-def _asked(checked: Checked, built: Build, progress: Progress) -> DeviceErrors:
+def _asked(checked: Checked, built: Build, progress: Progress) -> LayerErrors:
     prepared = checked.prepared
     by_layer = layer_tensors(prepared.model, built.plan)
     tapped = _tapped(prepared, built, list(by_layer.values()))
     if not tapped.taps:
-        return _none(tapped.why_none or "no layer's output is an integer of its own")
+        return unmeasured(tapped.why_none or "no layer's output is an integer of its own")
     sizes = {tap.tensor: _bytes(prepared.model, tap, tapped.value_bytes) for tap in tapped.taps}
     count = LOOKED_AT if LOOKED_AT * sum(sizes.values()) <= MOST_BYTES else 1
     if sum(sizes.values()) > MOST_BYTES:
@@ -99,10 +90,10 @@ def _asked(checked: Checked, built: Build, progress: Progress) -> DeviceErrors:
     outputs = _outputs(checked, built, tapped, images, progress)
     ratios = _ratios(checked, built.plan, tapped.taps, images, outputs)
     found = {layer: ratios[tensor] for layer, tensor in by_layer.items() if tensor in ratios}
-    seen = f"{len(images)} calibration image{'s' if len(images) > 1 else ''}"
+    seen = over(len(images))
     if len(tapped.taps) < len(sizes):
         seen += f" and {len(tapped.taps)} of {len(sizes)} layers, as all would be too much to send"
-    return DeviceErrors(f"over {seen}", found)
+    return LayerErrors(seen, found)
 
 
 def _tapped(prepared: Prepared, built: Build, tensors: Sequence[str]) -> Tapped:
@@ -169,7 +160,3 @@ def _floats(plan: Plan, tap: LayerTap, given: NDArray[Any]) -> NDArray[Any]:
     if given.dtype.kind == "f":
         return given
     return arithmetic.dequantize(given, plan.tensors[tap.tensor])
-
-
-def _none(why: str) -> DeviceErrors:
-    return DeviceErrors(f"not measured: {why}")

@@ -13,9 +13,8 @@ from edgeq.records.evidence import RunEvidence, SeenImage
 from edgeq.records.report import ColumnName
 from edgeq.stages.build import Build
 from edgeq.stages.check import Checked
-from edgeq.stages.device_errors import DeviceErrors
 from edgeq.stages.histograms import layers_seen, worst_histograms
-from edgeq.stages.layer_errors import layer_errors
+from edgeq.stages.layer_errors import LayerErrors, layer_errors, unmeasured
 from edgeq.stages.plan import known_statistics
 from edgeq.stages.predict import Predictions
 
@@ -27,17 +26,19 @@ def gathered(
     checked: Checked,
     built: Build,
     found: Mapping[ColumnName, Predictions],
-    on_device: DeviceErrors,
+    on_device: LayerErrors,
 ) -> RunEvidence:
     """The evidence of a run; what its columns found in the images is `found`."""
     prepared = checked.prepared
     recipe, evaluation = prepared.recipe, checked.evaluation
     statistics = known_statistics(prepared)
-    arrived: dict[str, float] = {}
+    try:
+        simulated = layer_errors(prepared, built)
     # A deploy that is done does not fail for what a page would show beside it.
-    with suppress(EdgeqError):
-        arrived = layer_errors(prepared, built)
-    layers = layers_seen(prepared, built.plan, statistics, arrived, on_device.arrived_db)
+    except EdgeqError as exc:
+        simulated = unmeasured(str(exc))
+    both = simulated.arrived_db, on_device.arrived_db
+    layers = layers_seen(prepared, built.plan, statistics, *both)
     about = RunEvidence(
         run=run,
         recipe_text=checked.recipe_text,
@@ -46,6 +47,7 @@ def gathered(
         score_threshold=recipe.task.score_threshold,
         deploy_threshold=recipe.task.deploy_threshold,
         layers=layers,
+        simulated_errors=simulated.said,
         device_errors=on_device.said,
         histograms=worst_histograms(prepared, built.plan, statistics, layers),
     )

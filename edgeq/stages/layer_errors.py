@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +24,37 @@ LOOKED_AT = 2
 """Calibration images: an error of a layer is one of a hundred thousand values in each."""
 
 
-def layer_errors(prepared: Prepared, built: Build) -> dict[str, float]:
+@dataclass(frozen=True)
+class LayerErrors:
+    """Signal to error in dB by layer; over what it was measured, or why it was not."""
+
+    said: str
+    arrived_db: Mapping[str, float] = field(default_factory=dict)
+
+
+def unmeasured(why: str) -> LayerErrors:
+    """That nothing was measured, and why."""
+    return LayerErrors(f"not measured: {why}")
+
+
+def over(images: int) -> str:
+    """Over how many calibration images it was measured."""
+    return f"over {images} calibration image{'' if images == 1 else 's'}"
+
+
+def layer_errors(prepared: Prepared, built: Build) -> LayerErrors:
     """Signal to error in dB of the output of each layer with weights, by its name.
 
-    It is the layer's own error and that of all before it; layers without any are left out. Empty
-    where the recipe repairs the model: its tensors are not those of the float model. Raises
+    It is the layer's own error and that of all before it; layers without any are left out. Raises
     InputError for an image that cannot be read.
     """
     if prepared.recipe.repair.is_wanted:
-        return {}
+        return unmeasured("the recipe repairs the model, and float's own layers have no error")
     images = evenly(prepared.calibration, LOOKED_AT)
     key = cache.key({"errors of": built.artifact.id, "images": [image.key for image in images]})
     known = CACHE.read(key)
     if known is not None:
-        found: dict[str, float] = json.loads(known)
-        return found
+        return LayerErrors(over(len(images)), json.loads(known))
     merged = Merged(prepared.model)
     names = merged.add(*qdq_nodes(prepared.model, built.plan))
     outputs = {
@@ -56,7 +73,7 @@ def layer_errors(prepared: Prepared, built: Build) -> dict[str, float]:
         sums += np.array([float(one) for one in graph.run(tensor)])
     found = decibels(list(outputs), sums[0::2], sums[1::2])
     CACHE.write(key, json.dumps(found).encode())
-    return found
+    return LayerErrors(over(len(images)), found)
 
 
 def _power(merged: Merged, tensor: str) -> str:

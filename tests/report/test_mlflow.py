@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from ..store.reports import report
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow = pytest.importorskip("mlflow")
     return mlflow.MlflowClient(f"file://{tmp_path}")
@@ -62,3 +62,18 @@ def test_password_of_an_address_is_not_told(client: Any) -> None:
     with pytest.raises(InputError) as told:
         log_run(report("0123"), "nothing://pig:s3cret@there")
     assert "s3cret" not in str(told.value) and "nothing://pig:***@there" in str(told.value)
+
+
+def test_a_database_that_the_small_package_cannot_open_says_what_to_install(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    if importlib.util.find_spec("alembic"):
+        pytest.skip("the whole of MLflow is here")
+    with pytest.raises(InputError, match=r"lacks the package .*pip install mlflow"):
+        log_run(report("0123"), f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def test_a_server_that_nobody_answers_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match=r"--mlflow http://127\.0\.0\.1:9: MLflow refused"):
+        log_run(report("0123"), "http://127.0.0.1:9")

@@ -39,7 +39,7 @@ def test_errors_are_those_of_the_written_model_tensor_by_tensor(small_demo: Path
     prepared = check_inputs(small_demo / "recipe.yaml", TARGET).prepared
     built = build(prepared)
 
-    found = layer_errors(prepared, built)
+    found = layer_errors(prepared, built).arrived_db
 
     layers = [node for node in prepared.model.nodes if node.op_type in ("Conv", "ConvTranspose")]
     assert list(found) == [node.name for node in layers]
@@ -66,10 +66,10 @@ def test_errors_come_together_and_are_known_the_second_time(small_demo: Path) ->
     prepared = check_inputs(small_demo / "recipe.yaml", TARGET).prepared
     built = build(prepared)
 
-    found = list(layer_errors(prepared, built).values())
+    found = list(layer_errors(prepared, built).arrived_db.values())
 
     assert found[0] > median(found[len(found) // 2 :]) + 6
-    assert list(layer_errors(prepared, built).values()) == found
+    assert list(layer_errors(prepared, built).arrived_db.values()) == found
 
 
 def test_a_repaired_model_has_no_such_errors(small_demo: Path, tmp_path: Path) -> None:
@@ -78,4 +78,5 @@ def test_a_repaired_model_has_no_such_errors(small_demo: Path, tmp_path: Path) -
     recipe.write_text(recipe.read_text() + "\nrepair: {equalize: true}\n")
     prepared = check_inputs(recipe, TARGET).prepared
 
-    assert layer_errors(prepared, build(prepared)) == {}
+    found = layer_errors(prepared, build(prepared))
+    assert not found.arrived_db and "repairs the model" in found.said

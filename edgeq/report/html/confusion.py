@@ -13,6 +13,9 @@ _MOST_CLASSES = 12
 _MOST_ROWS = 15
 
 
+Shade = Literal["right", "wrong", "unshaded"]
+
+
 @dataclass(frozen=True)
 class ConfusionCell:
     """How often, of how many of that row in tenths, and how much more often than in float.
@@ -23,7 +26,7 @@ class ConfusionCell:
     count: int
     tenths: int
     more: int
-    shade: Literal["right", "wrong", "none"]
+    shade: Shade
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,9 @@ def confusion_view(insight: Insight, device: ColumnInsight) -> ConfusionView:
         total = sum(counts.values()) or 1
         cells = []
         for name, count in counts.items():
-            shade: Literal["right", "wrong", "none"] = "right" if name == annotated else "wrong"
+            shade: Shade = "right" if name == annotated else "wrong"
             if annotated == background:
-                shade = "none"
+                shade = "unshaded"
             more = count - before.get((annotated, name), 0)
             cells.append(ConfusionCell(count, round(10 * count / total), more, shade))
         rows.append(ConfusionRow(annotated, tuple(cells)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgeq.records.dossier import Dossier
 from edgeq.records.report import Report
 from edgeq.report.bom import bill_of_materials
-from edgeq.report.figures import mebibytes
+from edgeq.report.figures import counted, mebibytes
 from edgeq.report.html.numbers import Numbers, data_link
 from edgeq.report.model_card import model_card
 
@@ -65,10 +65,13 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     probe = report.probe
     cpu = probe.get("cpu")
     if isinstance(cpu, dict):
-        told = [str(cpu[key]) for key in ("model",) if cpu.get(key)]
-        told.append(f"{cpu.get('cores_available')} cores")
+        told = [str(cpu["model"])] if cpu.get("model") else []
+        if cores := cpu.get("cores_available"):
+            told.append(counted(cores, "core") if isinstance(cores, int) else f"{cores} cores")
         told += [str(flag) for flag in cpu.get("flags") or ()]
-        yield "CPU", f"{probe.get('arch')}, {', '.join(told)}"
+        told = [str(probe["arch"]), *told] if probe.get("arch") else told
+        if told:
+            yield "CPU", ", ".join(told)
     if probe.get("board"):
         yield "board", str(probe["board"])
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from edgeq.records.dossier import Dossier
 from edgeq.records.evidence import LayerSeen, TensorHistogram
+from edgeq.records.report import Report
+from edgeq.report.figures import counted
 from edgeq.report.html.drawing import DEVICE, INK, LOST, SOFT, Caption, Chart, draw
 from edgeq.report.html.numbers import Numbers
 
@@ -44,10 +46,10 @@ class QuantizationView:
     depth: Chart | None = None
     charts: tuple[Chart, ...] = ()
     numbers: Numbers | None = None
-    quantized: int = 0
-    stay_float: int = 0
     why_none: str = ""
     without_histograms: str = ""
+    lead: str = ""
+    simulated: str = ""
     on_device: str = ""
 
 
@@ -70,10 +72,24 @@ def quantization_view(dossier: Dossier) -> QuantizationView:
         depth=depth,
         charts=tuple(charts),
         numbers=_numbers(layers),
-        without_histograms="" if charts else "the statistics are not in the cache any more",
+        without_histograms=""
+        if charts
+        else "no output that is known loses anything by itself; "
+        "the statistics may not be in the cache any more",
+        lead=_lead(report, len(heavy)),
+        simulated=evidence.simulated_errors or "not measured",
         on_device=evidence.device_errors or "not measured",
-        quantized=report.layers_quantized,
-        stay_float=report.layers_float,
+    )
+
+
+def _lead(report: Report, nodes: int) -> str:
+    layers = report.layers_quantized + report.layers_float
+    verb = "computes" if layers == 1 else "compute"
+    return (
+        f"{report.layers_quantized} of {counted(layers, 'layer')} with weights {verb} in int8. "
+        f"Below stand all {counted(nodes, 'node')} with weights or in int8, what loses most by "
+        "being integers first: rounding and clipping of that output alone, over the calibration "
+        "images; 6 dB are one bit."
     )
 
 
@@ -137,7 +153,8 @@ def depth_chart(layers: Sequence[LayerSeen]) -> Chart | None:
         description="Signal to all error that has come together behind each layer with weights, in "
         "the simulation (diamonds) and on the device (squares), where they are known; higher is "
         f"better. Least is left at {worst}: {least:.1f} dB. The small marks are what each output "
-        "loses by itself.",
+        "loses by itself. Where the engine computes a layer with its activation, the device's is "
+        "behind that.",
         numbers=Numbers(
             ("layer", "arrived, dB", "on the device, dB", "its own, dB"),
             tuple((one.node, one.arrived_db, one.device_db, one.snr_db) for one in known),

@@ -163,3 +163,16 @@ def _layers(trial: Trial) -> str:
 
 def _yes(is_so: bool) -> str:
     return "yes" if is_so else "no"
+
+
+def outcome_words(trial: Trial) -> str:
+    """How far a trial agrees with float, and what AP it lost or won."""
+    found = []
+    if trial.agreement is not None:
+        mask, box = trial.agreement.mask.estimate, trial.agreement.box.estimate
+        found.append(f"agreement {mask:.4f}/{box:.4f} (masks/boxes)")
+    for kind, drop in (("mask", trial.mask_ap_drop), ("box", trial.box_ap_drop)):
+        if drop is not None and not (trial.own_labels and trial.agreement):
+            way = "won" if drop.estimate < 0 else "lost"
+            found.append(f"{abs(drop.estimate):.4f} {kind} AP {way}")
+    return ", ".join(found) or "nothing known of it"

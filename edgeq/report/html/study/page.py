@@ -7,12 +7,11 @@ from pathlib import Path
 
 from edgeq.records.files import write_text
 from edgeq.records.study import Study
-from edgeq.records.trial import lost
 from edgeq.report.html.layout import Heading, check_page, laid_out
 from edgeq.report.html.numbers import Numbers, data_link
 from edgeq.report.html.provenance import Download
 from edgeq.report.html.study.charts import study_charts
-from edgeq.report.html.trial_tables import scores_shown, trials_in_full
+from edgeq.report.html.trial_tables import outcome_words, scores_shown, trials_in_full
 from edgeq.report.terminal.study import study_subject, study_tables
 
 _SECTIONS = (
@@ -60,7 +59,7 @@ def _heading(found: Study) -> Heading:
         where=f"for {found.target}",
         ending="Study",
         tone="neutral",
-        words=f"Best of {ways} ways to calibrate: {best.name}, with {lost(best)}.",
+        words=f"Best of {ways} ways to calibrate: {best.name}, with {outcome_words(best)}.",
         sentences=(f"{study_subject(found)}.",),
     )
 

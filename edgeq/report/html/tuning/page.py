@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeq.records.files import write_text
-from edgeq.records.trial import lost, slowed
+from edgeq.records.trial import slowed
 from edgeq.records.tuning import Tuning
 from edgeq.report.html.layout import Heading, check_page, laid_out
 from edgeq.report.html.numbers import data_link
 from edgeq.report.html.provenance import Download
 from edgeq.report.html.trial_tables import (
+    outcome_words,
     stages_in_full,
     stages_shown,
     trials_in_full,
@@ -65,7 +66,8 @@ def _heading(found: Tuning) -> Heading:
         where=f"tuned for {found.target}",
         ending="Contract met" if found.met else "Contract missed",
         tone="passed" if found.met else "failed",
-        words=f"{found.best.name}: {lost(found.best)}; {slowed(found.best)}.",
+        words=f"{found.best.name}: {outcome_words(found.best)}; {slowed(found.best)}. On "
+        f"{found.judged_on if found.best.final else found.compared_on}.",
         sentences=tuple(_sentences(found)),
     )
 
