@@ -27,18 +27,33 @@ def test_it_shows_what_came_out_best_the_tables_and_the_patterns() -> None:
     assert "Best of 4 ways to calibrate: percentile 99.99, affine, with agreement 0.9000" in text
     assert "Weights alone, by granularity" in text
     assert "weights collapse per-tensor,yes," in page.links()["patterns.csv"]
-    require_charts_are_told(page, {"calibrators", "partial"})
+    require_charts_are_told(
+        page, {"calibrators-agreement", "partial-agreement", "calibrators-lost", "partial-lost"}
+    )
     assert Study.model_validate_json(page.links()["study.json"]) == studied()
     assert page.links()["table-2.csv"].count("affine") == 4
     assert "20,/model.19/conv/Conv" in page.links()["order.csv"]
 
 
 def test_layers_in_float_are_counted_from_those_that_always_are() -> None:
-    _, partial = study_charts(studied())
+    _, agreed, _, lost = study_charts(studied())
 
-    assert [row[0] for row in partial.numbers.rows] == [0, 1, 2, 4, 8]
+    for chart in (agreed, lost):
+        assert [row[0] for row in chart.numbers.rows] == [0, 1, 2, 4, 8]
     drops = [one.mask_ap_drop.estimate for one in studied().partial if one.mask_ap_drop]
-    assert [row[1] for row in partial.numbers.rows] == drops
+    assert [row[1] for row in lost.numbers.rows] == drops
+    boxes = [one.agreement.box.estimate for one in studied().partial if one.agreement]
+    assert [row[4] for row in agreed.numbers.rows] == boxes
+
+
+def test_a_study_of_no_agreement_has_the_charts_of_ap() -> None:
+    found = studied()
+    without = {
+        name: tuple(one.model_copy(update={"agreement": None}) for one in getattr(found, name))
+        for name in ("weights", "activations", "partial")
+    }
+    charts = study_charts(found.model_copy(update=without))
+    assert [chart.name for chart in charts] == ["calibrators-lost", "partial-lost"]
 
 
 def test_foreign_text_is_text_wherever_it_stands() -> None:

@@ -1,7 +1,9 @@
-"""The two pictures of a study: AP lost by calibrator, and by how many layers stay in float."""
+"""The pictures of a study: agreement and AP lost, by calibrator and by layers in float."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from edgeq.records.accuracy import Interval
@@ -15,72 +17,100 @@ _KINDS = (("mask", DEVICE, "D", 0.0), ("box", SIMULATED, "s", 0.05))
 """The last is by how much one is drawn beside the other."""
 
 
-def study_charts(found: Study) -> tuple[Chart, Chart]:
-    """Both, as `edgeq study` draws them into its folder."""
-    return calibrators_chart(found), partial_chart(found)
+@dataclass(frozen=True)
+class Yardstick:
+    """What trials are held against float by: its name, how it is read, and that of a trial.
+
+    `of` gives the interval of mask and of box; `is_level` says that 0 is where float is.
+    """
+
+    name: str
+    title: str
+    said: str
+    axis: str
+    of: Callable[[Trial], tuple[Interval | None, Interval | None]]
+    is_level: bool = False
 
 
-def calibrators_chart(found: Study) -> Chart:
-    """AP lost by each way to quantize weights, and activations."""
-    spans = [_span(f"weights {one.name}", one) for one in found.weights]
-    spans += [_span(one.name, one, one == found.partial[0]) for one in found.activations]
+def _agreement(one: Trial) -> tuple[Interval | None, Interval | None]:
+    return (one.agreement.mask, one.agreement.box) if one.agreement else (None, None)
+
+
+YARDSTICKS = (
+    Yardstick(
+        "agreement",
+        "Agreement",
+        "AP against what the float model itself finds, which has 1 of it, with its 95% interval",
+        "agreement with float",
+        _agreement,
+    ),
+    Yardstick(
+        "lost",
+        "AP lost",
+        "Float minus int8 with its 95% interval",
+        "AP lost against float",
+        lambda one: (one.mask_ap_drop, one.box_ap_drop),
+        is_level=True,
+    ),
+)
+"""What tells more comes first: AP on labels moves by what it cannot tell from chance."""
+
+
+def study_charts(found: Study) -> Iterator[Chart]:
+    """Two by each yardstick that trials have."""
+    for by in YARDSTICKS:
+        if any(any(by.of(one)) for one in (*found.activations, *found.partial)):
+            yield calibrators_chart(found, by)
+            yield partial_chart(found, by)
+
+
+def calibrators_chart(found: Study, by: Yardstick) -> Chart:
+    """Each way to quantize weights, and activations."""
+    spans = [Span(f"weights {one.name}", *by.of(one)) for one in found.weights]
+    spans += [Span(one.name, *by.of(one), one == found.partial[0]) for one in found.activations]
     caption = Caption(
-        name="calibrators",
-        title="AP lost by each way to quantize",
-        description=f"Float minus int8 with its 95% interval, on {found.images}. The first rows "
-        "have weights alone in int8. What agrees best is in bold.",
+        name=f"calibrators-{by.name}",
+        title=f"{by.title} by each way to quantize",
+        description=f"{by.said}, on {found.images}. The first rows have weights alone in int8. "
+        "What agrees best is in bold.",
         numbers=spans_numbers("quantized by", spans),
     )
-    return spans_chart(caption, "AP lost against float", spans)
+    return spans_chart(caption, by.axis, spans)
 
 
-def partial_chart(found: Study) -> Chart:
-    """AP lost with more and more layers in float."""
+def partial_chart(found: Study, by: Yardstick) -> Chart:
+    """With more and more layers in float."""
     base = found.partial[0].layers_float
-    points = [(one.layers_float - base, one) for one in found.partial]
+    points = [(one.layers_float - base, by.of(one)) for one in found.partial]
     caption = Caption(
-        name="partial",
-        title="AP lost by layers in float",
-        description=f"{found.partial[0].name}, with the most sensitive layers left in float: float "
-        "minus int8 with its 95% interval. The scale is logarithmic from 1 on.",
+        name=f"partial-{by.name}",
+        title=f"{by.title} by layers in float",
+        description=f"{found.partial[0].name}, with the most sensitive layers left in float. "
+        f"{by.said}. The scale is logarithmic from 1 on.",
         numbers=Numbers(
             ("layers", "mask", "mask low", "mask high", "box", "box low", "box high"),
-            tuple(
-                (count, *ends(one.mask_ap_drop), *ends(one.box_ap_drop)) for count, one in points
-            ),
+            tuple((count, *ends(mask), *ends(box)) for count, (mask, box) in points),
         ),
     )
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for kind, colour, marker, shift in _KINDS:
-            known = [(count, drop) for count, one in points if (drop := _drop(one, kind))]
+        for place, (kind, colour, marker, shift) in enumerate(_KINDS):
+            known = [(count, one) for count, both in points if (one := both[place]) is not None]
             counts = [count + shift * max(1, count) for count, _ in known]
-            axes.vlines(
-                counts,
-                [drop.low for _, drop in known],
-                [drop.high for _, drop in known],
-                color=colour,
-                linewidth=1.2,
-            )
-            values = [drop.estimate for _, drop in known]
+            lows, highs = ([getattr(one, end) for _, one in known] for end in ("low", "high"))
+            axes.vlines(counts, lows, highs, color=colour, linewidth=1.2)
+            values = [one.estimate for _, one in known]
             axes.plot(counts, values, f"{marker}-", color=colour, label=kind, markersize=4.5)
-        axes.axhline(0, color=INK, linewidth=0.8)
+        if by.is_level:
+            axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xticks([count for count, _ in points], [str(count) for count, _ in points])
+        axes.set_xticks([count for count, *_ in points], [str(count) for count, *_ in points])
         axes.minorticks_off()
         axes.set_xlim(-0.3, 1.2 * points[-1][0] + 0.3)
         axes.set_xlabel("layers left in float, the most sensitive first")
-        axes.set_ylabel("AP lost against float")
+        axes.set_ylabel(by.axis)
         axes.grid(axis="y")
         figure.legend(loc="outside upper left", ncols=2, borderpad=0)
 
     return draw(caption, 2.8, paint)
-
-
-def _span(label: str, one: Trial, is_chosen: bool = False) -> Span:
-    return Span(label, one.mask_ap_drop, one.box_ap_drop, is_chosen)
-
-
-def _drop(one: Trial, kind: str) -> Interval | None:
-    return one.mask_ap_drop if kind == "mask" else one.box_ap_drop

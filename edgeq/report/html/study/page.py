@@ -38,7 +38,7 @@ def render_study_html(found: Study) -> str:
         f"Study of {found.recipe} for {found.target}",
         _SECTIONS,
         heading=heading,
-        charts=study_charts(found),
+        charts=tuple(study_charts(found)),
         patterns=Numbers(("pattern", "shows here", "figures"), patterns),
         tables=tuple(
             (title, scores_shown(trials), trials_in_full(trials))
