@@ -156,6 +156,40 @@ def test_a_filter_leaves_what_was_asked_for(page: Page) -> None:
     assert page.evaluate(visible) == before
 
 
+def test_a_class_may_have_any_name(browser: Browser, reckoned: Path, tmp_path: Path) -> None:
+    known = of_demo(reckoned)
+    assert known.evidence is not None
+    names = ("two  spaces ", "", *known.evidence.classes[2:])
+    evidence = known.evidence.model_copy(update={"classes": names})
+    opened = browser.new_page()
+    opened.goto(written(known.model_copy(update={"evidence": evidence}), tmp_path).as_uri())
+    visible = """() => [...document.querySelectorAll(".shot:not([hidden]) .mask")]
+        .filter((one) => one.style.display !== "none").map((one) => one.dataset.class)"""
+    there = opened.evaluate(visible)
+
+    chosen = {}
+    for name in names[:2]:
+        opened.select_option("#by-class", f"={name}")
+        chosen[name] = opened.evaluate(visible)
+    told = opened.inner_text("#hidden-note")
+    opened.close()
+
+    for name, found in chosen.items():
+        assert set(found) == {name} and len(found) == there.count(name)
+    assert told.endswith("images shown here have such an object.")
+
+
+def test_columns_lie_beside_each_other_on_a_phone_and_can_be_reached_by_keys(
+    page: Page,
+) -> None:
+    lie = """() => [...document.querySelectorAll(".panels")].map((one) => [
+        new Set([...one.children].map((panel) => panel.getBoundingClientRect().top)).size,
+        one.scrollWidth > one.clientWidth, one.tabIndex])"""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    for rows, scrolls, tab_index in page.evaluate(lie):
+        assert (rows, scrolls, tab_index) == (1, width == PHONE, 0)
+
+
 def test_no_figure_is_cut_on_paper(browser: Browser, file: Path) -> None:
     """Each lies within the paper's width, is lower than a page, and is not to be broken."""
     opened = browser.new_page(viewport=PRINTED)  # type: ignore[arg-type]
