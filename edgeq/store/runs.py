@@ -182,7 +182,7 @@ class Store:
             rows = session.execute(query.order_by(Run.id).limit(_MATCHES_SHOWN + 1)).all()
         rows = [found for found in rows if found.id == prefix] or rows
         if not rows or not prefix:
-            remedy = "a deploy ends with its id; its report.json can be named, too"
+            remedy = "a deploy ends with its id, and edgeq history lists the newest"
             raise InputError(self.where, f"there is no report '{prefix}'", remedy)
         if len(rows) > 1:
             names = ", ".join(found.id for found in rows[:_MATCHES_SHOWN])

@@ -98,6 +98,8 @@ def test_too_few_runs_say_so() -> None:
     found = history("pig.yaml", "raspberry-pi-5")
     assert not any(one.changes for one in found.series)
     assert "9 runs are too few to tell a change from chance: 10 are needed" in text(found)
+    newest = max((one.runs for one in found.series), key=len)[:-6:-1]
+    assert len(newest) == 5 and f"newest runs: {', '.join(newest)}" in text(found)
 
 
 def test_times_of_unstable_runs_are_left_out() -> None:

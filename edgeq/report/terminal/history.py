@@ -9,7 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeq.report.figures import NOTHING, average_precision, mebibytes, three_digits
+from edgeq.report.figures import (
+    NOTHING,
+    average_precision,
+    counted,
+    mebibytes,
+    three_digits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +34,8 @@ _WIDEST = 40
 
 def render(found: History) -> RenderableType:
     """A line for each figure, and under it what changed where."""
-    head = Text(f"{found.recipe} for {found.target} on {found.device}: {found.runs} runs")
+    where = f"{found.recipe} for {found.target} on {found.device}"
+    head = Text(f"{where}: {counted(found.runs, 'run')}")
     table = Table(box=None, header_style="", pad_edge=False)
     for title in ("", "runs", f"median of the last {_LATEST}", "changes", "oldest to newest"):
         table.add_column(title, no_wrap=True)
@@ -37,11 +44,18 @@ def render(found: History) -> RenderableType:
         last = write(median(one.values[-_LATEST:])) if one.values else NOTHING
         words = (one.metric + unit, str(len(one.values)), last, str(len(one.changes)))
         table.add_row(*map(Text, (*words, bars(one.values))))
-    lines = [line for one in found.series for line in _changes(one)]
+    lines = [f"newest runs: {', '.join(_newest(found))}"] if found.series else []
+    lines += [line for one in found.series for line in _changes(one)]
     few = {one.note for one in found.series if one.note}
     if found.emulated:
         lines.append("emulated: these times say nothing about a real device")
     return Group(head, Text(), table, Text(), *map(Text, (*lines, *sorted(few), *found.notes)))
+
+
+def _newest(found: History) -> Sequence[str]:
+    """The ids of the last runs, which `edgeq report` and baselines ask for."""
+    every = max((one.runs for one in found.series), key=len)
+    return every[: -_LATEST - 1 : -1]
 
 
 def bars(values: Sequence[float]) -> str:
