@@ -86,7 +86,8 @@ def _told(device: ColumnInsight) -> list[str]:
     many = "The class is not told" if len(compared) == 1 else f"None of {len(compared)} classes is"
     lead = said or [f"{many} {'' if len(compared) == 1 else 'told '}apart from no change"]
     enough = sum(one.images >= FEWEST_IMAGES for one in compared)
-    chance = f"by chance alone {device.mask.by_chance:.1f} of the {enough} in enough images would"
+    expected = f"{device.mask.by_chance:.1f} of the {enough} in enough images"
+    chance = f"by chance alone {expected} would look so"
     return [*lead, chance] if len(compared) > 1 else lead
 
 
