@@ -18,7 +18,7 @@ _KINDS = (("mask", DEVICE, "D", 0.0), ("box", SIMULATED, "s", 0.05))
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class StudyMeasure:
     """What trials are held against float by: its name, how it is read, and that of a trial.
 
     `of` gives the interval of mask and of box; `is_level` says that 0 is where float is.
@@ -36,15 +36,15 @@ def _agreement(one: Trial) -> tuple[Interval | None, Interval | None]:
     return (one.agreement.mask, one.agreement.box) if one.agreement else (None, None)
 
 
-YARDSTICKS = (
-    Yardstick(
+MEASURES = (
+    StudyMeasure(
         "agreement",
         "Agreement",
         "AP against what the float model itself finds, which has 1 of it, with its 95% interval",
         "agreement with float",
         _agreement,
     ),
-    Yardstick(
+    StudyMeasure(
         "lost",
         "AP lost",
         "Float minus int8 with its 95% interval",
@@ -57,14 +57,14 @@ YARDSTICKS = (
 
 
 def study_charts(found: Study) -> Iterator[Chart]:
-    """Two by each yardstick that trials have."""
-    for by in YARDSTICKS:
+    """Two by each measure that trials have."""
+    for by in MEASURES:
         if any(any(by.of(one)) for one in (*found.activations, *found.partial)):
             yield calibrators_chart(found, by)
             yield partial_chart(found, by)
 
 
-def calibrators_chart(found: Study, by: Yardstick) -> Chart:
+def calibrators_chart(found: Study, by: StudyMeasure) -> Chart:
     """Each way to quantize weights, and activations."""
     spans = [Span(f"weights {one.name}", *by.of(one)) for one in found.weights]
     spans += [Span(one.name, *by.of(one), one == found.partial[0]) for one in found.activations]
@@ -78,7 +78,7 @@ def calibrators_chart(found: Study, by: Yardstick) -> Chart:
     return spans_chart(caption, by.axis, spans)
 
 
-def partial_chart(found: Study, by: Yardstick) -> Chart:
+def partial_chart(found: Study, by: StudyMeasure) -> Chart:
     """With more and more layers in float."""
     base = found.partial[0].layers_float
     points = [(one.layers_float - base, by.of(one)) for one in found.partial]
