@@ -220,7 +220,11 @@ def _limit_bytes() -> int:
 
 
 def _entries(name: Name) -> Iterator[_Entry]:
-    for path in places.cache(name).iterdir():
+    try:
+        paths = list(places.cache(name).iterdir())
+    except OSError:  # a file in its place, or a folder of somebody else's
+        return
+    for path in paths:
         with suppress(OSError):  # another process may remove it meanwhile
             state = path.stat()
             files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]

@@ -267,3 +267,15 @@ def test_command_line_lists_and_clears() -> None:
     assert json.loads(edgeq("clear", "--json").stdout) == {"removed": 1}
     wrong = edgeq("clear", "nonsense")
     assert wrong.returncode == 2 and "is no cache" in wrong.stderr
+
+
+def test_a_file_in_a_caches_place_is_no_cache_and_hinders_nothing(edgeq_home: Path) -> None:
+    place = edgeq_home / "cache" / "engines"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("not a folder")
+
+    NOTES.write("a", b"1234")
+    assert cache.trim(0) == 0  # used just now
+    assert held().keys() == {"builds"}
+    assert cache.clear() == 1
+    assert place.read_text() == "not a folder"

@@ -25,7 +25,7 @@ from edgeq.versions import versions
 CACHE = cache.Cache("builds")
 WITHOUT_EFFECT = {
     *("name", "description", "alternatives", "facts", "limits"),
-    *("threads", "transport", "root", "python", "allowed_signers", "share_engines"),
+    *("threads", "transport", "root", "python", "allowed_signers", "share_engines", "prices"),
 }
 """What of a target no artifact depends on; whatever else it says is part of a build's key."""
 

@@ -35,6 +35,7 @@ from edgeq.stages.predict import Manner, predict
 from edgeq.store import open_store
 from edgeq.verbs.build import build_steps
 from edgeq.verbs.deploy import attempt, deploy_steps, promote, steps
+from edgeq.verbs.dossier import dossier
 
 
 class Stages:
@@ -484,6 +485,19 @@ def test_what_a_page_lacks_costs_the_run_nothing(project: Path) -> None:
     report = edgeq.deploy(project / "recipe.yaml", "local", progress=lose)
 
     assert not (project / "instances.json").exists()
+    assert open_store().report(report.id) == report
+    found = dossier([report.id])
+    assert found.report == report and found.evidence is not None
+    assert found.without_insight.startswith("the annotations cannot be read any more: ")
+
+
+def test_evidence_that_cannot_be_gathered_costs_the_run_nothing(
+    project: Path, edgeq_home: Path
+) -> None:
+    """A file where the cache of evidence has its folder."""
+    (edgeq_home / "cache").mkdir(parents=True, exist_ok=True)
+    (edgeq_home / "cache" / "evidence").write_text("")
+    report = edgeq.deploy(project / "recipe.yaml", "local")
     assert open_store().report(report.id) == report
     assert evidence.kept(report.id) is None
 
