@@ -19,10 +19,14 @@ _MJ_PER_KWH = 3.6e9
 
 @dataclass(frozen=True)
 class Costs:
-    """One kind of cost: what it is for, how much a measurement comes to, and of what that is."""
+    """One kind of cost: what it is for, how much a measurement comes to, and of what that is.
+
+    `unit` is what it is for in few characters.
+    """
 
     name: str
     per: str
+    unit: str
     amount: Callable[[Measurement], float | None]
     said: Callable[[Measurement], str]
 
@@ -36,14 +40,22 @@ def costs(prices: Prices) -> Iterator[Costs]:
             frame_ms = three_digits(_frame_ms(measured))
             return f"{board:g} {currency} a board, {frame_ms} ms a frame on average"
 
-        yield Costs("board", "for a frame a second", partial(_capacity, board), of_frames)
+        yield Costs(
+            "board", "for a frame a second", "frame/s", partial(_capacity, board), of_frames
+        )
     if kwh is not None:
 
         def of_energy(measured: Measurement) -> str:
             energy_mj = three_digits(_energy_mj(measured) or 0.0)
             return f"{kwh:g} {currency} a kWh, {energy_mj} mJ a frame, idle included"
 
-        yield Costs("electricity", "for a million frames", partial(_electricity, kwh), of_energy)
+        yield Costs(
+            "electricity",
+            "for a million frames",
+            "1e6 frames",
+            partial(_electricity, kwh),
+            of_energy,
+        )
 
 
 def priced(prices: Prices) -> str:
@@ -57,7 +69,7 @@ def money(prices: Prices) -> Section:
     return Section(
         "money",
         tuple(
-            Row(f"{cost.name}, {prices.currency} {cost.per}", partial(written, cost))
+            Row(f"{cost.name}, {prices.currency} per {cost.unit}", partial(written, cost))
             for cost in costs(prices)
         ),
     )

@@ -17,7 +17,7 @@ from .reports import full_columns, report
 from .test_board import jetson, row, text_of
 
 PRICES = Prices(currency="EUR", board=500, kwh=0.36)
-BOARD, POWER = "board, EUR for a frame a second", "electricity, EUR for a million frames"
+BOARD, POWER = "board, EUR per frame/s", "electricity, EUR per 1e6 frames"
 LOCAL = "{runtime: onnxruntime, architecture: host, activation_type: probe, transport: local, "
 
 
@@ -50,6 +50,12 @@ def test_what_is_not_priced_or_not_measured_has_no_figure() -> None:
     unstable = text_of(priced(of_20_ms(unstable=("drift: it fell",))), 120)
     assert row(unstable, BOARD)[2] == row(unstable, POWER)[2] == "unstable"
     assert "EUR" not in text_of(report(full_columns(of_20_ms())), 120)
+
+
+def test_rows_fit_a_terminal_of_80_columns() -> None:
+    text = text_of(priced(of_20_ms()), 80)
+    assert row(text, POWER) == ["not measured", "not measured", "0.0401"]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_page_says_it_beside_the_energy() -> None:
