@@ -183,8 +183,8 @@ class Insight(Record):
     """Where the accuracy of each column goes, of the same images.
 
     The first column is the reference. The threshold is the `recipe`'s `task.deploy_threshold`, or
-    the one at which the reference has its highest F1 of masks, its `best`; where nothing is right,
-    a `usual` one.
+    the one from which on the reference has its highest F1 of masks, its `best`; where nothing is
+    right, a `usual` one.
     """
 
     threshold: float

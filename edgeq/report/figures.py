@@ -31,7 +31,7 @@ def average_precision(value: float | None) -> str:
 
 def interval(value: Interval) -> str:
     """The two ends of an interval of AP."""
-    return f"{value.low:.4f} to {value.high:.4f}"
+    return f"{value.low:z.4f} to {value.high:z.4f}"
 
 
 def counted(count: int, noun: str) -> str:

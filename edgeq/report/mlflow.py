@@ -58,18 +58,22 @@ def log_run(report: Report, uri: str, experiment: str | None = None) -> str:
         client.log_batch(id_, metrics, params)
         client.log_text(id_, report.model_dump_json(indent=2), "report.json")
         client.set_terminated(id_, "FINISHED", at_ms)
-    # Whatever a tracking server, a file store or the network has to say.
     except ImportError as exc:
         what = f"MLflow lacks the package {exc.name}, as it is installed without its databases"
-        raise InputError(f"--mlflow {uri}", what, "pip install mlflow") from exc
+        raise InputError(f"--mlflow {_masked(uri, uri)}", what, "pip install mlflow") from exc
+    # Whatever a tracking server, a file store or the network has to say.
     except (mlflow.exceptions.MlflowException, OSError) as exc:
-        secret = urlsplit(uri).password
         why = next(iter(str(exc).splitlines()), type(exc).__name__)
-        where, why = (text.replace(secret, "***") if secret else text for text in (uri, why))
-        what = f"MLflow refused run {report.id}: {why}"
+        what = f"MLflow refused run {report.id}: {_masked(why, uri)}"
         remedy = "see that the address is a tracking server's, and that you may write there"
-        raise InputError(f"--mlflow {where}", what, remedy) from exc
+        raise InputError(f"--mlflow {_masked(uri, uri)}", what, remedy) from exc
     return id_
+
+
+def _masked(text: str, uri: str) -> str:
+    """A text without the password that an address may hold."""
+    secret = urlsplit(uri).password
+    return text.replace(secret, "***") if secret else text
 
 
 def _metrics(report: Report) -> Iterator[tuple[str, float]]:

@@ -15,7 +15,6 @@ from edgeq.report.figures import (
 )
 from edgeq.report.markdown import plain
 from edgeq.report.outcome import TITLES, outcome
-from edgeq.report.terminal.report import remarks
 from edgeq.spec.gates import all_gates
 
 if TYPE_CHECKING:
@@ -82,8 +81,23 @@ def _lines(report: Report, classes: tuple[str, ...]) -> Iterator[str]:
     yield ""
     yield "## Caveats"
     yield ""
-    caveats = [f"{label}: {text}" for label, text in remarks(report)]
-    yield from (f"- {plain(caveat)}" for caveat in caveats or ("None were noticed.",))
+    yield from (f"- {plain(caveat)}" for caveat in list(_caveats(report)) or ["None were noticed."])
+
+
+def _caveats(report: Report) -> Iterator[str]:
+    """What keeps figures from being taken for more than they are."""
+    for verdict in report.verdicts:
+        if verdict.status != "passed" and verdict.reason:
+            yield f"{verdict.gate}: {verdict.reason}"
+    for column in report.columns:
+        if column.doubt:
+            yield f"{TITLES[column.name]}: {column.doubt}"
+        measured = column.measurement
+        if measured is not None:
+            yield from (f"{TITLES[column.name]}, unstable: {why}" for why in measured.unstable)
+        if measured is not None and measured.emulated:
+            yield f"{TITLES[column.name]}: emulated, so that latency says nothing of a real device"
+    yield from report.notes
 
 
 def _metrics(report: Report) -> Iterator[str]:

@@ -38,7 +38,7 @@ def costs(prices: Prices) -> Iterator[Costs]:
 
         def of_frames(measured: Measurement) -> str:
             frame_ms = three_digits(_frame_ms(measured))
-            return f"{board:g} {currency} a board, {frame_ms} ms a frame on average"
+            return f"{board:,.15g} {currency} a board, {frame_ms} ms a frame on average"
 
         yield Costs(
             "board", "for a frame a second", "frame/s", partial(_capacity, board), of_frames
@@ -47,7 +47,7 @@ def costs(prices: Prices) -> Iterator[Costs]:
 
         def of_energy(measured: Measurement) -> str:
             energy_mj = three_digits(_energy_mj(measured) or 0.0)
-            return f"{kwh:g} {currency} a kWh, {energy_mj} mJ a frame, idle included"
+            return f"{kwh:,.15g} {currency} a kWh, {energy_mj} mJ a frame, idle included"
 
         yield Costs(
             "electricity",
@@ -61,7 +61,9 @@ def costs(prices: Prices) -> Iterator[Costs]:
 def priced(prices: Prices) -> str:
     """The prices themselves, as the target gives them."""
     given = {"a board": prices.board, "a kWh": prices.kwh}
-    return ", ".join(f"{price:g} {prices.currency} {of}" for of, price in given.items() if price)
+    return ", ".join(
+        f"{price:,.15g} {prices.currency} {of}" for of, price in given.items() if price
+    )
 
 
 def money(prices: Prices) -> Section:
@@ -81,7 +83,13 @@ def written(cost: Costs, column: Column) -> str:
     amount = cost.amount(measured) if measured else None
     if measured is None or measured.emulated or amount is None:
         return NOT_MEASURED
-    return UNSTABLE if measured.unstable else three_digits(amount)
+    return UNSTABLE if measured.unstable else _amount(amount)
+
+
+def _amount(value: float) -> str:
+    """To three significant digits, however small: nothing is free that only costs little."""
+    leading = math.floor(math.log10(value)) if value > 0 else 0
+    return three_digits(value) if leading > -2 else f"{value:.{2 - leading}f}"
 
 
 def _capacity(board: float, measured: Measurement) -> float | None:
@@ -102,5 +110,6 @@ def _electricity(kwh: float, measured: Measurement) -> float | None:
 
 
 def _energy_mj(measured: Measurement) -> float | None:
-    """With what the board draws when idle: it is switched on for these frames."""
-    return measured.power.energy_with_idle_mj if measured.power else None
+    """Of a frame, with what the board draws when idle: it is switched on for it."""
+    power = measured.power if measured.postprocess_ns else None
+    return power.energy_with_idle_mj if power else None

@@ -13,6 +13,7 @@ from edgeq.records.history import History, HistoryUnit, LevelChange, Series
 from edgeq.records.measurement import Measurement
 from edgeq.records.report import Report
 from edgeq.significance.change_points import FEWEST, change_points
+from edgeq.spec import target as targets
 from edgeq.store import open_store
 
 _INPUTS = {
@@ -40,10 +41,12 @@ def history(
 ) -> History:
     """The last 300 runs of a recipe on one board, the oldest first, and where figures changed.
 
-    `device` may be left out where the store knows one. Times of runs that were unstable are left
-    out. Raises InputError where there are no such runs, or of several boards.
+    `target` is a name, which need not be known here, or a file. `device` may be left out where the
+    store knows one. Times of runs that were unstable are left out. Raises InputError where there
+    are no such runs, or of several boards.
     """
     opened = open_store(store)
+    target = targets.load(target).name if Path(target).suffix in (".yaml", ".yml") else target
     known = opened.recipes(target)
     meant = [name for name in known if _is_of(name, str(recipe))]
     newest = opened.reports(target=target, limit=_LONGEST, recipes=meant)
@@ -92,7 +95,8 @@ def series(metric: str, unit: HistoryUnit, runs: Sequence[Report]) -> Series:
         )
         for point, (before, after) in zip(found, pairwise(levels), strict=True)
     )
-    few = f"{len(values)} runs are too few to tell a change from chance: {FEWEST} are needed"
+    runs_are = "run is" if len(values) == 1 else "runs are"
+    few = f"{len(values)} {runs_are} too few to tell a change from chance: {FEWEST} are needed"
     return Series(
         metric=metric,
         unit=unit,

@@ -70,6 +70,8 @@ def test_a_database_that_the_small_package_cannot_open_says_what_to_install(tmp_
         pytest.skip("the whole of MLflow is here")
     with pytest.raises(InputError, match=r"lacks the package .*pip install mlflow"):
         log_run(report("0123"), f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(InputError, match=r"postgresql://pig:\*\*\*@db/ml: MLflow lacks"):
+        log_run(report("0123"), "postgresql://pig:s3cret@db/ml")
 
 
 def test_a_server_that_nobody_answers_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

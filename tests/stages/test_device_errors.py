@@ -117,7 +117,7 @@ def test_no_more_is_sent_than_a_link_bears(
     assert 1 < few < len(tensors)
     assert sum(sizes[node] for node in of_few.arrived_db) <= sum(sizes.values()) // 3
     for node, ratio in of_few.arrived_db.items():
-        assert ratio == of_one.arrived_db[node]
+        assert ratio == pytest.approx(of_one.arrived_db[node], abs=0.01)
 
 
 @pytest.mark.usefixtures("before")

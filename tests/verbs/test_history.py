@@ -15,6 +15,7 @@ from edgeq.errors import InputError
 from edgeq.records.history import History
 from edgeq.records.report import Report
 from edgeq.report.terminal.history import bars, render
+from edgeq.spec import target as targets
 from edgeq.store import open_store
 from edgeq.verbs.history import history
 
@@ -91,6 +92,14 @@ def test_agreement_is_told_of_the_runs_that_have_it() -> None:
         assert series[f"{kind} agreement"].values == expected
     assert series["mask agreement"].values != series["box agreement"].values
     assert "mask agreement 1" in " ".join(text(history("pig.yaml", "raspberry-pi-5")).split())
+
+
+def test_a_target_may_be_named_by_its_file(tmp_path: Path) -> None:
+    kept([run(0, 40.0)])
+    file = tmp_path / "raspberry-pi-5.yaml"
+    file.write_text(targets.names()["raspberry-pi-5"].read_text())
+    assert history("pig.yaml", str(file)).runs == 1
+    assert "1 run is too few" in text(history("pig.yaml", str(file)))
 
 
 def test_too_few_runs_say_so() -> None:

@@ -67,7 +67,7 @@ def labelled(
         return batch_of(dataset, preprocess, [ids[i] for i in some], DEVICE)
 
     def images(some: Sequence[int]) -> Tensor:
-        return batch(tuple(some)).images.reshape(shape)
+        return batch(tuple(some)).images.reshape(shape).clone()
 
     def loss(found: Values, some: Sequence[int]) -> Tensor:
         try:
@@ -75,6 +75,8 @@ def labelled(
         except Exception as exc:
             what = f"raised {type(exc).__name__}: {exc}"
             raise InputError("--loss", what, "see docs/tuning.md for what it is given") from exc
+        finally:
+            batch.cache_clear()  # the loss may have written into it
         if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
             what = "gave no scalar tensor that depends on the outputs"
             raise InputError("--loss", what, "return one, such as the mean of a squared error")

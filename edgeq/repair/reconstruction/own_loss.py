@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -55,8 +56,21 @@ def _files(source: Any) -> set[Path]:
         if start is None or file is None or file in files or not _is_beside(start, file):
             continue
         files.add(file)
-        todo += [inspect.getmodule(value) for value in vars(module).values()]
+        todo += _imported(module, file)
     return files
+
+
+def _imported(module: ModuleType, file: Path) -> list[ModuleType]:
+    """The modules that a module's text imports, as far as they are loaded."""
+    package, names = module.__package__ or "", set[str]()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{'.' * node.level}{node.module or ''}"
+            base = importlib.util.resolve_name(base, package) if node.level else base
+            names |= {base, *(f"{base}.{one.name}" for one in node.names)}
+    return [sys.modules[name] for name in sorted(names) if name in sys.modules]
 
 
 def _is_beside(start: Path, file: Path) -> bool:

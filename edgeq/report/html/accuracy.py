@@ -50,7 +50,7 @@ def accuracy_view(dossier: Dossier) -> AccuracyView:
     if device is None:
         return AccuracyView(why_none="not measured: what the device finds is not there")
     charts = [mistakes_chart(insight, device), curve_chart(insight, device)]
-    if device.mask.by_class and device.mask.by_class[0].drop is not None:
+    if any(one.drop is not None for one in device.mask.by_class):
         charts += [
             portions_chart("classes", "class", device.mask.by_class),
             portions_chart("sizes", "size", device.mask.by_size),
@@ -88,7 +88,7 @@ def _told(device: ColumnInsight) -> list[str]:
     enough = sum(one.images >= FEWEST_IMAGES for one in compared)
     expected = f"{device.mask.by_chance:.1f} of the {enough} in enough images"
     chance = f"by chance alone {expected} would look so"
-    return [*lead, chance] if len(compared) > 1 else lead
+    return [*lead, chance] if enough > 1 else lead
 
 
 def _outlines(columns: Sequence[ColumnInsight]) -> Numbers:

@@ -12,6 +12,7 @@ from edgeq.records.report import Column, ColumnName, Report, Verdict
 from edgeq.report.figures import (
     NOT_MEASURED,
     average_precision,
+    counted,
     gate_figure,
     interval,
     three_digits,
@@ -118,13 +119,13 @@ def _sentences(report: Report) -> Iterator[str]:
         yield from _speed(report, device.measurement)
     layers = report.layers_quantized + report.layers_float
     verb = "computes" if layers == 1 else "compute"
-    yield f"{report.layers_quantized} of {layers} layers with weights {verb} in int8."
+    yield f"{report.layers_quantized} of {counted(layers, 'layer')} with weights {verb} in int8."
 
 
 def _accurate(device: Column, reference: Column) -> str:
     if device.accuracy is None or reference.accuracy is None:
         return "Accuracy was not measured: the recipe evaluates no images."
-    if reference.doubt:
+    if "mask" in reference.doubtful:
         return f"What is lost cannot be told: {reference.doubt}."
     if device.mask_ap_drop is not None:
         return _kept(device, reference.accuracy.mask.ap, device.mask_ap_drop)

@@ -109,7 +109,7 @@ def pictures_view(dossier: Dossier) -> PicturesView:
     )
     labels = {path.label for image in shown for panel in image.panels for path in panel.paths}
     origin = insight.threshold_from if insight else "recipe" if evidence.deploy_threshold else None
-    where = THRESHOLDS[origin] if origin else "a usual one, as the labels are not there"
+    where = THRESHOLDS[origin] if origin else "a usual one, as the labels cannot be used"
     kept = f"from score {threshold:.3g} on ({where})"
     return PicturesView(
         images=shown,
@@ -127,14 +127,18 @@ def _alike(found: Sequence[ImageChange]) -> str:
 
 def _chosen(found: Mapping[int, ImageChange], shown: int) -> str:
     differing = sum(not one.is_alike for one in found.values())
+    if not differing:
+        which = "one whose masks are" if shown == 1 else f"{shown} whose masks are"
+        return f"Shown {_are(shown)} the {which} least alike."
     if differing >= shown:
-        return f"Shown are the {shown} that differ most."
-    others = f"{shown - differing} of the others, whose masks are least alike"
-    return (
-        f"Shown are the {differing} that differ, and {others}."
-        if differing
-        else (f"Shown are the {shown} whose masks are least alike.")
-    )
+        which = "one that differs" if shown == 1 else f"{shown} that differ"
+        return f"Shown {_are(shown)} the {which} most."
+    which = "one that differs" if differing == 1 else f"{differing} that differ"
+    return f"Shown are the {which}, and {shown - differing} of the others, least alike."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _compared(
@@ -265,7 +269,7 @@ def _apart(one: float, other: float) -> tuple[str, str]:
 
 
 def _down(iou: float) -> str:
-    return f"{math.floor(100 * iou) / 100:.2f}"
+    return f"{math.floor(100 * iou + 1e-9) / 100:.2f}"
 
 
 def _picture(image: SeenImage) -> tuple[str, str]:

@@ -77,9 +77,15 @@ def quantization_view(dossier: Dossier) -> QuantizationView:
         else "no output that is known loses anything by itself; "
         "the statistics may not be in the cache any more",
         lead=_lead(report, len(heavy)),
-        simulated=evidence.simulated_errors or "not measured",
+        simulated=evidence.simulated_errors or _before(layers),
         on_device=evidence.device_errors or "not measured",
     )
+
+
+def _before(layers: Sequence[LayerSeen]) -> str:
+    """Of a run from before it was said."""
+    is_known = any(one.arrived_db is not None for one in layers)
+    return "over a few calibration images" if is_known else "not measured"
 
 
 def _lead(report: Report, nodes: int) -> str:

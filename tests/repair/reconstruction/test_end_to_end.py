@@ -200,20 +200,26 @@ def test_loss_is_known_by_what_it_takes_from_its_folder_but_not_by_what_is_insta
     monkeypatch.syspath_prepend(installed.parent)
     parts = tmp_path / "loss_parts"
     parts.mkdir()
-    files = [parts / "__init__.py", parts / "weights.py", installed]
+    constants = tmp_path / "loss_constants.py"
+    files = [parts / "__init__.py", parts / "weights.py", installed, constants]
     for file in files:
         file.write_text("")
     files[1].write_text("WEIGHT = 2.0\ndef weigh(x):\n    return WEIGHT * x\n")
     files[2].write_text("def scale(x):\n    return x\n")
+    constants.write_text("POWER = 2\n")
     loss = tmp_path / "loss.py"
     head = "import torch\nfrom loss_parts.weights import weigh\nfrom loss_of_others import scale\n"
+    head += "from loss_constants import POWER\n"
     loss.write_text(f"{head}\ndef labelled(found, batch):\n    return weigh(scale(found))\n")
     before = own_loss(f"{loss}:labelled").sha256
     assert own_loss(f"{loss}:labelled").sha256 == before
     installed.write_text(installed.read_text() + "# another\n")
     assert own_loss(f"{loss}:labelled").sha256 == before
+    constants.write_text("POWER = 3\n")
+    other = own_loss(f"{loss}:labelled").sha256
+    assert other != before
     files[1].write_text(files[1].read_text().replace("2.0", "3.0"))
-    assert own_loss(f"{loss}:labelled").sha256 != before
+    assert own_loss(f"{loss}:labelled").sha256 not in (before, other)
 
 
 @pytest.mark.usefixtures("edgeq_home")

@@ -41,13 +41,15 @@ def with_columns(insight: Insight, columns: tuple[ColumnInsight, ...]) -> Insigh
 
 def test_no_class_and_one_class_are_told_as_such(known: Dossier) -> None:
     classes = insight_of(known).columns[-1].mask.by_class
-    unresolved = classes[0].model_copy(update={"outcome": "cannot tell"})
+    unresolved = classes[0].model_copy(update={"outcome": "cannot tell", "images": 9})
     assert seen(known, by_class=()).told == ("No class can be compared, as none is annotated",)
     [said] = seen(known, by_class=(unresolved,)).told
     assert said == "The class is not told apart from no change"
     lead, chance = seen(known, by_class=(unresolved, unresolved)).told
     assert lead == "None of 2 classes is told apart from no change"
-    assert chance.startswith("by chance alone ") and "in enough images would look so" in chance
+    assert chance == "by chance alone 0.1 of the 2 in enough images would look so"
+    few = unresolved.model_copy(update={"images": 1})
+    assert len(seen(known, by_class=(few, few)).told) == 1
 
 
 def test_errors_that_cost_nothing_are_no_most(known: Dossier) -> None:

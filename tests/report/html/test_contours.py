@@ -73,3 +73,13 @@ def test_a_mask_too_thin_for_an_outline_is_a_box(size: tuple[int, int]) -> None:
     mask[5 : 5 + size[0], 7 : 7 + size[1]] = 1
     path = path_of(run_length(mask))
     assert path == f"M6.5 4.5H{6.5 + size[1]}V{4.5 + size[0]}H6.5Z"
+
+
+def test_a_thin_line_across_stays_one_and_a_tiny_hole_is_none() -> None:
+    across = path_of(run_length(np.eye(30, dtype=np.uint8)))
+    assert np.array_equal(drawn(across, (30, 30)), np.eye(30))
+    holed = np.zeros((40, 40), np.uint8)
+    holed[5:35, 5:35] = 1
+    whole = path_of(run_length(holed))
+    holed[20, 20] = 0
+    assert path_of(run_length(holed)) == whole

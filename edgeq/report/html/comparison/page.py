@@ -97,7 +97,9 @@ def _heading(compared: Sequence[Comparison], failed: Sequence[DeviceError]) -> H
         where=f"on {first.target}, {where}, {first.created_at:%-d %B %Y, %H:%M} UTC",
         ending=ending,
         tone=tone,
-        words=f"{words[:1].upper()}{words[1:]}.",
+        words=f"{words[:1].upper()}{words[1:]}."
+        if words
+        else "There are no figures of a real device.",
         sentences=tuple(_sentences(compared, failed)),
     )
 
@@ -111,7 +113,7 @@ def _named(compared: Sequence[Comparison], outcome: Outcome) -> list[str]:
     """The metrics of which that is said; of several boards with on how many."""
     found: dict[str, int] = {}
     for board in compared:
-        for one in board.metrics:
+        for one in _real(board):
             if one.outcome == outcome:
                 found[one.metric] = found.get(one.metric, 0) + 1
     many = len(compared)
@@ -126,7 +128,7 @@ def _sentences(compared: Sequence[Comparison], failed: Sequence[DeviceError]) ->
     emulated = [board.device for board in compared if board.emulated]
     if emulated:
         where = "The device is" if len(compared) == 1 else f"{listed(emulated, _NAMED)}:"
-        yield f"{where} emulated: times say nothing about a real one, and are not judged here."
+        yield f"{where} emulated: times say nothing about a real one; the heading leaves them out."
     if failed:
         yield f"{len(failed)} of {len(compared) + len(failed)} boards failed."
 

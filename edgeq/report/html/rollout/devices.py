@@ -46,9 +46,10 @@ _MOST_DOTS = 200
 _NAMED = 4
 _WHICH = 8
 _ADDRESS = re.compile(r"^\S+@\S+: ")
-_NUMBER = r"(?<!status )(?<!errno )(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?(?!\w|\.\w)"
-_OF_ONE_DEVICE = re.compile(rf"{_ADDRESS.pattern}|\b[0-9a-f]{{12,64}}\b|{_NUMBER}")
-"""Parts of a reason that are other ones for each device: not what a gate or a status is called."""
+_UNITS = r"%|(?:ms|s|[KMG]iB|[kMG]B|bytes|C|dB|mJ|m?W|[kMG]?Hz|frames|images|of)\b"
+_FIGURE = rf"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?= ?(?:{_UNITS}))"
+_OF_ONE_DEVICE = re.compile(rf"{_ADDRESS.pattern}|\b[0-9a-f]{{12,64}}\b|{_FIGURE}")
+"""What is another one for each device: figures, but no gate, status or version."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A study as a page: its tables, its two pictures, and the patterns that show."""
+"""A study as a page: its tables, its pictures, and the patterns that show."""
 
 from __future__ import annotations
 

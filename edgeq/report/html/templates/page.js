@@ -25,7 +25,7 @@
     const note = document.getElementById("hidden-note");
     const asked = chosen.kind.value || chosen.size.value || differing.checked;
     note.hidden = !asked;
-    note.textContent = `${shown} of the ${shots.length} images shown here have such an object.`;
+    note.textContent = `${shown} of the ${shots.length} images shown here ${shown === 1 ? "has" : "have"} such an object.`;
   };
   for (const one of [chosen.kind, chosen.size, differing]) one.addEventListener("change", filter);
   // Paper opens nothing: the remarks are printed, the numbers behind charts only where open.
