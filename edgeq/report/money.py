@@ -38,7 +38,7 @@ def costs(prices: Prices) -> Iterator[Costs]:
 
         def of_frames(measured: Measurement) -> str:
             frame_ms = three_digits(_frame_ms(measured))
-            return f"{board:,.15g} {currency} a board, {frame_ms} ms a frame on average"
+            return f"{_price(board, currency)} a board, {frame_ms} ms a frame on average"
 
         yield Costs(
             "board", "for a frame a second", "frame/s", partial(_capacity, board), of_frames
@@ -47,7 +47,7 @@ def costs(prices: Prices) -> Iterator[Costs]:
 
         def of_energy(measured: Measurement) -> str:
             energy_mj = three_digits(_energy_mj(measured) or 0.0)
-            return f"{kwh:,.15g} {currency} a kWh, {energy_mj} mJ a frame, idle included"
+            return f"{_price(kwh, currency)} a kWh, {energy_mj} mJ a frame, idle included"
 
         yield Costs(
             "electricity",
@@ -62,8 +62,13 @@ def priced(prices: Prices) -> str:
     """The prices themselves, as the target gives them."""
     given = {"a board": prices.board, "a kWh": prices.kwh}
     return ", ".join(
-        f"{price:,.15g} {prices.currency} {of}" for of, price in given.items() if price
+        f"{_price(price, prices.currency)} {of}" for of, price in given.items() if price
     )
+
+
+def _price(value: float, currency: str) -> str:
+    """As it was given, but with thousands set apart."""
+    return f"{value:,.15g} {currency}"
 
 
 def money(prices: Prices) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeq.graph.layers import Layer, layers
+from edgeq.graph.model import Model
 from edgeq.tuning.float_costs import CONVERTED, by_worth, float_costs, of_few_channels
 
 from . import subjects
@@ -63,8 +65,8 @@ def test_order_is_one_of_all_layers_whatever_they_cost(drawn: list[tuple[float, 
 
 
 @pytest.mark.parametrize("net", subjects.NETS)
-def test_every_layer_of_a_network_has_a_cost(net: object, tmp_path: Path) -> None:
-    found = layers(net(tmp_path))  # type: ignore[operator]
+def test_every_layer_of_a_network_has_a_cost(net: Callable[[Path], Model], tmp_path: Path) -> None:
+    found = layers(net(tmp_path))
     costs = float_costs(found, {})
     assert costs.keys() == {one.name for one in found} and min(costs.values()) > 0
 

@@ -19,8 +19,8 @@ CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[
 def test_time_of_children_counts_living_and_ended() -> None:
     before = spent_s()
     program = [sys.executable, "-c", CHILD + "print(flush=True); input()", BURN]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(program, **pipes) as child:  # type: ignore[call-overload]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
         child.stdout.readline()  # its own child has ended by now, and it lives
         living = spent_s()
         child.communicate(b"\n")

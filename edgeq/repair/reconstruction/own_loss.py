@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -61,15 +62,18 @@ def _files(source: Any) -> set[Path]:
 
 
 def _imported(module: ModuleType, file: Path) -> list[ModuleType]:
-    """The modules that a module's text imports, as far as they are loaded."""
+    """The modules that a module's text imports, as far as they are loaded; of a binary none."""
+    if file.suffix != ".py":
+        return []
     package, names = module.__package__ or "", set[str]()
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {one.name for one in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = f"{'.' * node.level}{node.module or ''}"
-            base = importlib.util.resolve_name(base, package) if node.level else base
-            names |= {base, *(f"{base}.{one.name}" for one in node.names)}
+            with suppress(ImportError):  # above its package, where it was never executed
+                base = f"{'.' * node.level}{node.module or ''}"
+                base = importlib.util.resolve_name(base, package)
+                names |= {base, *(f"{base}.{one.name}" for one in node.names)}
     return [sys.modules[name] for name in sorted(names) if name in sys.modules]
 
 

@@ -14,6 +14,7 @@ from edgeq.report.html.confusion import ConfusionView, confusion_view
 from edgeq.report.html.drawing import Chart
 from edgeq.report.html.losses import (
     THRESHOLDS,
+    WITHOUT_DEVICE,
     curve_chart,
     mistakes_chart,
     portions_chart,
@@ -48,7 +49,7 @@ def accuracy_view(dossier: Dossier) -> AccuracyView:
         return AccuracyView(why_none=dossier.without_insight)
     device = insight.column("device")
     if device is None:
-        return AccuracyView(why_none="not measured: what the device finds is not there")
+        return AccuracyView(why_none=WITHOUT_DEVICE)
     charts = [mistakes_chart(insight, device), curve_chart(insight, device)]
     if any(one.drop is not None for one in device.mask.by_class):
         charts += [
@@ -83,8 +84,8 @@ def _told(device: ColumnInsight) -> list[str]:
         for word, names in found.items()
         if names
     ]
-    many = "The class is not told" if len(compared) == 1 else f"None of {len(compared)} classes is"
-    lead = said or [f"{many} {'' if len(compared) == 1 else 'told '}apart from no change"]
+    many = "The class is not" if len(compared) == 1 else f"None of {len(compared)} classes is"
+    lead = said or [f"{many} told apart from no change"]
     enough = sum(one.images >= FEWEST_IMAGES for one in compared)
     expected = f"{device.mask.by_chance:.1f} of the {enough} in enough images"
     chance = f"by chance alone {expected} would look so"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from edgeq.records.accuracy import Interval
-from edgeq.records.measurement import Measurement, Stage
+from edgeq.records.measurement import Stage
 from edgeq.records.report import Column, Report
 from edgeq.report.figures import (
     NOT_MEASURED,
@@ -139,12 +139,8 @@ def _latency(stage: Stage, column: Column) -> Figure:
         beneath = f"p90 unresolved: {count} passes, {needed} would tell"
     else:
         beneath = f"≤ {three_digits(bound_ms)}"
-    text = three_digits(median_ms)
-    return Figure(text, "ms", beneath + _emulated(measured), number=median_ms, most=bound_ms)
-
-
-def _emulated(measured: Measurement) -> str:
-    return ", emulated" if measured.emulated else ""
+    beneath += ", emulated" if measured.emulated else ""
+    return Figure(three_digits(median_ms), "ms", beneath, number=median_ms, most=bound_ms)
 
 
 def _memory(column: Column) -> Figure:
@@ -169,8 +165,8 @@ def _energy(column: Column) -> Figure:
         return _none(UNSTABLE)
     if power.energy_mj <= 0:
         return _none("not resolved", "no more than when idle")
-    text = three_digits(power.energy_mj)
-    return Figure(text, "mJ", _emulated(measured).removeprefix(", "), number=power.energy_mj)
+    beneath = "emulated" if measured.emulated else ""
+    return Figure(three_digits(power.energy_mj), "mJ", beneath, number=power.energy_mj)
 
 
 def _cost(cost: Costs, currency: str, column: Column) -> Figure:

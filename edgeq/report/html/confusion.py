@@ -11,8 +11,6 @@ from edgeq.report.html.numbers import Numbers
 
 _MOST_CLASSES = 12
 _MOST_ROWS = 15
-
-
 Shade = Literal["right", "wrong", "unshaded"]
 
 

@@ -34,6 +34,7 @@ THRESHOLDS: dict[ThresholdOrigin, str] = {
     "usual": "a usual one, as nothing that float finds is right",
 }
 """Where the score comes from, from which on a detection is kept."""
+WITHOUT_DEVICE = "not measured: what the device finds is not there"
 _COLOURS = {"worse": LOST, "better": FOUND, "cannot tell": SOFT}
 _MARKERS = {"worse": "v", "better": "^", "cannot tell": "o"}
 

@@ -21,7 +21,7 @@ from edgeq.records.insight import ImageChange, InBoth, Spotted
 from edgeq.records.report import ColumnName
 from edgeq.report.figures import counted
 from edgeq.report.html.contours import path_of
-from edgeq.report.html.losses import THRESHOLDS
+from edgeq.report.html.losses import THRESHOLDS, WITHOUT_DEVICE
 from edgeq.report.outcome import TITLES
 
 SHOWN = 12
@@ -95,7 +95,7 @@ def pictures_view(dossier: Dossier) -> PicturesView:
         why = dossier.without_evidence or "not measured: the recipe evaluates no images"
         return PicturesView(why_none=why)
     if not {"float", "device"} <= set(evidence.predictions):
-        return PicturesView(why_none="not measured: what the device finds is not there")
+        return PicturesView(why_none=WITHOUT_DEVICE)
     threshold = insight.threshold if insight else evidence.deploy_threshold or USUAL_THRESHOLD
     by_column = {
         name: {one.id: one for one in images} for name, images in evidence.predictions.items()
@@ -169,7 +169,7 @@ def _shown(
     compared: dict[str, ImageChange],
 ) -> ShownImage:
     found = {name: images[image.id] for name, images in by_column.items()}
-    reference, device = found["float"], compared.get("device")
+    reference, device = found["float"], compared["device"]
     picture, missing = _picture(image)
     panels = [Panel("float", tuple(_reference_paths(evidence, reference, device)))]
     for name in _BESIDE:
@@ -184,16 +184,14 @@ def _shown(
         picture=picture,
         missing=missing,
         panels=tuple(panels),
-        said=tuple(_said(evidence, device)) if device else (),
+        said=tuple(_said(evidence, device)),
     )
 
 
 def _reference_paths(
-    evidence: RunEvidence, image: ImagePrediction, device: ImageChange | None
+    evidence: RunEvidence, image: ImagePrediction, device: ImageChange
 ) -> Iterator[MaskPath]:
     """The float model's, with what the device has lost or changed of them."""
-    if device is None:
-        return
     states: list[tuple[State, Sequence[int]]] = [
         ("same", [one.rows[0] for one in device.same]),
         ("changed", [one.rows[0] for one in device.changed]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,9 +208,13 @@ def test_loss_is_known_by_what_it_takes_from_its_folder_but_not_by_what_is_insta
     files[1].write_text("WEIGHT = 2.0\ndef weigh(x):\n    return WEIGHT * x\n")
     files[2].write_text("def scale(x):\n    return x\n")
     constants.write_text("POWER = 2\n")
+    (tmp_path / "source.py").write_text("EVER = 1\n")
+    py_compile.compile(str(tmp_path / "source.py"), str(tmp_path / "loss_binary.pyc"))
     loss = tmp_path / "loss.py"
     head = "import torch\nfrom loss_parts.weights import weigh\nfrom loss_of_others import scale\n"
     head += "from loss_constants import POWER\n"
+    head += "from loss_binary import EVER\n"
+    head += "def never():\n    from ..above import other\n"
     loss.write_text(f"{head}\ndef labelled(found, batch):\n    return weigh(scale(found))\n")
     before = own_loss(f"{loss}:labelled").sha256
     assert own_loss(f"{loss}:labelled").sha256 == before

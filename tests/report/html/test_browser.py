@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from .pages import of_a_full_run, of_demo, written
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PHONE, DESK = 400, 1280
-PRINTED = {"width": 718, "height": 1047}
+PRINTED: ViewportSize = {"width": 718, "height": 1047}
 """A4 without margins of a centimetre, in CSS pixels."""
 
 
@@ -192,7 +192,7 @@ def test_columns_lie_beside_each_other_on_a_phone_and_can_be_reached_by_keys(
 
 def test_no_figure_is_cut_on_paper(browser: Browser, file: Path) -> None:
     """Each lies within the paper's width, is lower than a page, and is not to be broken."""
-    opened = browser.new_page(viewport=PRINTED)  # type: ignore[arg-type]
+    opened = browser.new_page(viewport=PRINTED)
     opened.goto(file.as_uri())
     opened.emulate_media(media="print")
 

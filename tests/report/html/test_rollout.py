@@ -6,13 +6,21 @@ import datetime
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from edgeq.cli.main import app
 from edgeq.errors import InputError
-from edgeq.records.rollout import DeviceProgress, DeviceState, RolloutEvent, RolloutStatus
+from edgeq.records.rollout import (
+    DEVICE_STATES,
+    DeviceProgress,
+    DeviceState,
+    FailureClass,
+    RolloutEvent,
+    RolloutStatus,
+)
 from edgeq.report.html.rollout.devices import changes_chart, failures, far_devices
 from edgeq.report.html.rollout.page import render_rollout_html, write_rollout_html
 from edgeq.report.html.rollout.steps import steps_taken
@@ -132,6 +140,17 @@ def test_a_reason_with_other_figures_addresses_and_ids_is_the_same() -> None:
         reasons[0].removeprefix("edge@10.0.0.0: "): (3, "cam0, cam1, cam2"),
         **{one.partition(": ")[2]: (1, f"cam{n}") for n, one in enumerate(others, 3)},
     }
+
+
+def test_every_state_of_a_device_is_counted_in_words() -> None:
+    found, _ = rolled_out()
+    for state in DEVICE_STATES:
+        for failure in (None, *get_args(FailureClass)):
+            one = DeviceProgress(device="cam0", wave=0, state=state, failure=failure)
+            alone = found.model_copy(update={"state": "done", "reason": "", "devices": (one,)})
+            text = Elements(render_rollout_html(alone, [])).text
+            healthy = "1 of 1 device is healthy." if state == "healthy" else "0 of 1 device is"
+            assert healthy in text and (state == "healthy") != ("healthy, 1 " in text), state
 
 
 def test_green_only_where_every_device_is_healthy() -> None:
