@@ -105,11 +105,14 @@ def resampled(
     estimate = statistic(np.ones((1, images), np.int64))[0]
     if np.isnan(estimate):
         return None
-    weights = np.random.default_rng(seed).multinomial(
-        images, np.full(images, 1 / images), resamples
-    )
-    found = statistic(weights)
+    found = statistic(drawn(images, resamples, seed))
     return float(estimate), found[~np.isnan(found)]
+
+
+def drawn(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """How often each image is in each resample (R, I); the same wherever the seed is."""
+    even = np.full(images, 1 / images)
+    return np.random.default_rng(seed).multinomial(images, even, resamples)
 
 
 def _quantiles(

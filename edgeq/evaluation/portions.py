@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.evaluation.bootstrap import of_values
+from edgeq.evaluation.bootstrap import drawn, of_values
 from edgeq.evaluation.evaluator import Kind
 from edgeq.evaluation.judged import SIZES, Judged, category_hits_of, judge_hits
 from edgeq.evaluation.overlaps import Overlaps
@@ -39,9 +39,7 @@ class Sampled:
 
 def drawn_images(images: int, resamples: int = 1000, seed: int = 0) -> Weights:
     """How often each image counts (1 + R, I): once each at first, then as the bootstrap draws."""
-    even = np.full(images, 1 / images)
-    drawn = np.random.default_rng(seed).multinomial(images, even, resamples)
-    return np.concatenate([np.ones((1, images), np.int64), drawn])
+    return np.concatenate([np.ones((1, images), np.int64), drawn(images, resamples, seed)])
 
 
 def sampled_classes(beside: Overlaps, judged: Judged, weights: Weights) -> tuple[Sampled, ...]:
